@@ -1,0 +1,88 @@
+"""holdfast: a runtime for agents that do real work.
+
+The public names are loaded when they are first used, so that importing the package costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from holdfast.agent import Agent as Agent
+    from holdfast.app import Holdfast as Holdfast
+    from holdfast.app import Run as Run
+    from holdfast.app import run as run
+    from holdfast.core.contract import Contract as Contract
+    from holdfast.core.contract import Retry as Retry
+    from holdfast.core.limits import Limits as Limits
+    from holdfast.core.plan import Fallback as Fallback
+    from holdfast.core.plan import Plan as Plan
+    from holdfast.core.plan import Step as Step
+    from holdfast.errors import AnswerRefused as AnswerRefused
+    from holdfast.errors import Conflict as Conflict
+    from holdfast.errors import DefinitionError as DefinitionError
+    from holdfast.errors import Denied as Denied
+    from holdfast.errors import GoalMismatch as GoalMismatch
+    from holdfast.errors import HoldfastError as HoldfastError
+    from holdfast.errors import Insufficient as Insufficient
+    from holdfast.errors import InvalidInput as InvalidInput
+    from holdfast.errors import InvalidOutput as InvalidOutput
+    from holdfast.errors import JournalError as JournalError
+    from holdfast.errors import NotFound as NotFound
+    from holdfast.errors import OutsideStore as OutsideStore
+    from holdfast.errors import PlanError as PlanError
+    from holdfast.errors import RateLimited as RateLimited
+    from holdfast.errors import RunNotFound as RunNotFound
+    from holdfast.errors import TooExpensive as TooExpensive
+    from holdfast.errors import ToolFailure as ToolFailure
+    from holdfast.errors import Transient as Transient
+    from holdfast.errors import Unavailable as Unavailable
+    from holdfast.errors import Unknown as Unknown
+    from holdfast.errors import UsageError as UsageError
+    from holdfast.reasoners.base import Briefing as Briefing
+    from holdfast.reasoners.base import Finish as Finish
+    from holdfast.reasoners.base import GiveUp as GiveUp
+    from holdfast.reasoners.base import Propose as Propose
+    from holdfast.tools.function import NOT_HAPPENED as NOT_HAPPENED
+    from holdfast.tools.function import NOT_YET as NOT_YET
+    from holdfast.tools.function import Call as Call
+    from holdfast.tools.function import Deferred as Deferred
+    from holdfast.tools.function import Happened as Happened
+    from holdfast.tools.function import Partial as Partial
+    from holdfast.tools.function import Secret as Secret
+    from holdfast.tools.function import Tool as Tool
+    from holdfast.tools.function import cannot_tell as cannot_tell
+    from holdfast.tools.function import tool as tool
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "holdfast.agent": ("Agent",),
+    "holdfast.app": ("Holdfast", "Run", "run"),
+    "holdfast.core.contract": ("Contract", "Retry"),
+    "holdfast.core.limits": ("Limits",),
+    "holdfast.core.plan": ("Fallback", "Plan", "Step"),
+    "holdfast.errors": (
+        "AnswerRefused", "Conflict", "DefinitionError", "Denied", "GoalMismatch", "HoldfastError", "Insufficient", "InvalidInput",
+        "InvalidOutput", "JournalError", "NotFound", "OutsideStore", "PlanError", "RateLimited", "RunNotFound", "TooExpensive",
+        "ToolFailure", "Transient", "Unavailable", "Unknown", "UsageError",
+    ),
+    "holdfast.reasoners.base": ("Briefing", "Finish", "GiveUp", "Propose"),
+    "holdfast.tools.function": (
+        "NOT_HAPPENED", "NOT_YET", "Call", "Deferred", "Happened", "Partial", "Secret", "Tool", "cannot_tell", "tool",
+    ),
+}  # fmt: skip
+_MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
+
+__all__ = sorted(_MODULE_OF)  # noqa: PLE0605 — one list of names, above
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULE_OF:
+        return getattr(import_module(_MODULE_OF[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_MODULE_OF])

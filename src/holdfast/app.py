@@ -1,0 +1,324 @@
+"""The composition root, and the user's verbs.
+
+    async with Holdfast("runs.db") as app:
+        run = await app.run(agent, "Refund order 7 in full", id="order-7")
+
+`run` starts a run or continues it, whatever state it is in, and returns when it has ended or only a person can move it
+on. The same words without a loop of your own: `holdfast.run(agent, "…", id="order-7", db="runs.db")`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import os
+import secrets
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from holdfast import inbox
+from holdfast.agent import Agent
+from holdfast.core.contract import digest
+from holdfast.core.events import Asked, Entry, RunStarted
+from holdfast.core.plan import Goal
+from holdfast.core.state import State, fold, status
+from holdfast.engines.base import Engine
+from holdfast.engines.embedded import LEASE_SECONDS, PARALLEL_RUNS, POLL_SECONDS, Embedded
+from holdfast.errors import GoalMismatch, HoldfastError, JournalError, RunNotFound, UsageError
+from holdfast.journal.base import Journal, NewRun, RunRow, Worker
+from holdfast.journal.codec import redact
+from holdfast.journal.sqlite import SqliteJournal
+from holdfast.runner.clock import Clock, SystemClock
+from holdfast.runner.perform import Hands
+from holdfast.runner.threads import Threads
+from holdfast.tools.toolbox import SecretProvider
+
+ID_MAX = 200
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """A run as it stands. status: running, waiting (for a time), blocked (for a person), completed, failed, cancelled.
+    result: of a completed run. reason: why it failed. questions: what a person is asked."""
+
+    id: str
+    agent: str
+    status: str
+    result: Any = None
+    reason: str = ""
+    questions: tuple[Asked, ...] = ()
+    skipped: tuple[str, ...] = ()
+    flagged: tuple[str, ...] = ()
+    partial: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+    waits_for: str = ""
+    due_at: float | None = None
+
+    @property
+    def done(self) -> bool:
+        """Whether it completed."""
+        return self.status == "completed"
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will come."""
+        return self.status in ("completed", "failed", "cancelled")
+
+
+class Verified(msgspec.Struct, frozen=True, kw_only=True):
+    """What `verify` found. problem: None when the chain holds; sequence: the first bad entry."""
+
+    run_id: str
+    entries: int = 0
+    link: str = ""
+    problem: str | None = None
+    sequence: int | None = None
+
+
+class Holdfast:
+    """A store of runs and the engine that advances them; use it as an async context manager.
+
+    db: path of the SQLite file, or a Journal. secrets: where `{$secret: NAME}` comes from; default: the environment.
+    lease_seconds: how long a dead worker's runs wait to be taken over. tenant_parallel: calls at once by tenant, "*" for
+    the others. on_error: told of runs that cannot be advanced.
+    """
+
+    def __init__(
+        self,
+        db: str | os.PathLike[str] | Journal = "holdfast.db",
+        *,
+        secrets: SecretProvider = os.environ.get,
+        clock: Clock | None = None,
+        worker: str | None = None,
+        lease_seconds: float = LEASE_SECONDS,
+        parallel_runs: int = PARALLEL_RUNS,
+        poll_seconds: float = POLL_SECONDS,
+        tenant_parallel: dict[str, int] | None = None,
+        on_error: Callable[[str, HoldfastError], None] | None = None,
+    ):
+        self.journal: Journal = SqliteJournal(db) if isinstance(db, (str, os.PathLike)) else db
+        self._clock = clock or SystemClock()
+        self._threads = Threads()
+        self._lease_seconds = lease_seconds
+        self._embedded = Embedded(
+            self.journal, Hands(self._clock, self._threads, secrets), worker=worker, lease_seconds=lease_seconds,
+            parallel_runs=parallel_runs, poll_seconds=poll_seconds, tenant_parallel=tenant_parallel, on_error=on_error,
+        )  # fmt: skip
+        self.engine: Engine = self._embedded
+        self._started = False
+
+    async def __aenter__(self) -> Holdfast:
+        await self.journal.open()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Finish what is in flight, give all claims back, and let go of the store."""
+        if self._started:
+            await self.engine.stop()
+        self._threads.close()
+        await self.journal.close()
+
+    async def _engine_started(self) -> None:
+        if not self._started:
+            self._started = True
+            await self.engine.start()
+
+    # --- start, continue, advance ---------------------------------------------------------------------------------
+
+    async def run(
+        self,
+        agent: Agent,
+        goal: str | None = None,
+        *,
+        id: str | None = None,
+        inputs: dict[str, Any] | None = None,
+        tenant: str = "",
+        priority: int = 0,
+        labels: dict[str, str] | None = None,
+        patience_seconds: float | None = None,
+    ) -> Run:
+        """Start a run, or continue it, and go on until it has ended or only a person can move it on.
+
+        goal, inputs: may be left out where the run is there already. patience_seconds: return earlier where the run is to
+        wait longer than that. Raises GoalMismatch where the id belongs to another goal, and UsageError for bad inputs.
+        """
+        run_id, claim = await self._create(agent, goal, id, inputs, tenant, priority, labels or {}, here=True)
+        await self._engine_started()
+        await self.engine.drive(run_id, claim, patience_seconds)
+        return await self.show(run_id)
+
+    async def start(
+        self,
+        agent: Agent,
+        goal: str | None = None,
+        *,
+        id: str | None = None,
+        inputs: dict[str, Any] | None = None,
+        tenant: str = "",
+        priority: int = 0,
+        labels: dict[str, str] | None = None,
+    ) -> str:
+        """Put a run into the store for whichever worker comes first, and return its id. Twice is once."""
+        run_id, _ = await self._create(agent, goal, id, inputs, tenant, priority, labels or {}, here=False)
+        return run_id
+
+    async def work(self, *agents: Agent, until_idle: bool = False) -> None:
+        """Advance all runs of these agents that are due, until `close` (or until nothing is due)."""
+        for agent in agents:
+            self.engine.load(agent)
+        await self._engine_started()
+        await self.engine.work(until_idle=until_idle)
+
+    async def stop(self) -> None:
+        """Let every run finish the effect at hand and give the claims back; `work` and `run` return."""
+        await self.engine.stop()
+
+    async def _create(
+        self, agent: Agent, text: str | None, run_id: str | None, inputs: dict[str, Any] | None, tenant: str, priority: int,
+        labels: dict[str, str], *, here: bool,
+    ) -> tuple[str, Any]:  # fmt: skip
+        self.engine.load(agent)
+        run_id = run_id if run_id is not None else f"{agent.name}-{secrets.token_hex(4)}"
+        _check_id(run_id)
+        existing = await self.journal.row(run_id)
+        goal = Goal(text=agent.goal if text is None else text, inputs=_json(inputs or {}, agent))
+        goal_digest = digest([agent.name, goal])
+        if existing is None:
+            agent.check_inputs(goal.inputs)
+            started = RunStarted(
+                run_id=run_id, agent=agent.name, agent_version=agent.version, goal=goal, contracts=tuple(agent.toolbox.contracts.values()),
+                limits=agent.limits, tenant=tenant, priority=priority, labels=labels,
+            )  # fmt: skip
+            new = NewRun(
+                run_id=run_id, agent=agent.name, goal_digest=goal_digest, tenant=tenant, priority=priority, labels=labels
+            )
+            claim = await self.journal.create(
+                new,
+                (started,),
+                self._clock.now(),
+                worker=self._embedded.worker if here else "",
+                lease_seconds=self._lease_seconds,
+            )
+            if claim is not None:
+                return run_id, claim if here else None
+            existing = await self.journal.row(run_id)  # Somebody was faster with the same id.
+        if existing is not None:
+            _check_same(existing, agent, goal_digest, asked=text is not None or inputs is not None)
+        return run_id, None
+
+    # --- people ---------------------------------------------------------------------------------------------------
+
+    async def answer(
+        self,
+        run_id: str,
+        decision: str,
+        *,
+        by: str | None = None,
+        interrupt: str | None = None,
+        value: Any = None,
+        note: str = "",
+    ) -> str:
+        """Answer what a run asks; returns the interrupt's id. AnswerRefused where it cannot be taken.
+
+        decision: approve, edit (value: arguments to change), reject, respond (value: the result) or cancel.
+        """
+        state = await self.state(run_id)
+        message = inbox.answer(
+            state, decision, by=by or _user(), now=self._clock.now(), interrupt=interrupt, value=value, note=note
+        )
+        await self.journal.send(run_id, message)
+        return str(message.slot)
+
+    async def cancel(self, run_id: str, *, by: str | None = None, reason: str = "") -> None:
+        """Ask a run to end: effects at hand are finished, nothing new begins."""
+        await self.journal.send(run_id, inbox.cancel(by=by or _user(), now=self._clock.now(), reason=reason))
+
+    # --- looking --------------------------------------------------------------------------------------------------
+
+    async def history(self, run_id: str) -> list[Entry]:
+        """All entries of a run's journal."""
+        return (await self.journal.read(run_id)).entries
+
+    async def state(self, run_id: str) -> State:
+        """What is known of a run."""
+        return fold(await self.history(run_id))
+
+    async def show(self, run_id: str) -> Run:
+        """A run as it stands."""
+        row = await self.journal.row(run_id)
+        if row is None:
+            raise RunNotFound("there is no such run in this store", run_id=run_id, hint="`holdfast runs` lists them")
+        state = await self.state(run_id)
+        return Run(
+            id=run_id, agent=row.agent, status=state.ended or (row.status if not row.worker else status(state, self._clock.now())),
+            result=state.result, reason=state.reason, questions=tuple(state.interrupts.values()), skipped=state.skipped,
+            flagged=state.flagged, partial=state.partial, unknown=state.unknown, waits_for=row.waits_for, due_at=row.due_at,
+        )  # fmt: skip
+
+    async def runs(
+        self, *, status: str | None = None, agent: str | None = None, tenant: str | None = None, limit: int = 1000
+    ) -> list[RunRow]:
+        """Runs of the store, the latest changed first."""
+        return await self.journal.rows(status=status, agent=agent, tenant=tenant, limit=limit)
+
+    async def workers(self) -> list[Worker]:
+        """Workers that were alive a moment ago."""
+        return await self.journal.workers(self._clock.now() - self._lease_seconds)
+
+    async def verify(self, run_id: str) -> Verified:
+        """Whether a run's journal is what was written, link by link."""
+        try:
+            history = await self.journal.read(run_id)
+        except JournalError as error:
+            return Verified(run_id=run_id, problem=error.what, sequence=getattr(error, "sequence", None))
+        return Verified(run_id=run_id, entries=len(history.entries), link=history.head.link.hex())
+
+
+def run(
+    agent: Agent, goal: str | None = None, *, id: str | None = None, db: str | os.PathLike[str] = "holdfast.db", **options: Any
+) -> Run:
+    """Start or continue a run in a store, without a loop of your own; see `Holdfast.run` for the options."""
+
+    async def once() -> Run:
+        async with Holdfast(db) as app:
+            return await app.run(agent, goal, id=id, **options)
+
+    return asyncio.run(once())
+
+
+def _check_id(run_id: str) -> None:
+    if not run_id or len(run_id) > ID_MAX or not run_id.isprintable() or run_id != run_id.strip():
+        raise UsageError(f"{run_id[:40]!r} is no id for a run", hint=f"use up to {ID_MAX} printable characters")
+
+
+def _json(inputs: dict[str, Any], agent: Agent) -> dict[str, Any]:
+    """Inputs as they will be read back; UsageError where they are no JSON."""
+    try:
+        plain = msgspec.json.decode(msgspec.json.encode(inputs))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise UsageError(f"the inputs are no JSON: {error}") from error
+    redacted: dict[str, Any] = redact(plain, agent.secret_names)
+    return redacted
+
+
+def _check_same(row: RunRow, agent: Agent, goal_digest: str, *, asked: bool) -> None:
+    if row.agent != agent.name:
+        raise GoalMismatch(
+            f"the id belongs to a run of agent {row.agent}, not {agent.name}", run_id=row.run_id, hint="choose another id"
+        )
+    if asked and row.goal_digest != goal_digest:
+        raise GoalMismatch(
+            "the id belongs to a run with another goal or other inputs", run_id=row.run_id,
+            hint="choose another id, or leave goal and inputs out to continue the run that is there",
+        )  # fmt: skip
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"

@@ -1,0 +1,51 @@
+"""When a person is asked first, what they may answer, and whether an answer still holds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from holdfast.core.contract import Contract, digest
+from holdfast.core.events import InterruptSubject, Option
+from holdfast.core.plan import Step
+
+OPTIONS: dict[InterruptSubject, tuple[Option, ...]] = {
+    "call": (
+        Option(decision="approve", means="make this call, as shown"),
+        Option(decision="edit", means="make it with these arguments instead"),
+        Option(decision="reject", means="do not make it"),
+        Option(decision="cancel", means="cancel the whole run"),
+    ),
+    "doubt": (
+        Option(decision="respond", means="it happened, and this is its result"),
+        Option(decision="approve", means="it did not happen: do it now"),
+        Option(decision="reject", means="it did not happen: leave it undone"),
+        Option(decision="cancel", means="cancel the whole run"),
+    ),
+    "failure": (
+        Option(decision="approve", means="try again"),
+        Option(decision="edit", means="try again with these arguments"),
+        Option(decision="respond", means="done by hand, and this is the result"),
+        Option(decision="reject", means="leave it undone"),
+        Option(decision="cancel", means="cancel the whole run"),
+    ),
+    "owed": (
+        Option(decision="respond", means="it came, and this is the result"),
+        Option(decision="reject", means="it did not come, and will not"),
+        Option(decision="cancel", means="cancel the whole run"),
+    ),
+    "agent": (
+        Option(decision="approve", means="go on under the new promises"),
+        Option(decision="reject", means="stop the run"),
+        Option(decision="cancel", means="cancel the run"),
+    ),
+}
+
+
+def asks_first(contract: Contract, step: Step) -> bool:
+    """Whether a person decides before this call: a plan can ask where the tool does not, never the other way round."""
+    return step.approve == "always" or contract.asks_first
+
+
+def shown_digest(tool: str, args: dict[str, Any], contract: Contract) -> str:
+    """What an approval is bound to: the tool, its whole arguments, and what the tool promises."""
+    return digest([tool, args, contract])

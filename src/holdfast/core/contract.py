@@ -1,0 +1,210 @@
+"""What a tool promises: how its calls may be repeated, how long they may take, who must be asked.
+
+A contract is data. It is journalled when a run starts, so that recovery and replay judge by what held then, and
+compared when the agent's code has changed in between (`differences`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Any, Literal, get_args
+
+import msgspec
+
+from holdfast.errors import DefinitionError
+
+Safety = Literal["read", "idempotent", "keyed", "reconcilable", "irreversible"]
+Gate = Literal["always", "never"]
+
+# From the strongest promise to none at all: an agent that moved a tool to the right made a promise weaker.
+SAFETIES: tuple[Safety, ...] = get_args(Safety)
+
+
+class Retry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Whether and when a failed call is tried again.
+
+    attempts_max: tries in all, the first included. backoff_seconds: the wait after the first failure; it grows by
+    `factor` up to backoff_seconds_max. jitter: the share of each wait that is drawn (0: none, 1: all of it).
+    """
+
+    attempts_max: int = 4
+    backoff_seconds: float = 1.0
+    backoff_seconds_max: float = 60.0
+    factor: float = 2.0
+    jitter: float = 0.5
+
+
+class Contract(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The promises of one tool.
+
+    tool: its name in plans. input_schema, output_schema: JSON Schema, enforced going in and coming out.
+    timeout_seconds: for one attempt. probe: the tool can tell whether a call happened. probe_seconds: the wait
+    between two probes that said "not yet" (it doubles each time); probe_window_seconds: after that a person is asked.
+    settles_within_seconds: how long after a call was lost its effect may still land. key_ttl_seconds: how long the
+    other side remembers a key (None: for ever; only for `keyed`). business_key: the arguments that make two calls
+    the same call in the eyes of the business. fallback, undo: names of other tools. approve: whether a person is
+    asked first (None: by safety). parallel_max: calls at once, over all workers of a store. secrets: arguments that
+    are never written down.
+    """
+
+    tool: str
+    safety: Safety = "irreversible"
+    description: str = ""
+    input_schema: dict[str, Any] = {}
+    output_schema: dict[str, Any] = {}
+    timeout_seconds: float = 60.0
+    retry: Retry = Retry()
+    probe: bool = False
+    probe_seconds: float = 1.0
+    probe_window_seconds: float = 3600.0
+    settles_within_seconds: float = 0.0
+    key_ttl_seconds: float | None = None
+    business_key: tuple[str, ...] = ()
+    fallback: str | None = None
+    undo: str | None = None
+    approve: Gate | None = None
+    parallel_max: int | None = None
+    secrets: tuple[str, ...] = ()
+
+    @property
+    def asks_first(self) -> bool:
+        """Whether a person is asked before each call: as declared, else only for what cannot be taken back."""
+        return self.approve == "always" or (self.approve is None and self.safety == "irreversible")
+
+
+class Difference(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One way in which a tool of today's agent differs from what the run started with."""
+
+    tool: str
+    field: str
+    before: str
+    after: str
+    weaker: bool = False
+
+
+def differences(before: dict[str, Contract], after: dict[str, Contract]) -> tuple[Difference, ...]:
+    """Compare the contracts a run holds with those of the agent as loaded; empty when they are the same.
+
+    A difference is `weaker` when something that the run may rely on is no longer promised: a tool is gone, its
+    safety moved towards irreversible, its keys live shorter, its probe is gone, its effects settle later, or a person
+    is no longer asked.
+    """
+    found: list[Difference] = []
+    for name in sorted(before.keys() | after.keys()):
+        old, new = before.get(name), after.get(name)
+        if old is None:
+            found.append(Difference(tool=name, field="tool", before="absent", after="present"))
+        elif new is None:
+            found.append(Difference(tool=name, field="tool", before="present", after="absent", weaker=True))
+        elif old is not new and old != new:
+            found.extend(_changed_fields(old, new))
+    return tuple(found)
+
+
+def _changed_fields(old: Contract, new: Contract) -> list[Difference]:
+    weaker = {
+        "safety": SAFETIES.index(new.safety) > SAFETIES.index(old.safety),
+        "key_ttl_seconds": (new.key_ttl_seconds or float("inf")) < (old.key_ttl_seconds or float("inf")),
+        "probe": old.probe and not new.probe,
+        "settles_within_seconds": new.settles_within_seconds > old.settles_within_seconds,
+        "approve": old.asks_first and not new.asks_first,
+        "business_key": bool(old.business_key) and old.business_key != new.business_key,
+    }
+    return [
+        Difference(
+            tool=old.tool,
+            field=field,
+            before=_shown(getattr(old, field)),
+            after=_shown(getattr(new, field)),
+            weaker=weaker.get(field, False),
+        )
+        for field in Contract.__struct_fields__
+        if getattr(old, field) != getattr(new, field)
+    ]
+
+
+def digest(value: Any) -> str:
+    """A short digest of any JSON value or record, the same in every process (keys sorted)."""
+    return hashlib.sha256(msgspec.json.encode(value, order="deterministic")).hexdigest()[:32]
+
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+_DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)\s*")
+
+
+def duration(value: Any, *, what: str = "duration") -> float:
+    """Seconds from a number or from words like `20s`, `1h30m`, `24h`, `7d`; DefinitionError on anything else."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        if value >= 0 and value == value and value != float("inf"):
+            return float(value)
+    elif isinstance(value, str):
+        total, end = 0.0, 0
+        for found in _DURATION.finditer(value):
+            if found.start() != end:
+                break
+            total, end = total + float(found[1]) * _UNITS[found[2]], found.end()
+        if end == len(value) and end:
+            return total
+    raise DefinitionError(f"{what}: {value!r} is not a duration", hint="write seconds as a number, or 500ms, 20s, 5m, 24h, 7d")
+
+
+def retry_of(value: Any, *, what: str = "retry", default: Retry | None = None) -> Retry:
+    """A Retry from what authors write: a Retry, a number of attempts, or `{attempts: 5, backoff: 2s..60s}`."""
+    base = default or Retry()
+    if isinstance(value, Retry):
+        retry = value
+    elif isinstance(value, int) and not isinstance(value, bool):
+        retry = msgspec.structs.replace(base, attempts_max=value)
+    elif isinstance(value, dict):
+        unknown = sorted(set(value) - {"attempts", "backoff", "factor", "jitter"}, key=str)
+        if unknown:
+            raise DefinitionError(
+                f"{what}: {unknown[0]!r} is not a part of retry", hint="it has attempts, backoff, factor and jitter"
+            )
+        low, _, high = str(value.get("backoff", "")).partition("..")
+        backoff = duration(_number(low), what=f"{what}.backoff") if low else base.backoff_seconds
+        ceiling = duration(_number(high), what=f"{what}.backoff") if high else max(backoff, base.backoff_seconds_max)
+        try:
+            retry = msgspec.convert(
+                {
+                    "attempts_max": value.get("attempts", base.attempts_max),
+                    "backoff_seconds": backoff,
+                    "backoff_seconds_max": ceiling,
+                    "factor": value.get("factor", base.factor),
+                    "jitter": value.get("jitter", base.jitter),
+                },
+                Retry,
+            )
+        except msgspec.ValidationError as error:
+            raise DefinitionError(f"{what}: {error}") from error
+    else:
+        raise DefinitionError(
+            f"{what}: {value!r} is neither a number of attempts nor a table",
+            hint="write `retry: {attempts: 5, backoff: 2s..60s}`",
+        )
+    if not (
+        1 <= retry.attempts_max <= 1000
+        and retry.factor >= 1
+        and 0 <= retry.jitter <= 1
+        and retry.backoff_seconds <= retry.backoff_seconds_max
+    ):
+        raise DefinitionError(
+            f"{what}: needs 1 to 1000 attempts, a factor of at least 1, a jitter between 0 and 1, and a backoff that does not shrink"
+        )
+    return retry
+
+
+def _number(text: str) -> Any:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, dict):
+        return f"schema {digest(value)[:8]}"
+    if isinstance(value, msgspec.Struct):
+        return msgspec.json.encode(value).decode()
+    return str(value)

@@ -1,0 +1,62 @@
+"""Failure class × strategy → ruling: what follows when a call failed for certain."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from holdfast.core.contract import Contract, Retry, Safety
+from holdfast.core.events import Failure, FailureKind
+from holdfast.core.plan import Step
+from holdfast.core.retry import next_wait
+
+Verb = Literal["retry", "reconcile", "fall_back", "stop", "skip", "flag", "ask"]
+
+# Failures after which the same call may work. The others need other arguments, another tool or a person.
+PASSING: frozenset[FailureKind] = frozenset({"transient", "rate_limited", "unavailable"})
+
+# The tool answered and broke its contract. What a read answered can be asked for again; a call that changes the world
+# has changed it, so making it again is out of the question, and so is a fallback that would change it once more.
+BROKEN_ANSWER: frozenset[FailureKind] = frozenset({"invalid_output", "crashed"})
+
+_REPEATABLE: frozenset[Safety] = frozenset({"read", "idempotent"})
+
+
+class Ruling(msgspec.Struct, frozen=True, kw_only=True):
+    """What follows; wait_seconds with `retry` and `reconcile`, fallback with `fall_back` (its index)."""
+
+    verb: Verb
+    reason: str
+    wait_seconds: float = 0.0
+    fallback: int = 0
+
+
+def diagnose(failure: Failure, contract: Contract, step: Step, *, run_id: str, tries: int, fallbacks_taken: int) -> Ruling:
+    """Rule on a failed attempt. tries: attempts made with the tool in force; it is out of them when retry says so."""
+    what = f"{failure.kind}: {failure.message}" if failure.message else failure.kind
+    passing = failure.kind in PASSING
+    if passing or (failure.kind in BROKEN_ANSWER and contract.safety in _REPEATABLE):
+        wait = None
+        if contract.safety != "irreversible":
+            wait = next_wait(
+                retry_in_force(contract, step),
+                tries,
+                run_id=run_id,
+                step=step.id,
+                retry_after_seconds=failure.retry_after_seconds,
+            )
+        if wait is not None:
+            # A reconcilable tool is asked first, even when it said that it failed: the promise is to probe, not to trust.
+            verb: Verb = "reconcile" if contract.safety == "reconcilable" else "retry"
+            return Ruling(verb=verb, reason=what, wait_seconds=wait)
+    changed_the_world = failure.kind in BROKEN_ANSWER and contract.safety not in _REPEATABLE
+    if fallbacks_taken < len(step.fallbacks) and not changed_the_world:
+        return Ruling(verb="fall_back", reason=what, fallback=fallbacks_taken)
+    tried = f" after {tries} attempts" if tries > 1 else ""
+    return Ruling(verb=step.on_failure, reason=f"{what}{tried}")
+
+
+def retry_in_force(contract: Contract, step: Step) -> Retry:
+    """The step's own retry, else the tool's."""
+    return step.retry if step.retry is not None else contract.retry

@@ -1,0 +1,357 @@
+"""What happened: one frozen record each. A journal is a list of these and nothing else.
+
+Events are past tense. *Intents* are written before an effect, *outcomes* after it, *rulings* are what was decided in
+between and why; the rest are words from outside (start, answers, cancel). An `Entry` is an event with its place:
+sequence, time, and the fence of the claim it was written under.
+
+The name on disk is the class name in snake case (`call_intended`). A shape that changes gets a new class with a
+version in its name and an upcast in `journal/codec.py`; fields with a default may be added freely.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Literal
+
+import msgspec
+
+from holdfast.core.contract import Contract, Difference
+from holdfast.core.limits import Limits
+from holdfast.core.plan import Goal, Plan
+
+FailureKind = Literal[
+    "transient", "rate_limited", "invalid_input", "invalid_output", "insufficient", "not_found", "conflict", "denied",
+    "unavailable", "crashed", "too_expensive",
+]  # fmt: skip
+Verdict = Literal["happened", "not_happened", "not_yet", "cannot_tell"]
+InterruptKind = Literal["approval", "question", "escalation", "handoff"]
+InterruptSubject = Literal["call", "doubt", "failure", "owed", "agent"]
+DecisionName = Literal["approve", "edit", "reject", "respond", "cancel"]
+
+
+# The detail of a failure that is a person's refusal, or their silence: no fallback and no further question follows.
+BY_A_PERSON = "by a person"
+
+
+class Failure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Why a call failed, as data. retry_after_seconds: what the other side asked for, counted from the outcome."""
+
+    kind: FailureKind
+    message: str = ""
+    retry_after_seconds: float | None = None
+    detail: Any = None
+
+
+class Option(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One thing that may be answered to an interrupt, and what then follows."""
+
+    decision: DecisionName
+    means: str
+
+
+def _tag(name: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="event", tag=_tag):
+    """Base of all events."""
+
+
+# --- words from outside -------------------------------------------------------------------------------------------
+
+
+class RunStarted(Event, frozen=True):
+    """A goal was taken on. contracts: what each tool promised then."""
+
+    run_id: str
+    agent: str
+    goal: Goal
+    contracts: tuple[Contract, ...]
+    agent_version: str = ""
+    limits: Limits = Limits()
+    tenant: str = ""
+    priority: int = 0
+    labels: dict[str, str] = {}
+
+
+class RunResumed(Event, frozen=True):
+    """A worker took the run on under a new claim. Open intents of older fences are in doubt from here."""
+
+    worker: str
+
+
+class AgentChanged(Event, frozen=True):
+    """The agent's tools are not what the run started with. contracts: what they promise now."""
+
+    differences: tuple[Difference, ...]
+    contracts: tuple[Contract, ...]
+    weaker: bool = False
+
+
+class CancelRequested(Event, frozen=True):
+    """Somebody wants the run to end. Effects at hand are finished, nothing new begins."""
+
+    by: str
+    reason: str = ""
+
+
+class Answered(Event, frozen=True):
+    """A person decided. value: the edited arguments, or the result given in place of the tool's."""
+
+    interrupt: str
+    decision: DecisionName
+    by: str
+    value: Any = None
+    note: str = ""
+
+
+class AnswerVoided(Event, frozen=True):
+    """An answer came that could not be taken any more."""
+
+    interrupt: str
+    by: str
+    reason: str
+
+
+# --- intents ------------------------------------------------------------------------------------------------------
+
+
+class ProposalRequested(Event, frozen=True):
+    """The reasoner is about to be asked."""
+
+    turn: int
+
+
+class CallIntended(Event, frozen=True):
+    """A tool is about to be called."""
+
+    step: str
+    attempt: int
+    tool: str
+    key: str
+    args: dict[str, Any] = {}
+
+
+class ProbeIntended(Event, frozen=True):
+    """The tool is about to be asked whether the call of this step happened."""
+
+    step: str
+    probe: int
+
+
+# --- outcomes -----------------------------------------------------------------------------------------------------
+
+
+class PlanAdopted(Event, frozen=True):
+    """A proposal that is sound. In a later revision, `plan.steps` are the new ones and `dropped` those given up."""
+
+    turn: int
+    revision: int
+    plan: Plan
+    reason: str = ""
+    dropped: tuple[str, ...] = ()
+
+
+class ProposalFailed(Event, frozen=True):
+    """The reasoner failed, or what it proposed is not sound; `problems` are shown to it when it is asked again."""
+
+    turn: int
+    problems: tuple[str, ...]
+
+
+class FinishProposed(Event, frozen=True):
+    """The reasoner says that the goal is reached."""
+
+    turn: int
+    result: Any = None
+
+
+class GiveUpProposed(Event, frozen=True):
+    """The reasoner says that the goal cannot be reached."""
+
+    turn: int
+    reason: str
+
+
+class CallSucceeded(Event, frozen=True):
+    """value: what came back, fitting the output schema. seconds: how long the call took."""
+
+    step: str
+    attempt: int
+    value: Any = None
+    seconds: float = 0.0
+
+
+class CallPartial(Event, frozen=True):
+    """Some of it was done. value: that part. left: what is still owed, an identity per item."""
+
+    step: str
+    attempt: int
+    value: Any = None
+    left: tuple[str, ...] = ()
+
+
+class CallDeferred(Event, frozen=True):
+    """The other side took the call and will be done later. handle: its name for it."""
+
+    step: str
+    attempt: int
+    handle: str = ""
+    until: float | None = None
+
+
+class CallFailed(Event, frozen=True):
+    """The call failed, and its effect did not happen."""
+
+    step: str
+    attempt: int
+    failure: Failure
+
+
+class CallUnknown(Event, frozen=True):
+    """Whether the effect happened is not known. crashed: its worker was lost, not the call alone."""
+
+    step: str
+    attempt: int
+    why: str
+    crashed: bool = False
+
+
+class ProbeAnswered(Event, frozen=True):
+    """What the probe found; value: the call's result where it happened."""
+
+    step: str
+    probe: int
+    verdict: Verdict
+    value: Any = None
+    message: str = ""
+
+
+# --- rulings ------------------------------------------------------------------------------------------------------
+
+
+class RetryRuled(Event, frozen=True):
+    """The call failed and is made again, not before due_at (seconds since the epoch)."""
+
+    step: str
+    due_at: float
+    reason: str
+
+
+class RecoveryRuled(Event, frozen=True):
+    """A row of the recovery table was applied to a call in doubt. due_at: what follows is not done before then. spent:
+    no attempt is left, whatever the doubt turns out to be."""
+
+    step: str
+    row: str
+    action: Literal["repeat", "probe", "take", "fail", "ask"]
+    reason: str
+    due_at: float = 0.0
+    spent: bool = False
+
+
+class FallbackRuled(Event, frozen=True):
+    """The next fallback of the step takes over."""
+
+    step: str
+    tool: str
+    reason: str
+
+
+class ReuseRuled(Event, frozen=True):
+    """The step is the same call, by its business key, as one that is done: its result is taken."""
+
+    step: str
+    same_as: str
+
+
+class StepSkipped(Event, frozen=True):
+    """The step is given up and the run goes on. flagged: a person is told at the end."""
+
+    step: str
+    reason: str
+    flagged: bool = False
+
+
+class StepFailed(Event, frozen=True):
+    """The step is given up and the run with it."""
+
+    step: str
+    reason: str
+
+
+class Asked(Event, frozen=True):
+    """A person must decide. digest: of what they are shown; an answer counts for that and nothing else."""
+
+    interrupt: str
+    kind: InterruptKind
+    about: InterruptSubject
+    question: str
+    options: tuple[Option, ...]
+    digest: str
+    expires_at: float
+    step: str = ""
+    tool: str = ""
+    args: dict[str, Any] = {}
+
+
+class InterruptExpired(Event, frozen=True):
+    """Nobody answered in time. Silence never means yes."""
+
+    interrupt: str
+
+
+class LimitReached(Event, frozen=True):
+    """A bound of the run is reached: it stops with what is done."""
+
+    limit: str
+    allowed: float
+
+
+class RunCompleted(Event, frozen=True):
+    """skipped, flagged, partial: the steps that are not wholly done."""
+
+    result: Any = None
+    skipped: tuple[str, ...] = ()
+    flagged: tuple[str, ...] = ()
+    partial: tuple[str, ...] = ()
+
+
+class RunFailed(Event, frozen=True):
+    """unknown: steps of which nobody knows whether they happened."""
+
+    reason: str
+    unknown: tuple[str, ...] = ()
+
+
+class RunCancelled(Event, frozen=True):
+    """See RunFailed."""
+
+    by: str
+    reason: str = ""
+    unknown: tuple[str, ...] = ()
+
+
+AnyEvent = (
+    RunStarted | RunResumed | AgentChanged | CancelRequested | Answered | AnswerVoided
+    | ProposalRequested | CallIntended | ProbeIntended
+    | PlanAdopted | ProposalFailed | FinishProposed | GiveUpProposed
+    | CallSucceeded | CallPartial | CallDeferred | CallFailed | CallUnknown | ProbeAnswered
+    | RetryRuled | RecoveryRuled | FallbackRuled | ReuseRuled | StepSkipped | StepFailed | Asked | InterruptExpired
+    | LimitReached | RunCompleted | RunFailed | RunCancelled
+)  # fmt: skip
+
+INTENTS: tuple[type[Event], ...] = (ProposalRequested, CallIntended, ProbeIntended)
+OUTCOMES: tuple[type[Event], ...] = (
+    PlanAdopted, ProposalFailed, FinishProposed, GiveUpProposed,
+    CallSucceeded, CallPartial, CallDeferred, CallFailed, CallUnknown, ProbeAnswered,
+)  # fmt: skip
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """An event in its place. sequence: from 1. at: seconds since the epoch. fence: of the claim that wrote it."""
+
+    sequence: int
+    at: float
+    fence: int
+    event: AnyEvent

@@ -1,0 +1,35 @@
+"""When to stop: the bounds of a run. Each is a field, and what happens at it is written down."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Bounds of one run.
+
+    parallel_max: calls at once. steps_max: steps over all revisions. attempts_max: calls in all, retries included.
+    turns_max: times the reasoner is asked. wall_seconds: from start to end, waiting included. person_seconds: how
+    long an interrupt waits for its answer. lost_max: how often one call may be lost (crash, time-out) before a
+    person is asked instead of it being made again.
+    """
+
+    parallel_max: int = 8
+    steps_max: int = 10_000
+    attempts_max: int = 100_000
+    turns_max: int = 200
+    wall_seconds: float = 90 * 86400.0
+    person_seconds: float = 7 * 86400.0
+    lost_max: int = 5
+
+
+def reached(limits: Limits, *, steps: int, attempts: int, age_seconds: float) -> tuple[str, float] | None:
+    """The first bound that a run is past, with its value; None while it is within all of them."""
+    for name, used, allowed in (
+        ("steps_max", steps, limits.steps_max),
+        ("attempts_max", attempts, limits.attempts_max),
+        ("wall_seconds", age_seconds, limits.wall_seconds),
+    ):
+        if used > allowed:
+            return name, float(allowed)
+    return None

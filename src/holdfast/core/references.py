@@ -1,0 +1,167 @@
+"""References between steps: `{$ref: steps.mailbox.address}` in the arguments of a plan.
+
+A reference is a jmespath expression (https://jmespath.org/specification.html) over `{"inputs": …, "steps": {id: result}}`.
+It is pure and total: it can neither loop nor call out. Three forms stand in arguments, at any depth:
+
+    {$ref: EXPRESSION}                  the value; it must be there
+    {$ref: EXPRESSION, default: VALUE}  the value, or VALUE where nothing is there
+    {$secret: NAME}                     a secret, put in at the moment of the call and never written down
+    {$literal: VALUE}                   VALUE as it is, also where it looks like one of these
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from typing import Any
+
+import jmespath
+import jmespath.exceptions
+import msgspec
+
+REF, SECRET, LITERAL = "$ref", "$secret", "$literal"
+_PLAIN_PATH = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
+_DEPTH_MAX = 64
+
+
+class Missing(Exception):
+    """A reference that leads nowhere; `expression` says which."""
+
+    def __init__(self, expression: str):
+        super().__init__(f"{expression} leads to nothing")
+        self.expression = expression
+
+
+class Reference(msgspec.Struct, frozen=True, kw_only=True):
+    """A parsed reference: which steps and inputs it reads. path is set where it is a plain dotted path."""
+
+    expression: str
+    steps: tuple[str, ...]
+    inputs: tuple[str, ...]
+    path: tuple[str, ...] = ()
+    problem: str | None = None
+
+
+@lru_cache(maxsize=4096)
+def parse(expression: str) -> Reference:
+    """Read a reference; `problem` is set where it is no expression, or reads anything but inputs and steps."""
+    try:
+        tree = jmespath.compile(expression).parsed
+    except (jmespath.exceptions.JMESPathError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        return Reference(
+            expression=expression, steps=(), inputs=(), problem=f"{expression!r} is not a jmespath expression: {reason}"
+        )
+    reads: dict[str, list[str]] = {"steps": [], "inputs": []}
+    problem = _collect(tree, reads)
+    path = tuple(expression.split(".")) if _PLAIN_PATH.fullmatch(expression) else ()
+    return Reference(
+        expression=expression, steps=tuple(dict.fromkeys(reads["steps"])), inputs=tuple(dict.fromkeys(reads["inputs"])), path=path,
+        problem=f"{expression!r}: {problem}" if problem else None,
+    )  # fmt: skip
+
+
+def _collect(node: Any, reads: dict[str, list[str]]) -> str | None:
+    """Find `steps.ID` and `inputs.NAME` at the roots of an expression's tree; a sentence on the first wrong root."""
+    kind, children = node.get("type"), node.get("children", [])
+    if kind == "field":
+        if node["value"] == "inputs":
+            return None
+        if node["value"] == "steps":
+            return "name the step: steps.ID"
+        return f"starts at {node['value']!r}; a reference starts at inputs or steps"
+    if kind == "current":
+        return "'@' at the root is not allowed; start at inputs or steps"
+    if kind == "subexpression":
+        head = children[0]
+        if head.get("type") == "field" and head["value"] in reads and children[1].get("type") == "field":
+            reads[head["value"]].append(children[1]["value"])
+            return None
+        return _collect(head, reads)
+    if kind in ("literal", "expref"):
+        return None
+    # In projections, filters, pipes and indexes only the first child starts at the root; in the rest, all do.
+    rooted = children if kind in ("function_expression", "multi_select_list", "multi_select_dict", "key_val_pair", "or_expression",
+                                  "and_expression", "not_expression", "comparator") else children[:1]  # fmt: skip
+    for child in rooted:
+        if isinstance(child, dict) and (problem := _collect(child, reads)):
+            return problem
+    return None
+
+
+def find(value: Any) -> Iterator[Reference]:
+    """Every reference in the arguments of a step, in order."""
+    if isinstance(value, dict):
+        if REF in value:
+            yield parse(str(value[REF]))
+        elif SECRET not in value and LITERAL not in value:
+            for part in value.values():
+                yield from find(part)
+    elif isinstance(value, (list, tuple)):
+        for part in value:
+            yield from find(part)
+
+
+def malformed(value: Any, depth: int = 0) -> Iterator[str]:
+    """What is wrong in the form of the arguments: stray keys beside `$ref`, names that are no text, depth."""
+    if depth > _DEPTH_MAX:
+        yield f"nested deeper than {_DEPTH_MAX} levels"
+    elif isinstance(value, dict):
+        for key, allowed in ((REF, {REF, "default"}), (SECRET, {SECRET}), (LITERAL, {LITERAL})):
+            if key in value:
+                stray = sorted(set(value) - allowed, key=str)
+                if stray:
+                    yield f"{stray[0]!r} cannot stand beside {key}"
+                elif key != LITERAL and not isinstance(value[key], str):
+                    yield f"{key} needs a text, found {value[key]!r}"
+                return
+        for key, part in value.items():
+            if not isinstance(key, str):
+                yield f"the name {key!r} is not a text"
+            yield from malformed(part, depth + 1)
+    elif isinstance(value, (list, tuple)):
+        for part in value:
+            yield from malformed(part, depth + 1)
+
+
+def resolve(value: Any, inputs: dict[str, Any], result_of: Callable[[str], Any]) -> Any:
+    """Arguments with every reference replaced by its value; secrets stay as they are.
+
+    result_of: the result of a finished step by its id. Raises Missing for a reference that leads nowhere and has no
+    default.
+    """
+    if isinstance(value, dict):
+        if REF in value:
+            return _look_up(value, inputs, result_of)
+        if LITERAL in value:
+            return value[LITERAL]
+        if SECRET in value:
+            return value
+        return {key: resolve(part, inputs, result_of) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [resolve(part, inputs, result_of) for part in value]
+    return value
+
+
+def _look_up(form: dict[str, Any], inputs: dict[str, Any], result_of: Callable[[str], Any]) -> Any:
+    reference = parse(form[REF])
+    document = {"inputs": inputs, "steps": {step: result_of(step) for step in reference.steps}}
+    if reference.path:
+        found: Any = document
+        for part in reference.path:
+            if not isinstance(found, dict) or part not in found:
+                if "default" in form:
+                    return form["default"]
+                raise Missing(reference.expression)
+            found = found[part]
+        return found
+    try:
+        found = jmespath.search(reference.expression, document)
+    except jmespath.exceptions.JMESPathError as error:
+        raise Missing(f"{reference.expression} ({str(error).splitlines()[0]})") from error
+    if found is None:
+        if "default" in form:
+            return form["default"]
+        raise Missing(reference.expression)
+    return found

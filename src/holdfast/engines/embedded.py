@@ -1,0 +1,230 @@
+"""The engine inside a process: asyncio, claims by lease and fence, any number of such processes on one store.
+
+A worker holds the claims of the runs that it advances and extends their leases in one write, three times in a lease. One
+that dies is taken over when its leases end; one that was stopped and comes back finds its fence outdated and can write
+nothing. On `stop` each run finishes the effect at hand, records it, and gives its claim back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+
+from holdfast.agent import Agent
+from holdfast.errors import HoldfastError, JournalUnavailable
+from holdfast.journal.base import ENDED, Claim, Journal, Release, Worker
+from holdfast.runner.advance import Advance, Terms
+from holdfast.runner.clock import Clock
+from holdfast.runner.perform import Hands
+
+LEASE_SECONDS = 15.0
+POLL_SECONDS = 0.025
+# However far off the next thing is, the store is looked at again after so long: clocks jump.
+ROW_WAIT_SECONDS = 2.0
+PARALLEL_RUNS = 100
+# After a store that failed, so long until it is tried again.
+BACK_OFF_SECONDS = 2.0
+
+log = logging.getLogger("holdfast")
+
+
+def worker_name() -> str:
+    """Host, process, and a draw, so that a process that comes back under an old number is another worker."""
+    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+
+
+class Embedded:
+    """See `Engine`.
+
+    lease_seconds: how long a dead worker's runs wait to be taken over. parallel_runs: runs advanced at once.
+    on_error: told of a run that cannot be advanced here; default: a line in the log.
+    """
+
+    def __init__(
+        self, journal: Journal, hands: Hands, *, worker: str | None = None, lease_seconds: float = LEASE_SECONDS,
+        parallel_runs: int = PARALLEL_RUNS, poll_seconds: float = POLL_SECONDS, tenant_parallel: dict[str, int] | None = None,
+        on_error: Callable[[str, HoldfastError], None] | None = None,
+    ):  # fmt: skip
+        self.worker = worker or worker_name()
+        self.agents: dict[str, Agent] = {}
+        self._journal = journal
+        self._clock: Clock = hands.clock
+        self._lease_seconds = lease_seconds
+        self._parallel_runs = parallel_runs
+        self._poll_seconds = poll_seconds
+        self._on_error = on_error or _log_error
+        self._terms = Terms(
+            journal=journal, hands=hands, worker=self.worker, lease_seconds=lease_seconds, tenant_parallel=tenant_parallel or {}
+        )
+        self._running: dict[str, tuple[Advance, asyncio.Task[None]]] = {}
+        self._background: list[asyncio.Task[None]] = []
+        self._stopping = asyncio.Event()
+        self._changed = asyncio.Event()
+        self._room = asyncio.Event()
+
+    def load(self, agent: Agent) -> None:
+        """Make an agent known, or a newer one of its name."""
+        self.agents[agent.name] = agent
+
+    async def start(self) -> None:
+        """Begin to keep claims alive and to look for words from outside."""
+        loop = asyncio.get_running_loop()
+        self._background = [loop.create_task(self._heartbeat()), loop.create_task(self._watch())]
+
+    async def stop(self) -> None:
+        """Finish what is in flight, give everything back."""
+        self._stopping.set()
+        self._changed.set()
+        self._room.set()
+        for advance, _ in self._running.values():
+            advance.stop()
+        while self._running:
+            await asyncio.wait([task for _, task in self._running.values()])
+        for task in self._background:
+            task.cancel()
+        for task in self._background:
+            with suppress(asyncio.CancelledError):
+                await task
+        self._background = []
+
+    # --- one run --------------------------------------------------------------------------------------------------
+
+    async def drive(self, run_id: str, claim: Claim | None = None, patience_seconds: float | None = None) -> None:
+        """Advance one run here, or wait for the worker that has it, until it has ended, is blocked, or is to wait long.
+
+        A run that is parked is taken on once whatever it waits for: its agent may have changed, or its clock jumped.
+        """
+        give_up_at = None if patience_seconds is None else self._clock.monotonic() + patience_seconds
+        looked = claim is not None
+        if claim is not None:
+            self._begin(claim)
+        while not self._stopping.is_set():
+            running = self._running.get(run_id)
+            if running is not None:
+                await running[1]
+            row = await self._journal.row(run_id)
+            if row is None or row.status in ENDED:
+                return
+            now = self._clock.now()
+            held = row.worker != "" and row.lease_until > now
+            if not held and row.agent in self.agents and (not looked or (row.due_at is not None and row.due_at <= now)):
+                looked = True
+                claimed = await self._journal.claim(run_id, self.worker, now, self._lease_seconds)
+                if claimed is not None:
+                    self._begin(claimed)
+                    continue
+            if not held and row.status == "blocked":
+                return
+            if give_up_at is not None and self._clock.monotonic() >= give_up_at:
+                return
+            until = row.lease_until if held else row.due_at
+            await self._pause(ROW_WAIT_SECONDS if until is None else until - now)
+
+    def _begin(self, claim: Claim) -> None:
+        advance = Advance(self._terms, self.agents[claim.agent], claim)
+        task = asyncio.get_running_loop().create_task(self._advance(advance))
+        self._running[claim.run_id] = (advance, task)
+
+    async def _advance(self, advance: Advance) -> None:
+        """Advance a run, whatever comes of it: one that cannot be advanced must not stop the others."""
+        claim = advance.claim
+        try:
+            await advance.run()
+        except JournalUnavailable as error:
+            self._on_error(claim.run_id, error)  # Its lease runs out, and then somebody tries again.
+        except HoldfastError as error:
+            self._on_error(claim.run_id, error)
+            await self._set_aside(claim, str(error))
+        except Exception as bug:  # noqa: BLE001 — the border of one run; told in full, and the run is set aside.
+            log.exception("run %s was stopped by an error inside holdfast", claim.run_id)
+            self._on_error(claim.run_id, HoldfastError(f"{type(bug).__name__}: {bug}", run_id=claim.run_id))
+            await self._set_aside(claim, f"stopped by an error inside holdfast: {type(bug).__name__}: {bug}")
+        finally:
+            self._running.pop(claim.run_id, None)
+            self._room.set()
+
+    async def _set_aside(self, claim: Claim, why: str) -> None:
+        """Nothing more is tried by itself; `run` with the same id tries again."""
+        with suppress(HoldfastError):
+            await self._journal.release(claim, Release(status="blocked", due_at=None, waits_for=why))
+
+    # --- all runs -------------------------------------------------------------------------------------------------
+
+    async def work(self, *, until_idle: bool = False) -> None:
+        """Claim and advance whatever is due, the most urgent first."""
+        while not self._stopping.is_set():
+            self._room.clear()
+            free = self._parallel_runs - len(self._running)
+            claims: list[Claim] = []
+            next_due: float | None = None
+            try:
+                if free > 0:
+                    now = self._clock.now()
+                    claims = await self._journal.claim_due(self.worker, self.agents, now, self._lease_seconds, free)
+                    for claim in claims:
+                        self._begin(claim)
+                if not claims:
+                    next_due = await self._journal.next_due(self.agents, self._clock.now())
+            except JournalUnavailable as error:
+                self._on_error("", error)
+                await self._pause(BACK_OFF_SECONDS)
+                continue
+            if until_idle and not claims and not self._running and (next_due is None or next_due > self._clock.now()):
+                return
+            if len(claims) < free or free <= 0:
+                wait = ROW_WAIT_SECONDS if next_due is None else next_due - self._clock.now()
+                await self._pause(wait if free > 0 else ROW_WAIT_SECONDS, room=True)
+
+    async def _pause(self, seconds: float, *, room: bool = False) -> None:
+        """Until the store changed, there is room for another run (where asked for), or the time is over."""
+        waits = [asyncio.ensure_future(event.wait()) for event in ((self._changed, self._room) if room else (self._changed,))]
+        try:
+            await asyncio.wait(waits, timeout=min(max(seconds, 0.005), ROW_WAIT_SECONDS), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+
+    # --- in the background ----------------------------------------------------------------------------------------
+
+    async def _heartbeat(self) -> None:
+        """Make the leases of all held runs last, and find out which were lost."""
+        while True:
+            try:
+                await self._journal.seen(Worker(name=self.worker, agents=tuple(sorted(self.agents)), seen_at=self._clock.now()))
+                await self._extend_leases()
+            except HoldfastError as error:
+                self._on_error("", error)
+            await asyncio.sleep(self._lease_seconds / 3)
+
+    async def _extend_leases(self) -> None:
+        held = {run_id: advance for run_id, (advance, _) in self._running.items()}
+        at = self._clock.monotonic()
+        kept = await self._journal.extend([advance.claim for advance in held.values()], self._clock.now() + self._lease_seconds)
+        for claim in kept:
+            held.pop(claim.run_id).renew(claim, at)
+        for advance in held.values():
+            advance.lose()
+
+    async def _watch(self) -> None:
+        """Look whether anybody wrote, and carry words from outside to the runs that are advanced here."""
+        stamp: object = None
+        while True:
+            with suppress(HoldfastError):
+                last, stamp = stamp, await self._journal.stamp()
+                if stamp != last:
+                    if self._running:
+                        for run_id in await self._journal.mailboxes():
+                            if run_id in self._running:
+                                self._running[run_id][0].mail()
+                    self._changed.set()
+                    self._changed.clear()
+            await asyncio.sleep(self._poll_seconds)
+
+
+def _log_error(run_id: str, error: HoldfastError) -> None:
+    log.error("%s", error)

@@ -1,0 +1,1 @@
+"""The log of a run: checkpoint, audit trail and replay source at once."""

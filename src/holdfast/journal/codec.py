@@ -1,0 +1,151 @@
+"""Event ⇄ bytes: form on disk, versions and upcasts, large values by content, redaction, the hash chain.
+
+A batch is stored as one JSON array of events. Contracts and plans are the same for many runs, and large values for many
+events: they are stored once by the digest of their content, and `{"$blob": digest}` stands in their place.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import msgspec
+
+from holdfast.core.events import AnyEvent, Entry
+from holdfast.errors import JournalCorrupt, JournalTooNew
+
+BLOB, ESCAPE = "$blob", "$$blob"
+LARGE_BYTES = 16_384
+REDACTED = "[redacted]"
+
+# The parts of an event that are always stored by content, because many runs share them.
+_SHARED = {"run_started": "contracts", "agent_changed": "contracts", "plan_adopted": "plan"}
+_SHARED_MARKS = tuple(f'"event":"{name}"'.encode() for name in _SHARED)
+_BLOB_MARK = BLOB.encode()
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(tuple[AnyEvent, ...]).decode
+_decode_any = msgspec.json.Decoder().decode
+
+# Old shape → next shape, by the name on disk: an upcast takes and returns the plain table of one event. Every name that
+# was ever written stays readable; see tests/histories.
+UPCASTS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+
+
+def encode(events: Iterable[AnyEvent]) -> tuple[bytes, dict[str, bytes]]:
+    """A batch as bytes, and the contents that it refers to by digest."""
+    body = _encode(events)
+    if len(body) < LARGE_BYTES and _BLOB_MARK not in body and not any(mark in body for mark in _SHARED_MARKS):
+        return body, {}
+    blobs: dict[str, bytes] = {}
+    return _encode([_shrink_event(event, blobs) for event in _decode_any(body)]), blobs
+
+
+def decode(body: bytes, fetch: Callable[[str], bytes]) -> tuple[AnyEvent, ...]:
+    """The events of a batch. fetch: the content of a digest. JournalTooNew for an event that this release has not."""
+    if _BLOB_MARK not in body:
+        try:
+            return _decode(body)
+        except msgspec.ValidationError:
+            pass  # Perhaps an older shape: the slow way knows those.
+    plain = [_upcast(_grow(event, fetch)) for event in _decode_any(body)]
+    try:
+        return msgspec.convert(plain, tuple[AnyEvent, ...])
+    except msgspec.ValidationError as error:
+        if "Invalid value" in str(error) and ".event" in str(error):
+            names = ", ".join(str(event.get("event")) for event in plain)
+            raise JournalTooNew(f"an event of a later release: {names}", hint="read it with that release") from error
+        raise JournalCorrupt(f"an event that cannot be read: {error}") from error
+
+
+def entries(body: bytes, first: int, fence: int, at: float, fetch: Callable[[str], bytes]) -> list[Entry]:
+    """The entries of a stored batch."""
+    return [Entry(first + offset, at, fence, event) for offset, event in enumerate(decode(body, fetch))]
+
+
+def link(previous: bytes, run_id: str, first: int, fence: int, at: float, body: bytes) -> bytes:
+    """The next link of a run's chain: a digest over the link before, the place of the batch, and its content."""
+    chain = hashlib.sha256(previous)
+    chain.update(f"{run_id}\x1f{first}\x1f{fence}\x1f{at!r}\x1f".encode("utf-8", "surrogatepass"))
+    chain.update(body)
+    return chain.digest()
+
+
+def blob_digest(content: bytes) -> str:
+    """The name of a stored content."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def redact(value: Any, names: frozenset[str]) -> Any:
+    """A JSON value with what stands under these names replaced; the very same object where there is nothing to do."""
+    if not names or not _mentions(value, names):
+        return value
+    if isinstance(value, dict):
+        return {key: REDACTED if key in names else redact(part, names) for key, part in value.items()}
+    return [redact(part, names) for part in value]
+
+
+def _mentions(value: Any, names: frozenset[str]) -> bool:
+    if isinstance(value, dict):
+        return any(key in names or _mentions(part, names) for key, part in value.items())
+    return isinstance(value, (list, tuple)) and any(_mentions(part, names) for part in value)
+
+
+def _shrink_event(event: dict[str, Any], blobs: dict[str, bytes]) -> dict[str, Any]:
+    shared = _SHARED.get(event["event"])
+    return {
+        name: _put(_encode(part), blobs)
+        if name == shared
+        else _shrink(part, blobs)
+        if isinstance(part, (dict, list, str))
+        else part
+        for name, part in event.items()
+    }
+
+
+def _shrink(value: Any, blobs: dict[str, bytes]) -> Any:
+    """Replace the large parts of a value. A table whose parts are small one by one is kept whole, as one content."""
+    encoded = _encode(value)
+    if len(encoded) < LARGE_BYTES and _BLOB_MARK not in encoded:
+        return value
+    if isinstance(value, dict):
+        value = {_escaped(key): _shrink(part, blobs) for key, part in value.items()}
+        encoded = _encode(value)
+    elif isinstance(value, list) and _BLOB_MARK in encoded:
+        value = [_shrink(part, blobs) for part in value]
+        encoded = _encode(value)
+    return value if len(encoded) < LARGE_BYTES else _put(encoded, blobs)
+
+
+def _escaped(key: str) -> str:
+    return "$" + key if key.endswith(BLOB) and key.strip("$") == BLOB.strip("$") else key
+
+
+def _unescaped(key: str) -> str:
+    return key[1:] if key.startswith("$$") and key.strip("$") == BLOB.strip("$") else key
+
+
+def _put(content: bytes, blobs: dict[str, bytes]) -> dict[str, str]:
+    digest = blob_digest(content)
+    blobs[digest] = content
+    return {BLOB: digest}
+
+
+def _grow(value: Any, fetch: Callable[[str], bytes]) -> Any:
+    if isinstance(value, dict):
+        if len(value) == 1 and isinstance(digest := value.get(BLOB), str):
+            content = fetch(digest)
+            if blob_digest(content) != digest:
+                raise JournalCorrupt(f"the stored content {digest[:12]} is not what was written")
+            return _grow(_decode_any(content), fetch)
+        return {_unescaped(key): _grow(part, fetch) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_grow(part, fetch) for part in value]
+    return value
+
+
+def _upcast(event: dict[str, Any]) -> dict[str, Any]:
+    while (upcast := UPCASTS.get(event.get("event", ""))) is not None:
+        event = upcast(event)
+    return event

@@ -1,0 +1,119 @@
+"""`propose(briefing) -> proposal` is the whole interface between a run and whatever thinks for it.
+
+A fixed plan, a plain function and (later) a model are reasoners. A proposal is never trusted: it is checked against the
+contracts like any input from outside. Reasoners may be as non-deterministic as they like: what they proposed is recorded.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import msgspec
+
+from holdfast.core.contract import Contract
+from holdfast.core.events import AnyEvent, FinishProposed, GiveUpProposed, PlanAdopted, ProposalFailed
+from holdfast.core.plan import Goal, Plan, Step, problems
+from holdfast.core.state import State
+
+
+class StepReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a step so far. phase: as in `core/state.py`; value: its result when it is done."""
+
+    id: str
+    tool: str
+    phase: str
+    attempts: int
+    value: Any = None
+    reason: str = ""
+    left: tuple[str, ...] = ()
+
+
+class Briefing(msgspec.Struct, frozen=True, kw_only=True):
+    """What a reasoner is told. problems: why its last proposal was not taken."""
+
+    run_id: str
+    goal: Goal
+    turn: int
+    steps: tuple[StepReport, ...]
+    tools: tuple[Contract, ...]
+    problems: tuple[str, ...] = ()
+
+    def result(self, step: str) -> Any:
+        """The result of a finished step, or None."""
+        return next((report.value for report in self.steps if report.id == step and report.phase == "done"), None)
+
+
+class Finish(msgspec.Struct, frozen=True):
+    """The goal is reached; result: any JSON."""
+
+    result: Any = None
+
+
+class GiveUp(msgspec.Struct, frozen=True):
+    """The goal cannot be reached."""
+
+    reason: str
+
+
+class Propose(msgspec.Struct, frozen=True, kw_only=True):
+    """Steps to do next. final: nothing more is to come. dropped: steps not begun that are given up."""
+
+    plan: Plan
+    reason: str = ""
+
+
+Proposal = Propose | Finish | GiveUp
+
+
+class Reasoner(Protocol):
+    """See the module's text. Errors that it raises count against the run's bound of failed proposals."""
+
+    async def propose(self, briefing: Briefing) -> Proposal:
+        """What to do next."""
+
+
+def briefing(state: State) -> Briefing:
+    """What a reasoner is told about this state; pure."""
+    reports = (state.steps[name] for name in state.order)
+    return Briefing(
+        run_id=state.run_id,
+        goal=state.goal,
+        turn=state.turn,
+        steps=tuple(
+            StepReport(
+                id=s.step.id,
+                tool=s.tool,
+                phase=s.phase,
+                attempts=s.attempt,
+                value=s.value,
+                reason=s.reason,
+                left=s.left,
+            )
+            for s in reports
+        ),
+        tools=tuple(state.contracts.values()),
+        problems=state.proposal_problems,
+    )
+
+
+def taken(proposal: object, state: State, turn: int) -> AnyEvent:
+    """The event that a proposal becomes: adopted if it is sound, else failed with every problem."""
+    if isinstance(proposal, (Plan, Step)):
+        proposal = Propose(plan=proposal if isinstance(proposal, Plan) else Plan(steps=(proposal,), final=False))
+    match proposal:
+        case Finish(result):
+            return FinishProposed(turn=turn, result=result)
+        case GiveUp(reason):
+            return GiveUpProposed(turn=turn, reason=reason)
+        case Propose(plan=plan, reason=reason):
+            found = problems(plan, state.contracts, state.goal.inputs, state.order)
+            if not plan.steps and not plan.final:
+                found.append("the proposal has no step, and says neither finish nor give up")
+            if found:
+                return ProposalFailed(turn=turn, problems=tuple(found))
+            return PlanAdopted(turn=turn, revision=state.revision + 1, plan=plan, reason=reason)
+        case _:
+            pass
+    return ProposalFailed(
+        turn=turn, problems=(f"{type(proposal).__name__} is no proposal; return a Plan, a Step, Finish or GiveUp",)
+    )

@@ -1,0 +1,249 @@
+"""A plan that somebody wrote down: YAML or JSON in, a plan out.
+
+agent: onboarding                     # its name; default: the file's
+goal: Onboard a new hire              # may be given on the command line instead
+tools: tools.py                       # a file beside this one, or a module; several in a list
+inputs: {hire: {type: object}}        # JSON Schema for each input; those not named `optional` are required
+limits: {parallel: 4}
+secrets: [badge_code]                 # names whose values are never written down
+steps:
+  mailbox: {tool: create_mailbox, args: {user: {$ref: inputs.hire.user}}}
+  welcome: {tool: send_mail, args: {to: {$ref: steps.mailbox.address}}, retry: {attempts: 5, backoff: 2s..60s}}
+result: {address: {$ref: steps.mailbox.address}}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, get_args
+
+import msgspec
+import yaml
+
+from holdfast.core.contract import duration, retry_of
+from holdfast.core.limits import Limits
+from holdfast.core.plan import Fallback, OnFailure, Plan, Step
+from holdfast.errors import DefinitionError, LoadError, PlanError
+from holdfast.reasoners.base import Briefing, Proposal, Propose
+
+SIZE_MAX = 4_000_000
+_FILE_KEYS = ("agent", "version", "goal", "tools", "inputs", "limits", "secrets", "steps", "result", "description")
+_STEP_KEYS = (
+    "tool",
+    "args",
+    "after",
+    "retry",
+    "timeout",
+    "optional",
+    "on_failure",
+    "fallback",
+    "approve",
+    "occurrence",
+    "description",
+)
+_LIMIT_KEYS: dict[str, str] = {
+    "parallel": "parallel_max", "steps": "steps_max", "attempts": "attempts_max", "turns": "turns_max", "wall": "wall_seconds",
+    "person": "person_seconds", "lost": "lost_max",
+}  # fmt: skip
+
+
+class PlanReasoner:
+    """Proposes one plan, whole, the first time it is asked."""
+
+    def __init__(self, plan: Plan):
+        self.plan = plan
+
+    async def propose(self, briefing: Briefing) -> Proposal:
+        """The plan."""
+        return Propose(plan=self.plan, reason="the plan as written")
+
+
+class PlanFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A plan file, read. inputs: JSON Schema by name, or None where the file does not say."""
+
+    name: str
+    plan: Plan
+    goal: str = ""
+    version: str = ""
+    tools: tuple[str, ...] = ()
+    inputs: dict[str, Any] | None = None
+    limits: Limits = Limits()
+    secrets: tuple[str, ...] = ()
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe YAML that refuses what would be lost silently: a key given twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, str):
+                raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} is not a text", key_node.start_mark)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} stands there twice", key_node.start_mark)
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+# YAML would turn 2026-11-20 into a date, which JSON has not; in a plan it is the text that stands there.
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def load(path: Path) -> PlanFile:
+    """Read a plan file. LoadError where it cannot be read at all; PlanError with all that is wrong in its form."""
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise LoadError(f"{path} cannot be read: {error.strerror or error}") from error
+    if len(raw) > SIZE_MAX:
+        raise LoadError(f"{path} has {len(raw)} bytes; a plan has at most {SIZE_MAX}")
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise LoadError(f"{path} is not UTF-8: byte {error.start}") from error
+    try:
+        if text.count("&") and any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
+            raise LoadError(f"{path}: YAML aliases are not taken (they can grow without bound)", hint="write the value out")
+        data = yaml.load(text, Loader=_Loader)  # noqa: S506 — a SafeLoader
+    except yaml.YAMLError as error:
+        raise LoadError(f"{path} is not YAML: {_yaml_reason(error)}") from error
+    except RecursionError as error:
+        raise LoadError(f"{path} is nested too deeply") from error
+    return parse(data, source=str(path), name=path.name.removesuffix(".yaml").removesuffix(".yml").removesuffix(".json"))
+
+
+def parse(data: Any, *, source: str = "the plan", name: str = "plan") -> PlanFile:
+    """A plan file from its data; PlanError with every problem of form."""
+    if not isinstance(data, dict):
+        raise PlanError([f"it is {_kind(data)}, not a table with `steps`"], source=source)
+    found: list[str] = []
+    found.extend(f"{key!r} is not a part of a plan file{_one_of(_FILE_KEYS)}" for key in data if key not in _FILE_KEYS)
+    steps = _steps(data.get("steps"), found)
+    limits = _limits(data.get("limits", {}), found)
+    inputs = data.get("inputs")
+    if inputs is not None and not (isinstance(inputs, dict) and all(isinstance(schema, dict) for schema in inputs.values())):
+        found.append("inputs: write a table of JSON Schemas by name")
+    tools = _texts(data.get("tools", ()), "tools", found)
+    secrets = _texts(data.get("secrets", ()), "secrets", found)
+    for key in ("agent", "goal", "version"):
+        if not isinstance(data.get(key, ""), (str, int, float)):
+            found.append(f"{key}: write a text, not {_kind(data[key])}")
+    if found:
+        raise PlanError(found, source=source)
+    return PlanFile(
+        name=str(data.get("agent", name)), plan=Plan(steps=steps, result=data.get("result")), goal=str(data.get("goal", "")),
+        version=str(data.get("version", "")), tools=tools, inputs=inputs, limits=limits, secrets=secrets,
+    )  # fmt: skip
+
+
+def _steps(data: Any, found: list[str]) -> tuple[Step, ...]:
+    if not isinstance(data, dict) or not data:
+        found.append("steps: write a table of steps by id" if data is not None else "there are no `steps`")
+        return ()
+    return tuple(step for name, form in data.items() if (step := step_of(name, form, found)) is not None)
+
+
+def step_of(name: str, form: Any, found: list[str]) -> Step | None:
+    """One step from what authors write; problems are added to `found`."""
+    before, where = len(found), f"step {name}"
+    if not isinstance(form, dict):
+        found.append(f"{where}: it is {_kind(form)}, not a table with `tool`")
+        return None
+    found.extend(f"{where}: {key!r} is not a part of a step{_one_of(_STEP_KEYS)}" for key in form if key not in _STEP_KEYS)
+    tool, args = form.get("tool"), form.get("args", {})
+    if not isinstance(tool, str) or not tool:
+        found.append(f"{where}: `tool` must name a tool")
+    if not isinstance(args, dict):
+        found.append(f"{where}: args is {_kind(args)}, not a table")
+    optional = form.get("optional", False)
+    if not isinstance(optional, bool):
+        found.append(f"{where}: optional is true or false")
+    on_failure = form.get("on_failure", "skip" if optional is True else "stop")
+    if on_failure not in get_args(OnFailure):
+        found.append(f"{where}: on_failure is {on_failure!r}{_one_of(get_args(OnFailure))}")
+    approve = form.get("approve")
+    if approve not in (None, "always"):
+        found.append(f"{where}: approve can only be `always`; whether a tool may go unasked is declared with the tool")
+    occurrence = form.get("occurrence", 1)
+    if not isinstance(occurrence, int) or isinstance(occurrence, bool):
+        found.append(f"{where}: occurrence is a whole number")
+    after = _texts(form.get("after", ()), f"{where}: after", found)
+    retry = _declared(lambda: retry_of(form["retry"], what="retry") if "retry" in form else None, where, found)
+    timeout = _declared(lambda: duration(form["timeout"], what="timeout") if "timeout" in form else None, where, found)
+    fallbacks = _fallbacks(form.get("fallback", ()), where, found)
+    if len(found) > before:
+        return None
+    return Step(
+        id=name, tool=str(tool), args=args, after=after, retry=retry, timeout_seconds=timeout, on_failure=on_failure,
+        fallbacks=fallbacks, approve=approve, occurrence=occurrence,
+    )  # fmt: skip
+
+
+def _fallbacks(data: Any, where: str, found: list[str]) -> tuple[Fallback, ...]:
+    forms = data if isinstance(data, (list, tuple)) else [data]
+    fallbacks = []
+    for form in forms:
+        if isinstance(form, str):
+            fallbacks.append(Fallback(tool=form))
+        elif isinstance(form, dict) and isinstance(form.get("tool"), str) and set(form) <= {"tool", "args"}:
+            fallbacks.append(Fallback(tool=form["tool"], args=form.get("args")))
+        else:
+            found.append(f"{where}: a fallback is the name of a tool, or {{tool: …, args: …}}")
+    return tuple(fallbacks)
+
+
+def _limits(data: Any, found: list[str]) -> Limits:
+    if not isinstance(data, dict):
+        found.append("limits: write a table")
+        return Limits()
+    values: dict[str, Any] = {}
+    for key, value in data.items():
+        field = _LIMIT_KEYS.get(key)
+        if field is None:
+            found.append(f"limits: there is no limit {key!r}{_one_of(tuple(_LIMIT_KEYS))}")
+        elif field.endswith("_seconds"):
+            values[field] = _declared(partial(duration, value, what=key), "limits", found)
+        elif not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            found.append(f"limits: {key} is a whole number of at least 1, not {value!r}")
+        else:
+            values[field] = value
+    return Limits(**{name: value for name, value in values.items() if value is not None})
+
+
+def _declared(read: Callable[[], Any], where: str, found: list[str]) -> Any:
+    try:
+        return read()
+    except DefinitionError as error:
+        found.append(f"{where}: {error}")
+        return None
+
+
+def _texts(value: Any, where: str, found: list[str]) -> tuple[str, ...]:
+    if isinstance(value, str):
+        return (value,)
+    if isinstance(value, (list, tuple)) and all(isinstance(part, str) for part in value):
+        return tuple(value)
+    found.append(f"{where}: write a name or a list of names")
+    return ()
+
+
+def _yaml_reason(error: yaml.YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None)
+    reason = getattr(error, "problem", None) or str(error).splitlines()[0]
+    return f"line {mark.line + 1}, column {mark.column + 1}: {reason}" if mark is not None else str(reason)
+
+
+def _kind(value: Any) -> str:
+    return {"NoneType": "empty", "list": "a list", "str": "a text", "dict": "a table", "bool": "true or false"}.get(
+        type(value).__name__, "a number"
+    )
+
+
+def _one_of(names: tuple[str, ...]) -> str:
+    return f" (it is one of {', '.join(names)})"

@@ -1,0 +1,1 @@
+"""Read, fold, decide, record, perform: the loop that advances one run."""

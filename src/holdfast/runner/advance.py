@@ -1,0 +1,331 @@
+"""Read, fold, decide, record, perform; until nothing can be done now.
+
+The loop holds no judgement. It owes the core its order: outcomes, rulings and intents in one commit, effects after it,
+one outcome for each. A journal that does not take a write ends the loop before the effect.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Literal
+
+import msgspec
+
+from holdfast import inbox
+from holdfast.agent import Agent
+from holdfast.core import events as e
+from holdfast.core.commands import CallTool, Command, RunProbe
+from holdfast.core.contract import differences
+from holdfast.core.decide import Decision, decide
+from holdfast.core.state import State, evolve, fold, status
+from holdfast.errors import JournalUnavailable, Superseded
+from holdfast.journal.base import Batch, Claim, Full, Head, Journal, Release, Slot
+from holdfast.runner.perform import Hands, perform
+
+# A wait shorter than this is sat out in memory; a longer one parks the run, which then costs nothing.
+HOLD_SECONDS = 1.0
+FULL_SECONDS = 0.05
+# How long a call that does not obey its cancellation is waited for before its outcome is written down as unknown.
+OVERDUE_SECONDS = 5.0
+WRITE_TRIES = 6
+
+Ending = Literal["ended", "parked", "released", "lost"]
+_CALL_OUTCOMES = (e.CallSucceeded, e.CallPartial, e.CallDeferred, e.CallFailed, e.CallUnknown)
+
+
+class Terms(msgspec.Struct, frozen=True, kw_only=True):
+    """What holds for every run of a worker. tenant_parallel: calls at once of a tenant, over all workers; "*" for all
+    that are not named."""
+
+    journal: Journal
+    hands: Hands
+    worker: str
+    lease_seconds: float
+    tenant_parallel: dict[str, int]
+
+
+class Advance:
+    """One claim on one run, from taking it on to giving it back."""
+
+    def __init__(self, terms: Terms, agent: Agent, claim: Claim):
+        self.terms = terms
+        self.agent = agent
+        self.claim = claim
+        self.proven_at = terms.hands.clock.monotonic()
+        self._journal = terms.journal
+        self._clock = terms.hands.clock
+        self._head = Head(0, b"")
+        self._outcomes: list[e.AnyEvent] = []
+        self._taken: list[int] = []
+        self._flights: dict[int, tuple[Command, asyncio.Task[None], asyncio.TimerHandle | None]] = {}
+        self._flight_number = 0
+        self._waiter: asyncio.Future[None] | None = None
+        self._mail = True
+        self._stopping = False
+        self._lost = False
+
+    # --- what the engine says -------------------------------------------------------------------------------------
+
+    def mail(self) -> None:
+        """There are words from outside for this run."""
+        self._mail = True
+        self._notify()
+
+    def stop(self) -> None:
+        """Finish what is in flight, begin nothing, give the claim back."""
+        self._stopping = True
+        self._notify()
+
+    def lose(self) -> None:
+        """The claim is lost: nothing more can be written."""
+        self._lost = True
+        self._notify()
+
+    def renew(self, claim: Claim, at: float) -> None:
+        """The lease was extended by a request that was made at this monotonic time."""
+        self.claim = claim
+        self.proven_at = at
+
+    # --- the loop -------------------------------------------------------------------------------------------------
+
+    async def run(self) -> Ending:
+        """Advance the run as far as it goes now. JournalError when the record cannot be kept."""
+        try:
+            return await self._run()
+        except Superseded:
+            return "lost"
+        finally:
+            for _, task, timer in self._flights.values():
+                task.cancel()
+                if timer is not None:
+                    timer.cancel()
+
+    async def _run(self) -> Ending:
+        state = await self._take_on()
+        full: frozenset[str] = frozenset()
+        while not self._lost:
+            if self._mail and not state.ended:
+                await self._hear(state)
+            now = max(self._clock.now(), state.at)
+            base, outcomes = self._fold_outcomes(state, now)
+            decision = self._undecided(base) if self._stopping or state.ended else decide(base, now, full)
+            release = None if self._flights or decision.commands else self._parking(decision, now, bool(full))
+            events = (*outcomes, *decision.events)
+            blocked = await self._commit(state, decision, events, release, now)
+            if blocked is not None:
+                full = self._blocked_tools(blocked)
+                self._outcomes[:0] = outcomes
+                continue
+            state = decision.state
+            if release is not None:
+                return "ended" if state.ended else "released" if self._stopping else "parked"
+            for command in decision.commands:
+                self._launch(command, state)
+            await self._wait(decision, now, bool(full))
+            full = frozenset()
+        return "lost"
+
+    async def _take_on(self) -> State:
+        history = await self._journal.read(self.claim.run_id)
+        state = fold(history.entries)
+        self._head = history.head
+        if self.claim.fence > 1 and not state.ended:
+            self._outcomes.append(e.RunResumed(worker=self.terms.worker))
+        contracts = self.agent.toolbox.contracts
+        pending = state.changed
+        if state.ended or (pending is not None and pending.contracts == tuple(contracts.values())):
+            return state
+        found = differences(state.contracts, contracts)
+        if found or pending is not None:
+            weaker = any(difference.weaker for difference in found)
+            self._outcomes.append(e.AgentChanged(differences=found, contracts=tuple(contracts.values()), weaker=weaker))
+        return state
+
+    async def _hear(self, state: State) -> None:
+        """Words from outside become events of the next batch. Each is judged by the state that the ones before it leave."""
+        self._mail = False
+        messages = await self._journal.messages(self.claim.run_id)
+        now = max(self._clock.now(), state.at)
+        for message in messages:
+            if message.id in self._taken:
+                continue
+            base = state
+            for outcome in self._outcomes:
+                base = evolve(base, e.Entry(base.version + 1, now, self.claim.fence, outcome))
+            self._outcomes.append(inbox.taken(base, message, now))
+            self._taken.append(message.id)
+
+    def _fold_outcomes(self, state: State, now: float) -> tuple[State, tuple[e.AnyEvent, ...]]:
+        outcomes, self._outcomes = tuple(self._outcomes), []
+        for outcome in outcomes:
+            state = evolve(state, e.Entry(state.version + 1, now, self.claim.fence, outcome))
+        return state, outcomes
+
+    def _undecided(self, state: State) -> Decision:
+        return Decision(events=(), commands=(), state=state, wake_at=self._clock.now())
+
+    def _parking(self, decision: Decision, now: float, full: bool) -> Release | None:
+        """How the run is left when nothing is in flight and nothing to do; None to wait for it here."""
+        state = decision.state
+        if state.ended:
+            return Release(status=state.ended, due_at=None, waits_for=state.reason)
+        if self._stopping:
+            return Release(status="running", due_at=now)
+        if full or (decision.wake_at is not None and decision.wake_at - now <= HOLD_SECONDS):
+            return None
+        return Release(status=status(state, now), due_at=decision.wake_at, waits_for=waits_for(state))
+
+    # --- writing --------------------------------------------------------------------------------------------------
+
+    async def _commit(
+        self, state: State, decision: Decision, events: tuple[e.AnyEvent, ...], release: Release | None, now: float
+    ) -> Full | None:
+        """One durable commit. Returns Full, with nothing written, when a slot that a command needs is taken."""
+        if not events and release is None:
+            return None
+        slots, freed = self._slots(decision.state, decision.commands), self._freed(state, events)
+        batch = Batch(
+            run_id=self.claim.run_id, fence=self.claim.fence, head=self._head, at=now, events=events, taken=tuple(self._taken), slots=slots,
+            freed=freed, release=release,
+        )  # fmt: skip
+        for tries in range(1, WRITE_TRIES + 1):
+            try:
+                written = await self._journal.append(batch)
+                break
+            except JournalUnavailable:
+                # What is known now may exist nowhere else; it is worth some patience before it is given up.
+                if tries == WRITE_TRIES:
+                    raise
+                await asyncio.sleep(0.05 * 2**tries)
+                arrived = await self._arrived(batch)
+                if arrived is not None:
+                    written = arrived
+                    break
+        else:
+            raise AssertionError("unreachable")
+        if isinstance(written, Full):
+            return written
+        self._head = written
+        self._taken.clear()
+        return None
+
+    async def _arrived(self, batch: Batch) -> Head | None:
+        """Whether a write that reported an error is in the journal all the same."""
+        try:
+            later = await self._journal.read(batch.run_id, batch.head)
+        except JournalUnavailable:
+            return None
+        if not batch.events or not later.entries:
+            return None
+        if [entry.event for entry in later.entries[: len(batch.events)]] == list(batch.events) and later.entries[
+            0
+        ].fence == batch.fence:
+            return later.head
+        raise Superseded("another worker has written to it since", run_id=batch.run_id)
+
+    def _slots(self, state: State, commands: tuple[Command, ...]) -> tuple[Slot, ...]:
+        slots: list[Slot] = []
+        allowed = self._tenant_capacity(state)
+        for command in commands:
+            if type(command) is CallTool:
+                if command.contract.parallel_max is not None:
+                    slots.append(Slot(name=f"tool:{command.tool}", step=command.step, capacity=command.contract.parallel_max))
+                if allowed is not None:
+                    slots.append(Slot(name=f"tenant:{state.tenant}", step=command.step, capacity=allowed))
+        return tuple(slots)
+
+    def _tenant_capacity(self, state: State) -> int | None:
+        return self.terms.tenant_parallel.get(state.tenant, self.terms.tenant_parallel.get("*"))
+
+    def _freed(self, state: State, events: tuple[e.AnyEvent, ...]) -> tuple[str, ...]:
+        """Steps whose calls have ended in these events, where a call may hold a slot at all."""
+        capped = self._tenant_capacity(state) is not None
+        return tuple(
+            event.step
+            for event in events
+            if isinstance(event, _CALL_OUTCOMES) and (capped or self._is_capped(state.steps[event.step].tool))
+        )
+
+    def _is_capped(self, tool: str) -> bool:
+        known = self.agent.toolbox.get(tool)
+        return known is not None and known.contract.parallel_max is not None
+
+    def _blocked_tools(self, full: Full) -> frozenset[str]:
+        """The tools that the full slots stand for; a tenant's slot stands for all of them."""
+        if any(name.startswith("tenant:") for name in full.names):
+            return frozenset(self.agent.toolbox)
+        return frozenset(name.removeprefix("tool:") for name in full.names)
+
+    # --- effects --------------------------------------------------------------------------------------------------
+
+    def _launch(self, command: Command, state: State) -> None:
+        self._flight_number = number = self._flight_number + 1
+        loop = asyncio.get_running_loop()
+        timer = None
+        if isinstance(command, (CallTool, RunProbe)):
+            timer = loop.call_later(command.timeout_seconds + OVERDUE_SECONDS, self._overdue, number)
+        self._flights[number] = (command, loop.create_task(self._fly(number, command, state)), timer)
+
+    async def _fly(self, number: int, command: Command, state: State) -> None:
+        # The fence guards the journal, not the wire: a worker that was stopped past its lease must not send.
+        if self._clock.monotonic() - self.proven_at >= self.terms.lease_seconds and not await self._journal.holds(self.claim):
+            self.lose()
+            return
+        self._land(number, await perform(command, self.agent, state, self.terms.hands))
+
+    def _land(self, number: int, outcome: e.AnyEvent) -> None:
+        flight = self._flights.pop(number, None)
+        if flight is None:
+            return  # It was overdue, and its outcome is written down as unknown.
+        if flight[2] is not None:
+            flight[2].cancel()
+        self._outcomes.append(outcome)
+        self._notify()
+
+    def _overdue(self, number: int) -> None:
+        command, task, _ = self._flights[number]
+        task.cancel()
+        if isinstance(command, RunProbe):
+            self._land(
+                number,
+                e.ProbeAnswered(step=command.step, probe=command.probe, verdict="not_yet", message="the probe does not end"),
+            )
+        elif isinstance(command, CallTool):
+            why = "it did not end when it was cancelled"
+            self._land(number, e.CallUnknown(step=command.step, attempt=command.attempt, why=why))
+
+    # --- waiting --------------------------------------------------------------------------------------------------
+
+    def _notify(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def _wait(self, decision: Decision, now: float, full: bool) -> None:
+        """Until an outcome, a word from outside, or the time to look again."""
+        if self._outcomes or self._mail or self._lost or (self._stopping and not self._flights):
+            return
+        loop = asyncio.get_running_loop()
+        self._waiter = loop.create_future()
+        wake_at = now + FULL_SECONDS if full else None if self._stopping else decision.wake_at
+        # Far-off times are looked at again now and then: the clock may jump.
+        timer = loop.call_later(min(max(wake_at - now, 0.0), 60.0), self._notify) if wake_at is not None else None
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+            if timer is not None:
+                timer.cancel()
+
+
+def waits_for(state: State) -> str:
+    """What a parked run waits for, in one line."""
+    parts = [f"{asked.kind}: {asked.question}" for asked in state.interrupts.values()]
+    for name in state.active:
+        step = state.steps[name]
+        if step.phase == "waiting":
+            parts.append(f"retry of {name}")
+        elif step.phase == "probe_wait":
+            parts.append(f"probe of {name}")
+        elif step.phase == "owed":
+            parts.append(f"result of {name}, which is owed")
+    return "; ".join(parts)

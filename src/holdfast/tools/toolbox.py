@@ -1,0 +1,123 @@
+"""Find a tool; check what goes in and what comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+import msgspec
+import pydantic
+import pydantic_core
+
+from holdfast.core.contract import Contract
+from holdfast.core.references import SECRET
+from holdfast.errors import DefinitionError, InvalidInput, InvalidOutput, MissingSecret
+from holdfast.tools.function import Tool
+
+SecretProvider = Callable[[str], str | None]
+_decode = msgspec.json.decode
+
+
+class Toolbox(Mapping[str, Tool[..., Any]]):
+    """The tools of an agent by name."""
+
+    def __init__(self, tools: Iterable[Tool[..., Any]]):
+        self._tools: dict[str, Tool[..., Any]] = {}
+        for tool in tools:
+            if not isinstance(tool, Tool):
+                raise DefinitionError(f"{tool!r} is not a tool", hint="decorate the function with @tool")
+            if tool.name in self._tools and self._tools[tool.name] is not tool:
+                raise DefinitionError(f"two tools are called {tool.name}", hint="give one of them another name: @tool(name=…)")
+            self._tools[tool.name] = tool
+        for tool in self._tools.values():
+            for role, other in (("fallback", tool.contract.fallback), ("undo", tool.contract.undo)):
+                if other is not None and other not in self._tools:
+                    raise DefinitionError(f"tool {tool.name}: its {role} {other} is not among the agent's tools")
+
+    def __getitem__(self, name: str) -> Tool[..., Any]:
+        return self._tools[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tools)
+
+    def __len__(self) -> int:
+        return len(self._tools)
+
+    @property
+    def contracts(self) -> dict[str, Contract]:
+        """What each tool promises, by name."""
+        return {name: tool.contract for name, tool in self._tools.items()}
+
+
+def arguments_in(tool: Tool[..., Any], args: dict[str, Any], secrets: SecretProvider) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Arguments as the function wants them, and the plain secrets among them (to be kept out of all that is written).
+
+    InvalidInput where they break the schema; MissingSecret where a secret is not to be had.
+    """
+    used: list[str] = []
+    if _has_secret(args):
+        args = _put_secrets(args, secrets, used)
+    try:
+        model = tool.arguments.model_validate(args)
+    except pydantic.ValidationError as error:
+        raise InvalidInput(_in_words(error), detail=_details(error)) from None
+    # The fields are named `a_…` and known by their alias; see function._arguments.
+    return {name[2:]: value for name, value in model.__dict__.items()}, tuple(used)
+
+
+def value_out(tool: Tool[..., Any], value: Any) -> Any:
+    """A result as plain JSON, the same that will be read back from the journal. InvalidOutput where it breaks the
+    schema or cannot be written (NaN, lone surrogates, cycles)."""
+    try:
+        checked = tool.output.validate_python(value)
+        plain = tool.output.dump_python(checked, mode="json", warnings=False)
+        return _decode(pydantic_core.to_json(plain, inf_nan_mode="constants"))
+    except pydantic.ValidationError as error:
+        raise InvalidOutput(_in_words(error), detail=_details(error)) from None
+    except (ValueError, TypeError, RecursionError, msgspec.DecodeError) as error:
+        raise InvalidOutput(f"the result cannot be written as JSON: {str(error).splitlines()[0]}") from None
+
+
+def scrubbed(text: str, secrets: tuple[str, ...]) -> str:
+    """A text without these secrets in it."""
+    for secret in secrets:
+        if secret:
+            text = text.replace(secret, "[redacted]")
+    return text
+
+
+def _has_secret(value: Any) -> bool:
+    if isinstance(value, dict):
+        return SECRET in value or any(map(_has_secret, value.values()))
+    return isinstance(value, list) and any(map(_has_secret, value))
+
+
+def _put_secrets(value: Any, secrets: SecretProvider, used: list[str]) -> Any:
+    if isinstance(value, dict):
+        if SECRET in value:
+            name = value[SECRET]
+            plain = secrets(name)
+            if plain is None:
+                raise MissingSecret(f"the secret {name} is not to be had", hint=f"set {name} in the environment of the worker")
+            used.append(plain)
+            return plain
+        return {key: _put_secrets(part, secrets, used) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_put_secrets(part, secrets, used) for part in value]
+    return value
+
+
+def _in_words(error: pydantic.ValidationError) -> str:
+    shown = [
+        f"{'.'.join(map(str, problem['loc'])) or 'value'}: {problem['msg']}"
+        for problem in error.errors(include_url=False, include_input=False)[:5]
+    ]
+    more = error.error_count() - len(shown)
+    return "; ".join(shown) + (f"; and {more} more" if more > 0 else "")
+
+
+def _details(error: pydantic.ValidationError) -> Any:
+    # Without the inputs: they may be secrets, and they may be large.
+    return [
+        {"at": list(map(str, p["loc"])), "kind": p["type"]} for p in error.errors(include_url=False, include_input=False)[:20]
+    ]
