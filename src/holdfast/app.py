@@ -26,7 +26,7 @@ from holdfast.core.plan import Goal
 from holdfast.core.state import State, fold, status
 from holdfast.engines.base import Engine
 from holdfast.engines.embedded import LEASE_SECONDS, PARALLEL_RUNS, POLL_SECONDS, Embedded
-from holdfast.errors import GoalMismatch, HoldfastError, JournalError, RunNotFound, UsageError
+from holdfast.errors import GoalMismatch, HoldfastError, JournalCorrupt, RunNotFound, UsageError
 from holdfast.journal.base import Journal, NewRun, RunRow, Worker
 from holdfast.journal.codec import redact
 from holdfast.journal.sqlite import SqliteJournal
@@ -81,7 +81,7 @@ class Holdfast:
 
     db: path of the SQLite file, or a Journal. secrets: where `{$secret: NAME}` comes from; default: the environment.
     lease_seconds: how long a dead worker's runs wait to be taken over. tenant_parallel: calls at once by tenant, "*" for
-    the others. on_error: told of runs that cannot be advanced.
+    the others. on_error: told of runs that cannot be advanced. on_rest: told of each run that was given back here.
     """
 
     def __init__(
@@ -90,20 +90,23 @@ class Holdfast:
         *,
         secrets: SecretProvider = os.environ.get,
         clock: Clock | None = None,
+        threads: Threads | None = None,
         worker: str | None = None,
         lease_seconds: float = LEASE_SECONDS,
         parallel_runs: int = PARALLEL_RUNS,
         poll_seconds: float = POLL_SECONDS,
         tenant_parallel: dict[str, int] | None = None,
         on_error: Callable[[str, HoldfastError], None] | None = None,
+        on_rest: Callable[[str], None] | None = None,
     ):
         self.journal: Journal = SqliteJournal(db) if isinstance(db, (str, os.PathLike)) else db
         self._clock = clock or SystemClock()
-        self._threads = Threads()
+        self._threads = threads or Threads()
         self._lease_seconds = lease_seconds
         self._embedded = Embedded(
             self.journal, Hands(self._clock, self._threads, secrets), worker=worker, lease_seconds=lease_seconds,
             parallel_runs=parallel_runs, poll_seconds=poll_seconds, tenant_parallel=tenant_parallel, on_error=on_error,
+            on_rest=on_rest,
         )  # fmt: skip
         self.engine: Engine = self._embedded
         self._started = False
@@ -166,6 +169,17 @@ class Holdfast:
         run_id, _ = await self._create(agent, goal, id, inputs, tenant, priority, labels or {}, here=False)
         return run_id
 
+    async def has(self, agent: Agent, goal: str | None = None, *, id: str, inputs: dict[str, Any] | None = None) -> bool:
+        """Whether a run of this id is there already; nothing is begun. Raises what `run` would raise before it begins."""
+        _check_id(id)
+        wanted, goal_digest = _goal(agent, goal, inputs)
+        existing = await self.journal.row(id)
+        if existing is None:
+            agent.check_inputs(wanted.inputs)
+            return False
+        _check_same(existing, agent, goal_digest, asked=goal is not None or inputs is not None)
+        return True
+
     async def work(self, *agents: Agent, until_idle: bool = False) -> None:
         """Advance all runs of these agents that are due, until `close` (or until nothing is due)."""
         for agent in agents:
@@ -182,11 +196,10 @@ class Holdfast:
         labels: dict[str, str], *, here: bool,
     ) -> tuple[str, Any]:  # fmt: skip
         self.engine.load(agent)
-        run_id = run_id if run_id is not None else f"{agent.name}-{secrets.token_hex(4)}"
+        run_id = run_id if run_id is not None else new_id(agent)
         _check_id(run_id)
         existing = await self.journal.row(run_id)
-        goal = Goal(text=agent.goal if text is None else text, inputs=_json(inputs or {}, agent))
-        goal_digest = digest([agent.name, goal])
+        goal, goal_digest = _goal(agent, text, inputs)
         if existing is None:
             agent.check_inputs(goal.inputs)
             started = RunStarted(
@@ -273,8 +286,8 @@ class Holdfast:
         """Whether a run's journal is what was written, link by link."""
         try:
             history = await self.journal.read(run_id)
-        except JournalError as error:
-            return Verified(run_id=run_id, problem=error.what, sequence=getattr(error, "sequence", None))
+        except JournalCorrupt as error:
+            return Verified(run_id=run_id, problem=error.what, sequence=error.sequence)
         return Verified(run_id=run_id, entries=len(history.entries), link=history.head.link.hex())
 
 
@@ -290,9 +303,20 @@ def run(
     return asyncio.run(once())
 
 
+def new_id(agent: Agent) -> str:
+    """An id for a run that was given none."""
+    return f"{agent.name}-{secrets.token_hex(4)}"
+
+
 def _check_id(run_id: str) -> None:
     if not run_id or len(run_id) > ID_MAX or not run_id.isprintable() or run_id != run_id.strip():
         raise UsageError(f"{run_id[:40]!r} is no id for a run", hint=f"use up to {ID_MAX} printable characters")
+
+
+def _goal(agent: Agent, text: str | None, inputs: dict[str, Any] | None) -> tuple[Goal, str]:
+    """What is asked, and the digest that tells it from another goal under the same id."""
+    goal = Goal(text=agent.goal if text is None else text, inputs=_json(inputs or {}, agent))
+    return goal, digest([agent.name, goal])
 
 
 def _json(inputs: dict[str, Any], agent: Agent) -> dict[str, Any]:

@@ -34,7 +34,6 @@ from holdfast.core.approval import OPTIONS, asks_first, shown_digest
 from holdfast.core.commands import AskReasoner, CallTool, Command, RunProbe, call_key
 from holdfast.core.contract import Contract, digest
 from holdfast.core.diagnosis import diagnose
-from holdfast.core.plan import needs
 from holdfast.core.retry import next_wait
 from holdfast.core.state import Phase, State, StepState, contract_of, evolve, result_of, unknown_steps
 
@@ -360,7 +359,7 @@ class _Decider:
         while passed < len(self.state.ready) and self._in_flight() < self.state.limits.parallel_max and not self._stopping():
             name = self.state.ready[passed]
             step = self.state.steps[name]
-            blocker = next((other for other in needs(step.step) if self.state.steps[other].phase != "done"), None)
+            blocker = next((other for other in step.reads if self.state.steps[other].phase != "done"), None)
             if blocker is not None:
                 self._rule(e.StepSkipped(step=name, reason=f"it needs {blocker}, which was not done"))
             else:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
 from typing import Any, Literal
 
 import jsonschema_rs
@@ -66,31 +65,10 @@ class Goal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     inputs: dict[str, Any] = {}
 
 
-@lru_cache(maxsize=4096)
-def _step_needs(step_key: _ByIdentity) -> tuple[str, ...]:
-    step = step_key.step
-    values = [step.args, *(fallback.args for fallback in step.fallbacks)]
-    return tuple(dict.fromkeys(name for value in values for ref in references.find(value) for name in ref.steps))
-
-
-class _ByIdentity:
-    """Steps hold dicts and so have no hash; the walk over their arguments is kept by identity."""
-
-    __slots__ = ("step",)
-
-    def __init__(self, step: Step):
-        self.step = step
-
-    def __hash__(self) -> int:
-        return id(self.step)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _ByIdentity) and other.step is self.step
-
-
 def needs(step: Step) -> tuple[str, ...]:
     """The steps whose results this one reads: without them it cannot run."""
-    return _step_needs(_ByIdentity(step)) if step.args or step.fallbacks else ()
+    values = (step.args, *(fallback.args for fallback in step.fallbacks)) if step.args or step.fallbacks else ()
+    return tuple(dict.fromkeys(name for value in values for ref in references.find(value) for name in ref.steps))
 
 
 def waits_for(step: Step) -> tuple[str, ...]:

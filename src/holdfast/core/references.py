@@ -48,13 +48,13 @@ def parse(expression: str) -> Reference:
     """Read a reference; `problem` is set where it is no expression, or reads anything but inputs and steps."""
     try:
         tree = jmespath.compile(expression).parsed
-    except (jmespath.exceptions.JMESPathError, ValueError) as error:
+        reads: dict[str, list[str]] = {"steps": [], "inputs": []}
+        problem = _collect(tree, reads)
+    except (jmespath.exceptions.JMESPathError, ValueError, RecursionError) as error:
         reason = str(error).splitlines()[0]
         return Reference(
             expression=expression, steps=(), inputs=(), problem=f"{expression!r} is not a jmespath expression: {reason}"
         )
-    reads: dict[str, list[str]] = {"steps": [], "inputs": []}
-    problem = _collect(tree, reads)
     path = tuple(expression.split(".")) if _PLAIN_PATH.fullmatch(expression) else ()
     return Reference(
         expression=expression, steps=tuple(dict.fromkeys(reads["steps"])), inputs=tuple(dict.fromkeys(reads["inputs"])), path=path,
@@ -71,12 +71,12 @@ def _collect(node: Any, reads: dict[str, list[str]]) -> str | None:
         if node["value"] == "steps":
             return "name the step: steps.ID"
         return f"starts at {node['value']!r}; a reference starts at inputs or steps"
-    if kind == "current":
-        return "'@' at the root is not allowed; start at inputs or steps"
+    if kind in ("current", "identity"):
+        return "the root itself cannot be read; start at inputs or steps"
     if kind == "subexpression":
-        head = children[0]
-        if head.get("type") == "field" and head["value"] in reads and children[1].get("type") == "field":
-            reads[head["value"]].append(children[1]["value"])
+        head, name = children[0], _first_name(children[1])
+        if head.get("type") == "field" and head["value"] in reads and name is not None:
+            reads[head["value"]].append(name)
             return None
         return _collect(head, reads)
     if kind in ("literal", "expref"):
@@ -88,6 +88,13 @@ def _collect(node: Any, reads: dict[str, list[str]]) -> str | None:
         if isinstance(child, dict) and (problem := _collect(child, reads)):
             return problem
     return None
+
+
+def _first_name(node: Any) -> str | None:
+    """The name right behind a dot: `a` in `a`, `a[0].b`, `a[*].b` and `a[?b]`, which the parser nests the other way round."""
+    while node.get("type") in ("subexpression", "index_expression", "projection", "filter_projection", "flatten"):
+        node = node["children"][0]
+    return str(node["value"]) if node.get("type") == "field" else None
 
 
 def find(value: Any) -> Iterator[Reference]:
@@ -158,7 +165,7 @@ def _look_up(form: dict[str, Any], inputs: dict[str, Any], result_of: Callable[[
         return found
     try:
         found = jmespath.search(reference.expression, document)
-    except jmespath.exceptions.JMESPathError as error:
+    except Exception as error:  # noqa: BLE001 — it lets errors of Python through (a slice with step 0, a sort of mixed types).
         raise Missing(f"{reference.expression} ({str(error).splitlines()[0]})") from error
     if found is None:
         if "default" in form:

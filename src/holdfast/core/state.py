@@ -19,7 +19,7 @@ by key and never walked: their order differs between processes, and nothing that
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 from msgspec.structs import replace
@@ -28,7 +28,7 @@ from rpds import HashTrieMap
 from holdfast.core import events as e
 from holdfast.core.contract import Contract
 from holdfast.core.limits import Limits
-from holdfast.core.plan import Goal, Step, waits_for
+from holdfast.core.plan import Goal, Step, needs
 
 Phase = Literal[
     "blocked", "ready", "flying", "diagnosis", "waiting", "doubt", "probe_wait", "probing", "owed", "asking",
@@ -43,8 +43,8 @@ _AT_REST: frozenset[Phase] = frozenset({"blocked", "ready", "done", "skipped", "
 class StepState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What is known of one step.
 
-    missing: steps it still waits for. tool, args, key: of the call in force. edited: arguments that a person gave.
-    attempt: calls in all; tries: calls since the tool, or a person, started the count anew; lost: those of them that
+    reads: steps whose results it needs. missing: steps it still waits for. tool, args, key: of the call in force. edited:
+    arguments that a person gave. attempt: calls in all; tries: calls since the tool, or a person, started the count anew; lost: those of them that
     ended unknown. fence: of the open intent. first_sent_at: when this key went out first. doubt_since: set while any
     call under this key may have happened unseen; settle_at: from then on a probe's "no" is final. spent: no attempt
     left. contract: what held when an open call was made, kept only where the agent changed under it.
@@ -52,6 +52,7 @@ class StepState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     step: Step
     phase: Phase = "blocked"
+    reads: tuple[str, ...] = ()
     missing: int = 0
     tool: str = ""
     fallbacks_taken: int = 0
@@ -87,6 +88,14 @@ class StepState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     settled_by: Literal["", "call", "probe", "person", "reuse"] = ""
 
 
+if TYPE_CHECKING:
+    StepMap = HashTrieMap[str, StepState]
+    NamesMap = HashTrieMap[str, tuple[str, ...]]
+    NameMap = HashTrieMap[str, str]
+else:  # The class takes no parameters at run time, and `checkpoint` reads these annotations.
+    StepMap = NamesMap = NameMap = HashTrieMap
+
+
 class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What is known of a run after `version` entries.
 
@@ -117,9 +126,9 @@ class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     final: bool = False
     result_form: Any = None
     order: tuple[str, ...] = ()
-    steps: HashTrieMap[str, StepState] = HashTrieMap()
-    dependents: HashTrieMap[str, tuple[str, ...]] = HashTrieMap()
-    business: HashTrieMap[str, str] = HashTrieMap()
+    steps: StepMap = HashTrieMap()
+    dependents: NamesMap = HashTrieMap()
+    business: NameMap = HashTrieMap()
     ready: tuple[str, ...] = ()
     active: tuple[str, ...] = ()
     open_steps: int = 0
@@ -280,8 +289,8 @@ def _plan_adopted(state: State, event: e.PlanAdopted, entry: e.Entry) -> State:
     steps, dependents, ready = state.steps, state.dependents, list(state.ready)
     added = {step.id: step for step in event.plan.steps}
     for step in added.values():
-        missing = 0
-        for other in waits_for(step):
+        missing, reads = 0, needs(step)
+        for other in dict.fromkeys((*reads, *step.after)):
             if other in added or steps[other].phase not in ENDED:
                 missing += 1
                 dependents = dependents.insert(other, (*(dependents.get(other) or ()), step.id))
@@ -289,7 +298,8 @@ def _plan_adopted(state: State, event: e.PlanAdopted, entry: e.Entry) -> State:
         if not missing:
             ready.append(step.id)
         steps = steps.insert(
-            step.id, StepState(step=step, phase=phase, missing=missing, tool=step.tool, occurrence=step.occurrence)
+            step.id,
+            StepState(step=step, phase=phase, reads=reads, missing=missing, tool=step.tool, occurrence=step.occurrence),
         )
     state = _next(
         state, entry, revision=event.revision, planned=True, final=event.plan.final, result_form=event.plan.result,
@@ -434,7 +444,7 @@ def _recovery_ruled(state: State, event: e.RecoveryRuled, entry: e.Entry) -> Sta
 def _fallback_ruled(state: State, event: e.FallbackRuled, entry: e.Entry) -> State:
     step = state.steps[event.step]
     fresh = StepState(
-        step=step.step, phase="waiting", tool=event.tool, fallbacks_taken=step.fallbacks_taken + 1, attempt=step.attempt,
+        step=step.step, phase="waiting", reads=step.reads, tool=event.tool, fallbacks_taken=step.fallbacks_taken + 1, attempt=step.attempt,
         occurrence=step.occurrence, due_at=entry.at, reason=event.reason,
     )  # fmt: skip
     return _put(state, entry, fresh)

@@ -27,6 +27,8 @@ POLL_SECONDS = 0.025
 # However far off the next thing is, the store is looked at again after so long: clocks jump.
 ROW_WAIT_SECONDS = 2.0
 PARALLEL_RUNS = 100
+# A worker says that it is alive at least so often, however long its leases are.
+SEEN_SECONDS = LEASE_SECONDS / 3
 # After a store that failed, so long until it is tried again.
 BACK_OFF_SECONDS = 2.0
 
@@ -42,13 +44,14 @@ class Embedded:
     """See `Engine`.
 
     lease_seconds: how long a dead worker's runs wait to be taken over. parallel_runs: runs advanced at once.
-    on_error: told of a run that cannot be advanced here; default: a line in the log.
+    on_error: told of a run that cannot be advanced here; default: a line in the log. on_rest: told of each run that this
+    worker gave back, ended or parked.
     """
 
     def __init__(
         self, journal: Journal, hands: Hands, *, worker: str | None = None, lease_seconds: float = LEASE_SECONDS,
         parallel_runs: int = PARALLEL_RUNS, poll_seconds: float = POLL_SECONDS, tenant_parallel: dict[str, int] | None = None,
-        on_error: Callable[[str, HoldfastError], None] | None = None,
+        on_error: Callable[[str, HoldfastError], None] | None = None, on_rest: Callable[[str], None] | None = None,
     ):  # fmt: skip
         self.worker = worker or worker_name()
         self.agents: dict[str, Agent] = {}
@@ -58,14 +61,16 @@ class Embedded:
         self._parallel_runs = parallel_runs
         self._poll_seconds = poll_seconds
         self._on_error = on_error or _log_error
+        self._on_rest = on_rest
+        self._working = False
         self._terms = Terms(
             journal=journal, hands=hands, worker=self.worker, lease_seconds=lease_seconds, tenant_parallel=tenant_parallel or {}
         )
         self._running: dict[str, tuple[Advance, asyncio.Task[None]]] = {}
         self._background: list[asyncio.Task[None]] = []
         self._stopping = asyncio.Event()
-        self._changed = asyncio.Event()
-        self._room = asyncio.Event()
+        self._news = 0
+        self._waiters: list[asyncio.Future[None]] = []
 
     def load(self, agent: Agent) -> None:
         """Make an agent known, or a newer one of its name."""
@@ -79,8 +84,7 @@ class Embedded:
     async def stop(self) -> None:
         """Finish what is in flight, give everything back."""
         self._stopping.set()
-        self._changed.set()
-        self._room.set()
+        self._tell()
         for advance, _ in self._running.values():
             advance.stop()
         while self._running:
@@ -91,6 +95,10 @@ class Embedded:
             with suppress(asyncio.CancelledError):
                 await task
         self._background = []
+        if self._working:
+            self._working = False
+            with suppress(HoldfastError):
+                await self._seen(())
 
     # --- one run --------------------------------------------------------------------------------------------------
 
@@ -98,15 +106,19 @@ class Embedded:
         """Advance one run here, or wait for the worker that has it, until it has ended, is blocked, or is to wait long.
 
         A run that is parked is taken on once whatever it waits for: its agent may have changed, or its clock jumped.
+        Patience is for one wait: a run that is to wait longer than that is left at once, one that another worker has when
+        it is over.
         """
-        give_up_at = None if patience_seconds is None else self._clock.monotonic() + patience_seconds
+        give_up_at: float | None = None
         looked = claim is not None
         if claim is not None:
             self._begin(claim)
         while not self._stopping.is_set():
+            news = self._news
             running = self._running.get(run_id)
             if running is not None:
                 await running[1]
+                give_up_at = None
             row = await self._journal.row(run_id)
             if row is None or row.status in ENDED:
                 return
@@ -120,10 +132,15 @@ class Embedded:
                     continue
             if not held and row.status == "blocked":
                 return
-            if give_up_at is not None and self._clock.monotonic() >= give_up_at:
-                return
             until = row.lease_until if held else row.due_at
-            await self._pause(ROW_WAIT_SECONDS if until is None else until - now)
+            wait = ROW_WAIT_SECONDS if until is None else until - now
+            if patience_seconds is not None:
+                give_up_at = give_up_at if give_up_at is not None else self._clock.monotonic() + patience_seconds
+                left = give_up_at - self._clock.monotonic()
+                if left <= 0 or (not held and wait > left):
+                    return
+                wait = min(wait, left)
+            await self._pause(wait, news)
 
     def _begin(self, claim: Claim) -> None:
         advance = Advance(self._terms, self.agents[claim.agent], claim)
@@ -146,7 +163,9 @@ class Embedded:
             await self._set_aside(claim, f"stopped by an error inside holdfast: {type(bug).__name__}: {bug}")
         finally:
             self._running.pop(claim.run_id, None)
-            self._room.set()
+            self._tell()
+            if self._on_rest is not None:
+                self._on_rest(claim.run_id)
 
     async def _set_aside(self, claim: Claim, why: str) -> None:
         """Nothing more is tried by itself; `run` with the same id tries again."""
@@ -157,8 +176,11 @@ class Embedded:
 
     async def work(self, *, until_idle: bool = False) -> None:
         """Claim and advance whatever is due, the most urgent first."""
+        self._working = True
+        with suppress(HoldfastError):
+            await self._seen(tuple(sorted(self.agents)))
         while not self._stopping.is_set():
-            self._room.clear()
+            news = self._news
             free = self._parallel_runs - len(self._running)
             claims: list[Claim] = []
             next_due: float | None = None
@@ -172,22 +194,33 @@ class Embedded:
                     next_due = await self._journal.next_due(self.agents, self._clock.now())
             except JournalUnavailable as error:
                 self._on_error("", error)
-                await self._pause(BACK_OFF_SECONDS)
+                await self._pause(BACK_OFF_SECONDS, self._news)
                 continue
             if until_idle and not claims and not self._running and (next_due is None or next_due > self._clock.now()):
                 return
             if len(claims) < free or free <= 0:
                 wait = ROW_WAIT_SECONDS if next_due is None else next_due - self._clock.now()
-                await self._pause(wait if free > 0 else ROW_WAIT_SECONDS, room=True)
+                await self._pause(wait if free > 0 else ROW_WAIT_SECONDS, news)
 
-    async def _pause(self, seconds: float, *, room: bool = False) -> None:
-        """Until the store changed, there is room for another run (where asked for), or the time is over."""
-        waits = [asyncio.ensure_future(event.wait()) for event in ((self._changed, self._room) if room else (self._changed,))]
+    async def _pause(self, seconds: float, since: int) -> None:
+        """Until there is news since then (the store changed, a run came to rest, `stop`), or the time is over."""
+        if self._news != since:
+            return
+        loop = asyncio.get_running_loop()
+        waiter = loop.create_future()
+        self._waiters.append(waiter)
+        timer = loop.call_later(min(max(seconds, 0.005), ROW_WAIT_SECONDS), _wake, waiter)
         try:
-            await asyncio.wait(waits, timeout=min(max(seconds, 0.005), ROW_WAIT_SECONDS), return_when=asyncio.FIRST_COMPLETED)
+            await waiter
         finally:
-            for wait in waits:
-                wait.cancel()
+            timer.cancel()
+            self._waiters.remove(waiter)
+
+    def _tell(self) -> None:
+        """There is news for whoever pauses, and for whoever is just about to."""
+        self._news += 1
+        for waiter in self._waiters:
+            _wake(waiter)
 
     # --- in the background ----------------------------------------------------------------------------------------
 
@@ -195,11 +228,16 @@ class Embedded:
         """Make the leases of all held runs last, and find out which were lost."""
         while True:
             try:
-                await self._journal.seen(Worker(name=self.worker, agents=tuple(sorted(self.agents)), seen_at=self._clock.now()))
+                if self._working:
+                    await self._seen(tuple(sorted(self.agents)))
                 await self._extend_leases()
             except HoldfastError as error:
                 self._on_error("", error)
-            await asyncio.sleep(self._lease_seconds / 3)
+            await asyncio.sleep(min(self._lease_seconds / 3, SEEN_SECONDS))
+
+    async def _seen(self, agents: tuple[str, ...]) -> None:
+        """Tell who looks at the store which runs this worker takes on by itself; none once it stops."""
+        await self._journal.seen(Worker(name=self.worker, agents=agents, seen_at=self._clock.now()))
 
     async def _extend_leases(self) -> None:
         held = {run_id: advance for run_id, (advance, _) in self._running.items()}
@@ -221,9 +259,13 @@ class Embedded:
                         for run_id in await self._journal.mailboxes():
                             if run_id in self._running:
                                 self._running[run_id][0].mail()
-                    self._changed.set()
-                    self._changed.clear()
+                    self._tell()
             await asyncio.sleep(self._poll_seconds)
+
+
+def _wake(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
 
 
 def _log_error(run_id: str, error: HoldfastError) -> None:

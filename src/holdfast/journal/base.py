@@ -55,13 +55,15 @@ class NewRun(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
-    """The leased right to advance a run. fence grows with each claim; until: when the lease ends."""
+    """The leased right to advance a run. fence grows with each claim; until: when the lease ends. version: how many
+    entries the run had when it was claimed."""
 
     run_id: str
     agent: str
     fence: int
     worker: str
     until: float
+    version: int = 0
 
 
 class Slot(msgspec.Struct, frozen=True, kw_only=True):

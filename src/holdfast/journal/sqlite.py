@@ -101,7 +101,8 @@ class SqliteJournal:
         if self._readers is not None:
             self._readers.shutdown()
             self._readers = None
-        for connection in self._connections:
+        # The writer last: whoever closes last moves the log into the file, and readers may not.
+        for connection in reversed(self._connections):
             connection.close()
         self._connections.clear()
 
@@ -271,12 +272,12 @@ class SqliteJournal:
                 connection,
                 "update runs set fence = fence + 1, worker = ?, lease_until = ?, status = 'running', changed_at = ? where id in ("
                 " select id from runs where due_at <= ? and lease_until <= ? and agent in (select value from json_each(?))"
-                " order by rank, id limit ?) returning run_id, agent, fence, rank",
+                " order by rank, id limit ?) returning run_id, agent, fence, version, rank",
                 (worker, until, now, now, now, wanted, limit),
             )
-            rows.sort(key=lambda row: row[3])
+            rows.sort(key=lambda row: row[4])
             return [
-                Claim(run_id=run_id, agent=agent, fence=fence, worker=worker, until=until) for run_id, agent, fence, _ in rows
+                Claim(run_id=run_id, agent=agent, fence=fence, worker=worker, until=until, version=version) for run_id, agent, fence, version, _ in rows
             ]
 
         return await self._write(work)
@@ -288,10 +289,10 @@ class SqliteJournal:
             row = _one(
                 connection,
                 "update runs set fence = fence + 1, worker = ?, lease_until = ?, status = 'running', changed_at = ?, due_at = ?, rank = ? - priority * 60"
-                " where run_id = ? and lease_until <= ? and status not in ('completed', 'failed', 'cancelled') returning agent, fence",
+                " where run_id = ? and lease_until <= ? and status not in ('completed', 'failed', 'cancelled') returning agent, fence, version",
                 (worker, until, now, now, now, run_id, now),
             )
-            return Claim(run_id=run_id, agent=row[0], fence=row[1], worker=worker, until=until) if row else None
+            return Claim(run_id=run_id, agent=row[0], fence=row[1], worker=worker, until=until, version=row[2]) if row else None
 
         return await self._write(work)
 

@@ -106,7 +106,7 @@ def taken(proposal: object, state: State, turn: int) -> AnyEvent:
         case GiveUp(reason):
             return GiveUpProposed(turn=turn, reason=reason)
         case Propose(plan=plan, reason=reason):
-            found = problems(plan, state.contracts, state.goal.inputs, state.order)
+            found = _problems(plan, state)
             if not plan.steps and not plan.final:
                 found.append("the proposal has no step, and says neither finish nor give up")
             if found:
@@ -117,3 +117,20 @@ def taken(proposal: object, state: State, turn: int) -> AnyEvent:
     return ProposalFailed(
         turn=turn, problems=(f"{type(proposal).__name__} is no proposal; return a Plan, a Step, Finish or GiveUp",)
     )
+
+
+# The last plan that was found sound, with the tools and inputs it was checked for: a plan file proposes the same plan to
+# each of its runs, and walking it again for each would cost more than the steps.
+_sound: tuple[Plan, dict[str, Contract], frozenset[str]] | None = None
+
+
+def _problems(plan: Plan, state: State) -> list[str]:
+    global _sound
+    inputs = frozenset(state.goal.inputs)
+    known = _sound
+    if known is not None and known[0] is plan and not state.order and known[2] == inputs and known[1] == state.contracts:
+        return []
+    found = problems(plan, state.contracts, state.goal.inputs, state.order)
+    if not found and not state.order:
+        _sound = (plan, state.contracts, inputs)
+    return found

@@ -7,26 +7,31 @@ one outcome for each. A journal that does not take a write ends the loop before 
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Literal
 
 import msgspec
 
 from holdfast import inbox
 from holdfast.agent import Agent
+from holdfast.core import checkpoint
 from holdfast.core import events as e
-from holdfast.core.commands import CallTool, Command, RunProbe
+from holdfast.core.commands import AskReasoner, CallTool, Command, RunProbe
 from holdfast.core.contract import differences
 from holdfast.core.decide import Decision, decide
 from holdfast.core.state import State, evolve, fold, status
-from holdfast.errors import JournalUnavailable, Superseded
-from holdfast.journal.base import Batch, Claim, Full, Head, Journal, Release, Slot
-from holdfast.runner.perform import Hands, perform
+from holdfast.errors import JournalCorrupt, JournalUnavailable, Superseded
+from holdfast.journal.base import Batch, Checkpoint, Claim, Full, Head, Journal, Release, Slot
+from holdfast.runner.perform import REASONER_TIMEOUT_SECONDS, Hands, perform
 
 # A wait shorter than this is sat out in memory; a longer one parks the run, which then costs nothing.
 HOLD_SECONDS = 1.0
-FULL_SECONDS = 0.05
+FULL_SECONDS, FULL_SECONDS_MAX = 0.05, 1.0
+LOOK_SECONDS = 60.0
 # How long a call that does not obey its cancellation is waited for before its outcome is written down as unknown.
 OVERDUE_SECONDS = 5.0
+# A run that grew by so many events is parked with a checkpoint, so that taking it on again does not take long.
+CHECKPOINT_EVENTS = 2_000
 WRITE_TRIES = 6
 
 Ending = Literal["ended", "parked", "released", "lost"]
@@ -55,11 +60,14 @@ class Advance:
         self._journal = terms.journal
         self._clock = terms.hands.clock
         self._head = Head(0, b"")
+        self._kept = 0
         self._outcomes: list[e.AnyEvent] = []
         self._taken: list[int] = []
-        self._flights: dict[int, tuple[Command, asyncio.Task[None], asyncio.TimerHandle | None]] = {}
+        self._flights: dict[int, tuple[Command, asyncio.Task[None], float]] = {}
         self._flight_number = 0
         self._waiter: asyncio.Future[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._full_tries = 0
         self._mail = True
         self._stopping = False
         self._lost = False
@@ -95,10 +103,10 @@ class Advance:
         except Superseded:
             return "lost"
         finally:
-            for _, task, timer in self._flights.values():
+            if self._timer is not None:
+                self._timer.cancel()
+            for _, task, _ in self._flights.values():
                 task.cancel()
-                if timer is not None:
-                    timer.cancel()
 
     async def _run(self) -> Ending:
         state = await self._take_on()
@@ -118,17 +126,18 @@ class Advance:
                 continue
             state = decision.state
             if release is not None:
+                if not state.ended:
+                    await self._keep(state)
                 return "ended" if state.ended else "released" if self._stopping else "parked"
             for command in decision.commands:
                 self._launch(command, state)
-            await self._wait(decision, now, bool(full))
+            self._full_tries = min(self._full_tries + 1, 10) if full else 0
+            await self._wait(decision, now)
             full = frozenset()
         return "lost"
 
     async def _take_on(self) -> State:
-        history = await self._journal.read(self.claim.run_id)
-        state = fold(history.entries)
-        self._head = history.head
+        state = await self._read()
         if self.claim.fence > 1 and not state.ended:
             self._outcomes.append(e.RunResumed(worker=self.terms.worker))
         contracts = self.agent.toolbox.contracts
@@ -140,6 +149,28 @@ class Advance:
             weaker = any(difference.weaker for difference in found)
             self._outcomes.append(e.AgentChanged(differences=found, contracts=tuple(contracts.values()), weaker=weaker))
         return state
+
+    async def _read(self) -> State:
+        """Fold the journal, from the last checkpoint on where a long run has one that can be believed."""
+        run_id = self.claim.run_id
+        if (
+            self.claim.version >= CHECKPOINT_EVENTS
+            and (kept := await self._journal.checkpoint(run_id)) is not None
+            and kept.form == checkpoint.FORM
+        ):
+            with suppress(ValueError, JournalCorrupt):
+                later = await self._journal.read(run_id, kept.head)
+                state = checkpoint.from_bytes(kept.body)
+                self._kept, self._head = kept.head.version, later.head
+                return fold(later.entries, state)
+        history = await self._journal.read(run_id)
+        self._head = history.head
+        return fold(history.entries)
+
+    async def _keep(self, state: State) -> None:
+        if state.version - self._kept >= CHECKPOINT_EVENTS:
+            body = checkpoint.to_bytes(state)
+            await self._journal.keep(self.claim.run_id, Checkpoint(head=self._head, form=checkpoint.FORM, body=body))
 
     async def _hear(self, state: State) -> None:
         """Words from outside become events of the next batch. Each is judged by the state that the ones before it leave."""
@@ -261,10 +292,12 @@ class Advance:
     def _launch(self, command: Command, state: State) -> None:
         self._flight_number = number = self._flight_number + 1
         loop = asyncio.get_running_loop()
-        timer = None
-        if isinstance(command, (CallTool, RunProbe)):
-            timer = loop.call_later(command.timeout_seconds + OVERDUE_SECONDS, self._overdue, number)
-        self._flights[number] = (command, loop.create_task(self._fly(number, command, state)), timer)
+        timeout = REASONER_TIMEOUT_SECONDS if isinstance(command, AskReasoner) else command.timeout_seconds
+        self._flights[number] = (
+            command,
+            loop.create_task(self._fly(number, command, state)),
+            loop.time() + timeout + OVERDUE_SECONDS,
+        )
 
     async def _fly(self, number: int, command: Command, state: State) -> None:
         # The fence guards the journal, not the wire: a worker that was stopped past its lease must not send.
@@ -274,25 +307,17 @@ class Advance:
         self._land(number, await perform(command, self.agent, state, self.terms.hands))
 
     def _land(self, number: int, outcome: e.AnyEvent) -> None:
-        flight = self._flights.pop(number, None)
-        if flight is None:
+        if self._flights.pop(number, None) is None:
             return  # It was overdue, and its outcome is written down as unknown.
-        if flight[2] is not None:
-            flight[2].cancel()
         self._outcomes.append(outcome)
         self._notify()
 
-    def _overdue(self, number: int) -> None:
-        command, task, _ = self._flights[number]
-        task.cancel()
-        if isinstance(command, RunProbe):
-            self._land(
-                number,
-                e.ProbeAnswered(step=command.step, probe=command.probe, verdict="not_yet", message="the probe does not end"),
-            )
-        elif isinstance(command, CallTool):
-            why = "it did not end when it was cancelled"
-            self._land(number, e.CallUnknown(step=command.step, attempt=command.attempt, why=why))
+    def _end_overdue(self, now: float) -> None:
+        """Give up on calls that did not obey their cancellation; what they did is unknown. now: the loop's time."""
+        for number, (command, task, overdue_at) in list(self._flights.items()):
+            if now >= overdue_at:
+                task.cancel()
+                self._land(number, _overdue(command))
 
     # --- waiting --------------------------------------------------------------------------------------------------
 
@@ -300,21 +325,45 @@ class Advance:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
-    async def _wait(self, decision: Decision, now: float, full: bool) -> None:
+    async def _wait(self, decision: Decision, now: float) -> None:
         """Until an outcome, a word from outside, or the time to look again."""
         if self._outcomes or self._mail or self._lost or (self._stopping and not self._flights):
             return
         loop = asyncio.get_running_loop()
         self._waiter = loop.create_future()
-        wake_at = now + FULL_SECONDS if full else None if self._stopping else decision.wake_at
         # Far-off times are looked at again now and then: the clock may jump.
-        timer = loop.call_later(min(max(wake_at - now, 0.0), 60.0), self._notify) if wake_at is not None else None
+        seconds = LOOK_SECONDS
+        if self._full_tries:
+            seconds = min(FULL_SECONDS * 2**self._full_tries, FULL_SECONDS_MAX)
+        elif decision.wake_at is not None and not self._stopping:
+            seconds = min(max(decision.wake_at - now, 0.0), LOOK_SECONDS)
+        if self._flights:
+            seconds = min(seconds, min(flight[2] for flight in self._flights.values()) - loop.time())
+        self._look_again(loop, loop.time() + seconds)
         try:
             await self._waiter
         finally:
             self._waiter = None
-            if timer is not None:
-                timer.cancel()
+        self._end_overdue(loop.time())
+
+    def _look_again(self, loop: asyncio.AbstractEventLoop, at: float) -> None:
+        """Have the loop look no later than this. A timer that is earlier stays: to look too often does no harm, and most
+        steps are over long before any timer is."""
+        if self._timer is not None:
+            if loop.time() < self._timer.when() <= at:
+                return
+            self._timer.cancel()
+        self._timer = loop.call_at(at, self._notify)
+
+
+def _overdue(command: Command) -> e.AnyEvent:
+    """The outcome of a command that does not end."""
+    why = "it did not end when it was cancelled"
+    if isinstance(command, RunProbe):
+        return e.ProbeAnswered(step=command.step, probe=command.probe, verdict="not_yet", message=why)
+    if isinstance(command, AskReasoner):
+        return e.ProposalFailed(turn=command.turn, problems=(f"the reasoner: {why}",))
+    return e.CallUnknown(step=command.step, attempt=command.attempt, why=why)
 
 
 def waits_for(state: State) -> str:

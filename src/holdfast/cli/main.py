@@ -1,0 +1,105 @@
+"""`holdfast`: the commands, their help, and how every error ends.
+
+A command returns its exit code. What it raises becomes one line on stderr here, and nowhere else: the errors of holdfast
+by who must act next, the mistakes of a command line with how to get help.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from holdfast.cli import looking, options, running
+from holdfast.cli.render import clean
+from holdfast.errors import HoldfastError, JournalError, PlanError
+
+HELP = """
+Run agents that do real work: nothing lost, nothing done twice, every run explained.
+
+\b
+Exit codes:
+    0  done
+    1  failed: a run failed or was cancelled, a journal is broken
+    2  used wrongly: a flag, a file, a plan, an answer that cannot be taken
+    3  waits for a person
+    4  not finished: patience is over, another worker has it, it was stopped
+    5  the store cannot be used or trusted
+  130  interrupted
+"""
+
+EPILOG = options.examples(
+    "holdfast run refunds.py 'Refund order 7 in full' --id order-7",
+    "holdfast show order-7",
+    "holdfast answer order-7 approve",
+    "holdfast run COMMAND --help   # every command has examples",
+)
+
+
+class Commands(TyperGroup):
+    """The group of all commands, which knows how errors end."""
+
+    def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any) -> Any:
+        """Run one command and leave with its exit code."""
+        extra.pop("standalone_mode", None)
+        given = list(sys.argv[1:] if args is None else args)
+        try:
+            _check_text(given)
+            code = super().main(args=given, prog_name="holdfast", standalone_mode=False, **extra)
+        except typer.TyperException as mistake:
+            where = getattr(getattr(mistake, "ctx", None), "command_path", "holdfast")
+            said = " ".join(mistake.format_message().split()).rstrip(".")
+            code = _told(f"{said} — see {where} --help", options.WRONG)
+        except typer.Abort:
+            code = options.INTERRUPTED
+        except PlanError as error:
+            code = _told(str(error), options.WRONG)
+        except JournalError as error:
+            code = _told(str(error), options.STORE)
+        except HoldfastError as error:
+            code = _told(str(error), options.WRONG)
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+def _told(text: str, code: int) -> int:
+    print(f"holdfast: {clean(text)}", file=sys.stderr, flush=True)
+    return code
+
+
+def _check_text(given: list[str]) -> None:
+    for word in given:
+        if any("\ud800" <= character <= "\udfff" for character in word):
+            options.wrong(f"the argument {word.encode('utf-8', 'replace').decode()!r} is not UTF-8")
+
+
+app = typer.Typer(
+    name="holdfast", cls=Commands, help=HELP, epilog=EPILOG, rich_markup_mode=None, add_completion=False,
+    pretty_exceptions_enable=False, context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 110},
+)  # fmt: skip
+
+
+@app.callback(invoke_without_command=True)
+def root(context: typer.Context) -> int:
+    if context.invoked_subcommand is None:
+        print(context.get_help(), file=sys.stderr)
+        raise typer.Exit(options.WRONG)
+    return 0
+
+
+running.register(app)
+looking.register(app)
+
+
+def main() -> None:
+    """The entry point."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""What all commands share: options, exit codes, the store."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from holdfast.errors import UsageError
+
+if TYPE_CHECKING:
+    from holdfast.app import Holdfast
+
+DONE, FAILED, WRONG, PERSON, UNFINISHED, STORE, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
+DEFAULT_DB = "holdfast.db"
+
+Db = Annotated[
+    str, typer.Option("--db", envvar="HOLDFAST_DB", metavar="PATH", help="The store: an SQLite file, made where it is missing.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, for machines.")]
+RunId = Annotated[str, typer.Argument(metavar="ID", help="The run.", show_default=False)]
+By = Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who says so; your login by default.", show_default=False)]
+
+_ENDINGS = {"completed": DONE, "failed": FAILED, "cancelled": FAILED, "blocked": PERSON}
+_WORST = (STORE, FAILED, PERSON, UNFINISHED, DONE)
+
+
+def code_of(status: str) -> int:
+    """The exit code for a run that was left in this status."""
+    return _ENDINGS.get(status, UNFINISHED)
+
+
+def worst(codes: list[int]) -> int:
+    """The exit code for several runs: the one that most needs somebody."""
+    return min(codes, key=_WORST.index, default=DONE)
+
+
+def examples(*lines: str) -> str:
+    """The foot of a help page: commands to paste, each on its line."""
+    return "\b\nExamples:\n" + "\n".join(f"  $ {line}" for line in lines)
+
+
+def in_store(db: str, work: Callable[[Holdfast], Coroutine[Any, Any, int]], *, new: bool = False, **options: Any) -> int:
+    """Open the store, do the work, close it. Looking at a store that is not there is wrong, unless it may be `new`."""
+    import asyncio
+
+    from holdfast.app import Holdfast
+
+    if not new and not os.path.exists(db):
+        raise UsageError(f"there is no store {db}", hint="name it with --db or HOLDFAST_DB; `holdfast run` makes one")
+
+    async def whole() -> int:
+        async with Holdfast(db, **options) as app:
+            return await work(app)
+
+    return asyncio.run(whole())
+
+
+def command(db: str, *words: str) -> str:
+    """A command to paste, with the store it needs."""
+    import shlex
+
+    at = [] if db == os.environ.get("HOLDFAST_DB", DEFAULT_DB) else ["--db", db]
+    return shlex.join(["holdfast", *words, *at])
+
+
+def wrong(what: str, hint: str | None = None) -> NoReturn:
+    """The command cannot be meant like this."""
+    raise UsageError(what, hint=hint)

@@ -1,0 +1,47 @@
+"""A state as bytes and back: what a checkpoint holds. It is derived from the events and may be thrown away at any time.
+
+A checkpoint is only believed by a release that would have folded the same: `FORM` names the shape of the records and the
+rules of `evolve`. Whoever changes a rule without changing a record raises FOLD_VERSION.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from rpds import HashTrieMap
+
+from holdfast.core import events
+from holdfast.core.contract import Contract, Retry, digest
+from holdfast.core.limits import Limits
+from holdfast.core.plan import Fallback, Goal, Step
+from holdfast.core.state import State, StepState
+
+FOLD_VERSION = 1
+
+_RECORDS = (State, StepState, Step, Fallback, Goal, Contract, Retry, Limits, events.Asked, events.Failure, events.AgentChanged)
+FORM = digest([FOLD_VERSION, [[record.__name__, record.__struct_fields__] for record in _RECORDS]])
+_MAPS: dict[str, Any] = {"steps": dict[str, StepState], "dependents": dict[str, tuple[str, ...]], "business": dict[str, str]}
+
+
+def to_bytes(state: State) -> bytes:
+    """The state, whole."""
+    maps = {name: dict(getattr(state, name)) for name in _MAPS}
+    plain = {field: getattr(state, field) for field in State.__struct_fields__ if field not in _MAPS}
+    return msgspec.msgpack.encode([plain, maps])
+
+
+def from_bytes(body: bytes) -> State:
+    """The state that was written; ValueError where it cannot be read (then fold the events instead)."""
+    try:
+        plain, maps = _decoder.decode(body)
+        fields: dict[str, Any] = {name: msgspec.convert(value, _types[name]) for name, value in plain.items()}
+        for name, form in _MAPS.items():
+            fields[name] = HashTrieMap(msgspec.convert(maps[name], form))
+        return State(**fields)
+    except (msgspec.MsgspecError, KeyError, TypeError) as error:
+        raise ValueError(f"no checkpoint of this form: {error}") from error
+
+
+_decoder = msgspec.msgpack.Decoder(tuple[dict[str, Any], dict[str, Any]])
+_types: dict[str, Any] = {field.name: field.type for field in msgspec.structs.fields(State)}

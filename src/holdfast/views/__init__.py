@@ -1,0 +1,26 @@
+"""State and entries → what people and machines are shown. Pure: no clock, no store, no terminal.
+
+A `Summary` says how a run stands: what is done, what is not, what is unknown, what it waits for and until when. A `Tree`
+adds its steps one by one with what happened to each. `--json` prints these records as they are; tables and trees for
+people are drawn from them and from nothing else.
+"""
+
+from holdfast.views.contracts import Case as Case
+from holdfast.views.contracts import ToolView as ToolView
+from holdfast.views.contracts import crash_cases as crash_cases
+from holdfast.views.contracts import tool_view as tool_view
+from holdfast.views.entries import EntryLine as EntryLine
+from holdfast.views.entries import entry_line as entry_line
+from holdfast.views.entries import told as told
+from holdfast.views.runs import Question as Question
+from holdfast.views.runs import RunLine as RunLine
+from holdfast.views.runs import StepView as StepView
+from holdfast.views.runs import Summary as Summary
+from holdfast.views.runs import Tree as Tree
+from holdfast.views.runs import question as question
+from holdfast.views.runs import run_line as run_line
+from holdfast.views.runs import summary as summary
+from holdfast.views.runs import tree as tree
+from holdfast.views.words import cut as cut
+from holdfast.views.words import moment as moment
+from holdfast.views.words import span as span
