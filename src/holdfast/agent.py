@@ -58,7 +58,7 @@ class Agent:
         self.plan = plan_of(plan) if isinstance(plan, dict) else plan
         if self.plan is not None:
             self.reasoner: Reasoner = PlanReasoner(self.plan)
-            found = problems(self.plan, self.toolbox.contracts, {name: None for name in inputs} if inputs is not None else None)
+            found = problems(self.plan, self.toolbox.contracts, dict.fromkeys(inputs) if inputs is not None else None)
             if found:
                 raise PlanError(found, source=source or f"the plan of {name}")
         else:

@@ -99,15 +99,21 @@ class Holdfast:
         on_error: Callable[[str, HoldfastError], None] | None = None,
         on_rest: Callable[[str], None] | None = None,
     ):
-        self.journal: Journal = SqliteJournal(db) if isinstance(db, (str, os.PathLike)) else db
+        self.journal: Journal = _store(db) if isinstance(db, (str, os.PathLike)) else db
         self._clock = clock or SystemClock()
         self._threads = threads or Threads()
         self._lease_seconds = lease_seconds
         self._embedded = Embedded(
-            self.journal, Hands(self._clock, self._threads, secrets), worker=worker, lease_seconds=lease_seconds,
-            parallel_runs=parallel_runs, poll_seconds=poll_seconds, tenant_parallel=tenant_parallel, on_error=on_error,
+            self.journal,
+            Hands(self._clock, self._threads, secrets),
+            worker=worker,
+            lease_seconds=lease_seconds,
+            parallel_runs=parallel_runs,
+            poll_seconds=poll_seconds,
+            tenant_parallel=tenant_parallel,
+            on_error=on_error,
             on_rest=on_rest,
-        )  # fmt: skip
+        )
         self.engine: Engine = self._embedded
         self._started = False
 
@@ -203,9 +209,16 @@ class Holdfast:
         if existing is None:
             agent.check_inputs(goal.inputs)
             started = RunStarted(
-                run_id=run_id, agent=agent.name, agent_version=agent.version, goal=goal, contracts=tuple(agent.toolbox.contracts.values()),
-                limits=agent.limits, tenant=tenant, priority=priority, labels=labels,
-            )  # fmt: skip
+                run_id=run_id,
+                agent=agent.name,
+                agent_version=agent.version,
+                goal=goal,
+                contracts=tuple(agent.toolbox.contracts.values()),
+                limits=agent.limits,
+                tenant=tenant,
+                priority=priority,
+                labels=labels,
+            )
             new = NewRun(
                 run_id=run_id, agent=agent.name, goal_digest=goal_digest, tenant=tenant, priority=priority, labels=labels
             )
@@ -267,10 +280,19 @@ class Holdfast:
             raise RunNotFound("there is no such run in this store", run_id=run_id, hint="`holdfast runs` lists them")
         state = await self.state(run_id)
         return Run(
-            id=run_id, agent=row.agent, status=state.ended or (row.status if not row.worker else status(state, self._clock.now())),
-            result=state.result, reason=state.reason, questions=tuple(state.interrupts.values()), skipped=state.skipped,
-            flagged=state.flagged, partial=state.partial, unknown=state.unknown, waits_for=row.waits_for, due_at=row.due_at,
-        )  # fmt: skip
+            id=run_id,
+            agent=row.agent,
+            status=state.ended or (row.status if not row.worker else status(state, self._clock.now())),
+            result=state.result,
+            reason=state.reason,
+            questions=tuple(state.interrupts.values()),
+            skipped=state.skipped,
+            flagged=state.flagged,
+            partial=state.partial,
+            unknown=state.unknown,
+            waits_for=row.waits_for,
+            due_at=row.due_at,
+        )
 
     async def runs(
         self, *, status: str | None = None, agent: str | None = None, tenant: str | None = None, limit: int = 1000
@@ -300,12 +322,24 @@ def run(
         async with Holdfast(db) as app:
             return await app.run(agent, goal, id=id, **options)
 
-    return asyncio.run(once())
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(once())
+    raise UsageError(
+        "holdfast.run() was called inside a running event loop", hint="use `async with Holdfast(db) as app: await app.run(…)`"
+    )
 
 
 def new_id(agent: Agent) -> str:
     """An id for a run that was given none."""
     return f"{agent.name}-{secrets.token_hex(4)}"
+
+
+def _store(db: str | os.PathLike[str]) -> Journal:
+    if "://" in os.fspath(db):
+        raise UsageError(f"{os.fspath(db)} is no store that this release can open", hint="give the path of a SQLite file")
+    return SqliteJournal(db)
 
 
 def _check_id(run_id: str) -> None:
@@ -336,9 +370,10 @@ def _check_same(row: RunRow, agent: Agent, goal_digest: str, *, asked: bool) -> 
         )
     if asked and row.goal_digest != goal_digest:
         raise GoalMismatch(
-            "the id belongs to a run with another goal or other inputs", run_id=row.run_id,
+            "the id belongs to a run with another goal or other inputs",
+            run_id=row.run_id,
             hint="choose another id, or leave goal and inputs out to continue the run that is there",
-        )  # fmt: skip
+        )
 
 
 def _user() -> str:

@@ -139,6 +139,7 @@ class Story:
         self.last = decision
         if not full:
             check_alive(decision)
+            check_said(decision, self.now)
         return decision
 
     def called(self, after: float = 0.0, full: Iterable[str] = ()) -> list[str]:
@@ -227,6 +228,14 @@ def check_alive(decision: Decision) -> None:
     if state.ended:
         assert not in_flight(state), "ended with something in flight"
         assert not decision.commands
+
+
+def check_said(decision: Decision, now: float) -> None:
+    """Everything that could be said was said: asked again at the same moment, there is nothing to add."""
+    again = decide(decision.state, now)
+    assert (again.events, again.commands) == ((), ()), f"left unsaid: {again.events}"
+    if not decision.state.ended and again.wake_at is not None:
+        assert decision.wake_at is not None and decision.wake_at <= again.wake_at, "woken too late"
 
 
 def phases(state: State) -> dict[str, str]:

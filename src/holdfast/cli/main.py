@@ -13,9 +13,9 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from holdfast.cli import looking, options, running
-from holdfast.cli.render import clean
-from holdfast.errors import HoldfastError, JournalError, PlanError
+from holdfast.cli import checking, lab, looking, options, people, running, watching, working
+from holdfast.cli.text import say
+from holdfast.errors import HoldfastError, JournalError, UsageError
 
 HELP = """
 Run agents that do real work: nothing lost, nothing done twice, every run explained.
@@ -29,47 +29,60 @@ Exit codes:
     4  not finished: patience is over, another worker has it, it was stopped
     5  the store cannot be used or trusted
   130  interrupted
+
+Of several runs the worst counts: 5, then 1, 3, 4, 0.
 """
 
 EPILOG = options.examples(
     "holdfast run refunds.py 'Refund order 7 in full' --id order-7",
     "holdfast show order-7",
     "holdfast answer order-7 approve",
-    "holdfast run COMMAND --help   # every command has examples",
+    "holdfast run --help      # every command has examples",
 )
 
 
 class Commands(TyperGroup):
     """The group of all commands, which knows how errors end."""
 
-    def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any) -> Any:
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        windows_expand_args: bool = True,
+        **extra: Any,
+    ) -> Any:
         """Run one command and leave with its exit code."""
-        extra.pop("standalone_mode", None)
         given = list(sys.argv[1:] if args is None else args)
         try:
-            _check_text(given)
-            code = super().main(args=given, prog_name="holdfast", standalone_mode=False, **extra)
+            _check_words(given)
+            code = super().main(given, "holdfast", complete_var, False, windows_expand_args, **extra)
         except typer.TyperException as mistake:
             where = getattr(getattr(mistake, "ctx", None), "command_path", "holdfast")
             said = " ".join(mistake.format_message().split()).rstrip(".")
-            code = _told(f"{said} — see {where} --help", options.WRONG)
+            code = _told(f"{said} — see `{where} --help`", options.WRONG)
         except typer.Abort:
             code = options.INTERRUPTED
-        except PlanError as error:
-            code = _told(str(error), options.WRONG)
-        except JournalError as error:
-            code = _told(str(error), options.STORE)
         except HoldfastError as error:
-            code = _told(str(error), options.WRONG)
-        sys.exit(code if isinstance(code, int) else 0)
+            code = _told(str(error), code_of_error(error))
+        sys.exit(code if isinstance(code, int) else options.DONE)
+
+
+def code_of_error(error: HoldfastError) -> int:
+    """The exit code for an error that ends a command."""
+    if isinstance(error, UsageError):
+        return options.WRONG
+    return options.STORE if isinstance(error, JournalError) else options.FAILED
 
 
 def _told(text: str, code: int) -> int:
-    print(f"holdfast: {clean(text)}", file=sys.stderr, flush=True)
+    say(f"holdfast: {text}")
     return code
 
 
-def _check_text(given: list[str]) -> None:
+def _check_words(given: list[str]) -> None:
+    """Refuse words that are no text: bytes that are not UTF-8 arrive as half characters."""
     for word in given:
         if any("\ud800" <= character <= "\udfff" for character in word):
             options.wrong(f"the argument {word.encode('utf-8', 'replace').decode()!r} is not UTF-8")
@@ -82,15 +95,22 @@ app = typer.Typer(
 
 
 @app.callback(invoke_without_command=True)
-def root(context: typer.Context) -> int:
+def root(
+    context: typer.Context,
+    version: bool = typer.Option(False, "--version", help="Say which release this is, and end."),
+) -> None:
+    if version:
+        from holdfast import __version__
+
+        print(f"holdfast {__version__}")
+        raise typer.Exit(options.DONE)
     if context.invoked_subcommand is None:
         print(context.get_help(), file=sys.stderr)
         raise typer.Exit(options.WRONG)
-    return 0
 
 
-running.register(app)
-looking.register(app)
+for commands in (running, working, looking, watching, people, checking, lab):
+    commands.register(app)
 
 
 def main() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
@@ -43,13 +44,12 @@ def examples(*lines: str) -> str:
 
 
 def in_store(db: str, work: Callable[[Holdfast], Coroutine[Any, Any, int]], *, new: bool = False, **options: Any) -> int:
-    """Open the store, do the work, close it. Looking at a store that is not there is wrong, unless it may be `new`."""
+    """Open the store, do the work, close it. Looking into a store that is not there is wrong, unless it may be `new`."""
     import asyncio
 
     from holdfast.app import Holdfast
 
-    if not new and not os.path.exists(db):
-        raise UsageError(f"there is no store {db}", hint="name it with --db or HOLDFAST_DB; `holdfast run` makes one")
+    _check_store(db, new)
 
     async def whole() -> int:
         async with Holdfast(db, **options) as app:
@@ -58,12 +58,25 @@ def in_store(db: str, work: Callable[[Holdfast], Coroutine[Any, Any, int]], *, n
     return asyncio.run(whole())
 
 
-def command(db: str, *words: str) -> str:
-    """A command to paste, with the store it needs."""
+def _check_store(db: str, new: bool) -> None:
+    path = Path(db)
+    if not db or db.startswith(":") or "://" in db:
+        wrong(f"--db {db!r} is no file", "a store is an SQLite file")
+    if path.is_dir():
+        wrong(f"--db {db} is a directory", f"name a file in it: --db {path / DEFAULT_DB}")
+    if not path.exists():
+        if not new:
+            wrong(f"there is no store {db}", "name it with --db or HOLDFAST_DB; `holdfast run` makes one")
+        if not path.parent.is_dir():
+            wrong(f"there is no folder {path.parent} for the store", "make it, or name another --db")
+
+
+def command(db: str, *words: str, ends: str = "") -> str:
+    """A command to paste, with the store that it needs; `ends` is put behind its words as it is."""
     import shlex
 
-    at = [] if db == os.environ.get("HOLDFAST_DB", DEFAULT_DB) else ["--db", db]
-    return shlex.join(["holdfast", *words, *at])
+    at = "" if db == os.environ.get("HOLDFAST_DB", DEFAULT_DB) else f" --db {shlex.quote(db)}"
+    return shlex.join(["holdfast", *words]) + ends + at
 
 
 def wrong(what: str, hint: str | None = None) -> NoReturn:

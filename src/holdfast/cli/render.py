@@ -1,79 +1,307 @@
-"""What a terminal is sent. Text from tools, models and plans is foreign: it is made harmless here, and nowhere else.
+"""Tables and trees for people, drawn from the records of `views` and from nothing else.
 
-Results go to stdout, everything else to stderr. rich is imported where something is drawn, and only there: the help page
-must not pay for it.
+On a terminal rich draws them; into a pipe go plain lines as long as they need to be, so that `grep` finds whole rows. rich
+is given `Text`, never markup: brackets in foreign text stay brackets. It is imported where something is drawn, and only
+there, for the help page must not pay for it.
 """
 
 from __future__ import annotations
 
-import re
 import sys
-from collections.abc import Iterable
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
-import msgspec
+from holdfast.cli.options import command
+from holdfast.cli.text import as_json, one_line, put
+from holdfast.views import PLACES, cut, moment, span
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
 
-# Escape sequences with their payload (ECMA-48: CSI, OSC and the other strings, the short ones), seven and eight bit.
-_SEQUENCE = re.compile(
-    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"
-    r"|(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)"
-    r"|\x1b[ -/]*[0-~]"
-)
-# What would steer a terminal or reorder a line: C0 and C1, bidi controls, line separators, tags, half characters.
-_STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]")
+    from holdfast.views import Question, RunLine, StepView, Summary, ToolView, Tree
 
+CELL_MAX = 100
+REASON_MAX = 500
+RESULT_MAX = 2000
 
-def clean(text: str) -> str:
-    """Foreign text with everything taken out that would steer a terminal; line ends and tabs stay."""
-    if text.isascii() and text.isprintable():
-        return text
-    return _STEERING.sub("", _SEQUENCE.sub("", text.replace("\r\n", "\n")))
+STATUS = {"waiting": "waits", "blocked": "needs a person"}
+_STYLES = {
+    "needs a person": "yellow",
+    "completed": "green",
+    "failed": "red",
+    "cancelled": "red",
+    "done": "green",
+    "unknown": "magenta",
+    "flagged": "yellow",
+    "waiting": "cyan",
+    "waits": "cyan",
+    "running": "cyan",
+}
 
-
-def one_line(text: str) -> str:
-    """Foreign text in one line."""
-    return " ".join(clean(text).split("\n")).replace("\t", " ").strip()
-
-
-def as_json(value: Any) -> str:
-    """One line of JSON in which nothing steers a terminal: such characters stand as escapes, so nothing is lost."""
-    text = msgspec.json.encode(value).decode()
-    return _STEERING.sub(lambda found: "".join(f"\\u{ord(ch):04x}" if ord(ch) < 0x10000 else _pair(ch) for ch in found[0]), text)
-
-
-def _pair(character: str) -> str:
-    high, low = divmod(ord(character) - 0x10000, 0x400)
-    return f"\\u{0xD800 + high:04x}\\u{0xDC00 + low:04x}"
-
-
-def say(text: str) -> None:
-    """One line of progress or advice."""
-    print(one_line(text), file=sys.stderr, flush=True)
-
-
-def result(text: str) -> None:
-    """A line of what was asked for."""
-    print(clean(text), flush=True)
-
-
-def records(values: Iterable[Any]) -> None:
-    """One JSON object a line."""
-    for value in values:
-        print(as_json(value), flush=True)
+Cell = tuple[str, str]
 
 
 def console() -> Console:
-    """Where tables and trees are drawn; without colour, and as wide as needed, when it is no terminal."""
+    """Where rich draws, when it does."""
     from rich.console import Console
 
-    wide = None if sys.stdout.isatty() else 200
-    return Console(highlight=False, emoji=False, markup=False, width=wide, soft_wrap=not sys.stdout.isatty())
+    return Console(highlight=False, emoji=False, markup=False)
 
 
-def moment(at: float) -> str:
-    """A time as people and scripts read it, in UTC."""
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def styled(*cells: Cell) -> None:
+    """One line, in pieces with a style each; the style is left out where it is no terminal."""
+    if not sys.stdout.isatty():
+        put("".join(one for one, _ in cells).rstrip())
+        return
+    from rich.text import Text
+
+    console().print(Text.assemble(*cells), soft_wrap=True)
+
+
+def table(headers: Sequence[str], rows: Iterable[Sequence[Cell]], indent: int = 0) -> None:
+    """A table. Columns that are empty in every row are left out."""
+    lines = [[(one_line(words), style) for words, style in row] for row in rows]
+    shown = [at for at in range(len(headers)) if any(row[at][0] for row in lines)]
+    if sys.stdout.isatty():
+        console().print(_drawn([headers[at] for at in shown], [[row[at] for at in shown] for row in lines], indent))
+        return
+    plain = [[headers[at] for at in shown], *([row[at][0] for at in shown] for row in lines)]
+    widths = [max(len(row[at]) for row in plain) for at in range(len(shown))]
+    for row in plain:
+        put((" " * indent + "  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True))).rstrip())
+
+
+def _drawn(headers: Sequence[str], rows: Sequence[Sequence[Cell]], indent: int) -> RenderableType:
+    from rich.padding import Padding
+    from rich.table import Table
+    from rich.text import Text
+
+    drawn = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for header in headers:
+        drawn.add_column(header, overflow="fold")
+    for row in rows:
+        drawn.add_row(*(Text(words, style) for words, style in row))
+    return Padding(drawn, (0, 0, 0, indent))
+
+
+def when(at: float | None, now: float) -> str:
+    """A time to come, as people read it."""
+    return "" if at is None else f"in {span(at - now)}" if at - now >= 1 else "now"
+
+
+def status_cell(status: str) -> Cell:
+    """The one word for a run."""
+    word = STATUS.get(status, status)
+    return word, _STYLES.get(word, "")
+
+
+# --- runs ---------------------------------------------------------------------------------------------------------
+
+
+def runs(lines: Iterable[RunLine], now: float) -> None:
+    """The table of `holdfast runs`."""
+    headers = ("id", "agent", "status", "due", "tenant", "priority", "labels", "changed", "waits for", "note")
+    table(headers, (_run_cells(line, now) for line in lines))
+
+
+def _run_cells(line: RunLine, now: float) -> tuple[Cell, ...]:
+    labels = " ".join(f"{name}={value}" for name, value in line.labels.items())
+    return (
+        (line.run_id, "bold"),
+        (line.agent, ""),
+        status_cell(line.status),
+        ("" if line.status == "blocked" else when(line.due_at, now), ""),
+        (line.tenant, ""),
+        (str(line.priority or ""), ""),
+        (labels, ""),
+        (moment(line.changed_at)[:-5] + "Z", "dim"),
+        (cut(line.waits_for, CELL_MAX), ""),
+        (line.note, "yellow"),
+    )
+
+
+def outcomes(summaries: Iterable[Summary]) -> None:
+    """The table at the end of several runs."""
+    table(
+        ("id", "status", "not done", "unknown", "flagged", "skipped", "why"),
+        (
+            (
+                (run.run_id, "bold"),
+                status_cell(run.status),
+                (", ".join(run.not_done), ""),
+                (", ".join(run.unknown), "magenta"),
+                (", ".join(run.flagged), "yellow"),
+                (", ".join(run.skipped), ""),
+                (cut(run.reason or run.waits_for, CELL_MAX), ""),
+            )
+            for run in summaries
+        ),
+    )
+
+
+# --- one run ------------------------------------------------------------------------------------------------------
+
+
+def outcome(run: Summary) -> None:
+    """How a run was left, in one line: the result of `holdfast run`."""
+    styled((one_line(run.run_id), "bold"), ("  ", ""), status_cell(run.status), (_detail(run), ""))
+    for place in ("unknown", "flagged", "skipped", "not_done"):
+        if names := getattr(run, place):
+            styled((f"  {place.replace('_', ' ')}: ", _STYLES.get(place, "")), (one_line(", ".join(names)), ""))
+
+
+def _detail(run: Summary) -> str:
+    if run.status == "completed":
+        return "" if run.result is None else f": {cut(as_json(run.result), RESULT_MAX)}"
+    said = run.reason or ("" if run.questions else run.waits_for)
+    return f": {one_line(cut(said, REASON_MAX))}" if said else ""
+
+
+def questions(run: Summary, db: str, now: float) -> None:
+    """What a person is asked: the question, the whole arguments, until when, and the commands that answer it."""
+    which = len(run.questions) > 1
+    for asked in run.questions:
+        put()
+        styled((f"  {asked.kind}: ", "yellow"), (one_line(asked.question), "bold"), (f"   [{asked.interrupt}]", "dim"))
+        if asked.tool:
+            _call(asked)
+        styled((f"  until {moment(asked.expires_at)} ({when(asked.expires_at, now)}); silence means no", "dim"))
+        words = [run.run_id, *([asked.interrupt] if which else [])]
+        commands = [command(db, "answer", *words, choice.decision, ends=_MORE.get(choice.decision, "")) for choice in asked.choices]
+        width = max(map(len, commands), default=0)
+        for line, choice in zip(commands, asked.choices, strict=True):
+            styled((f"    {line.ljust(width)}   ", ""), (one_line(choice.means), "dim"))
+
+
+_MORE = {"edit": " NAME=VALUE", "reject": ' "WHY"', "respond": " JSON"}
+
+
+def _call(asked: Question) -> None:
+    styled((f"    {one_line(asked.tool)}", "bold"), (f"  (step {asked.step})" if asked.step else "", "dim"))
+    width = max(map(len, asked.args), default=0)
+    for name, value in asked.args.items():
+        styled((f"      {one_line(name).ljust(width)} = {as_json(value)}", ""))
+
+
+def show(tree: Tree, db: str, now: float) -> None:
+    """`holdfast show`: everything that is known of a run, on one page."""
+    run = tree.run
+    styled((one_line(run.run_id), "bold"), ("  ", ""), status_cell(run.status), (_detail(run), ""))
+    for name, words in _facts(run, now):
+        if words:
+            styled((f"  {name:<9}  ", "dim"), (one_line(words), ""))
+    if tree.steps:
+        put()
+        _steps(tree.steps, now)
+        put()
+    for place in PLACES:
+        names = getattr(run, place)
+        if names:
+            styled((f"  {place.replace('_', ' '):<9}  ", _STYLES.get(place, "")), (one_line(", ".join(names)), ""))
+    questions(run, db, now)
+
+
+def _facts(run: Summary, now: float) -> Iterable[tuple[str, str]]:
+    yield "goal", cut(run.goal, REASON_MAX)
+    yield "inputs", cut(as_json(run.inputs), REASON_MAX) if run.inputs else ""
+    yield "agent", " ".join(filter(None, (run.agent, run.agent_version)))
+    yield "tenant", run.tenant
+    yield "priority", str(run.priority or "")
+    yield "labels", " ".join(f"{name}={value}" for name, value in run.labels.items())
+    yield "started", moment(run.started_at)
+    yield "changed", f"{moment(run.changed_at)}, {run.entries} entries, {run.attempts} calls, plan {run.revision}"
+    yield "worker", run.worker
+    yield "stopping", run.stopping
+    if not run.questions:
+        yield "waits for", run.waits_for
+    if run.due_at is not None and not run.live:
+        yield "until", f"{moment(run.due_at)} ({when(run.due_at, now)})"
+    yield "note", run.note and f"{run.note}; start one with `holdfast work FILE`, or `holdfast run FILE --id {run.run_id}`"
+
+
+def _steps(steps: Sequence[StepView], now: float) -> None:
+    headers = ("step", "tool", "safety", "is", "attempts", "due", "after", "result or reason", "recovery")
+    table(headers, (_step_cells(step, now) for step in steps), indent=2)
+
+
+def _step_cells(step: StepView, now: float) -> tuple[Cell, ...]:
+    by = {"probe": "found by its probe", "person": "said by a person", "reuse": "of another step"}.get(step.settled_by, "")
+    said = step.reason
+    if step.place == "done":
+        more = f"… ({step.value_characters} characters in all)" if step.value_characters else ""
+        said = (step.value if step.value_characters else as_json(step.value)) + more + (f"; left: {', '.join(step.left)}" if step.left else "")
+    return (
+        (step.id, "bold"),
+        (step.tool, ""),
+        (step.safety, "dim"),
+        (step.phase + (f", {by}" if by else ""), _STYLES.get(step.place, "")),
+        (str(step.attempts or ""), ""),
+        (when(step.due_at, now), ""),
+        (", ".join(step.after), "dim"),
+        (cut(said, CELL_MAX * 2), ""),
+        (", ".join(dict.fromkeys(row.row for row in step.recovery)), "magenta"),
+    )
+
+
+def live(tree: Tree, now: float) -> RenderableType:
+    """A run and its steps as a tree, for `holdfast watch`."""
+    from rich.text import Text
+    from rich.tree import Tree as Drawing
+
+    run = tree.run
+    root = Drawing(
+        Text.assemble((one_line(run.run_id), "bold"), "  ", status_cell(run.status), _detail(run), (f"  {run.note}" if run.note else "", "yellow"))
+    )
+    for step in tree.steps:
+        node = root.add(Text.assemble(*_live_cells(step, now)))
+        for row in step.recovery:
+            node.add(Text.assemble((row.row, "magenta"), f"  {one_line(row.reason)}"))
+    for asked in run.questions:
+        root.add(Text(f"{asked.interrupt}: {one_line(asked.question)} — until {moment(asked.expires_at)}", "yellow"))
+    return root
+
+
+def _live_cells(step: StepView, now: float) -> Iterable[Cell]:
+    yield one_line(step.id), "bold"
+    yield f"  {step.phase}", _STYLES.get(step.place, "")
+    if step.began_at is not None:
+        yield f"  {span(max((step.ended_at or now) - step.began_at, 0.0))}", "dim"
+    if step.attempts > 1:
+        yield f"  attempt {step.attempts}", ""
+    if step.due_at is not None:
+        yield f"  {when(step.due_at, now)}", "cyan"
+    if step.place != "done" and step.reason:
+        yield f"  {one_line(cut(step.reason, CELL_MAX))}", ""
+
+
+# --- tools --------------------------------------------------------------------------------------------------------
+
+
+def tools(views: Iterable[ToolView]) -> None:
+    """`holdfast check`: what each tool promises, and what would happen to it after a crash."""
+    for view in views:
+        contract = view.contract
+        styled((one_line(view.tool), "bold"), (f"  {view.safety}", "cyan"))
+        facts = (
+            ("", one_line(cut(view.description, REASON_MAX))),
+            ("takes", "; ".join(f"{name}: {kind}" for name, kind in view.takes.items()) or "nothing"),
+            ("timeout", span(contract.timeout_seconds)),
+            ("retry", _retry(view)),
+            ("key lives", span(contract.key_ttl_seconds) if contract.key_ttl_seconds else ""),
+            ("business", ", ".join(contract.business_key)),
+            ("at once", str(contract.parallel_max or "")),
+            ("fallback", contract.fallback or ""),
+            ("undo", contract.undo or ""),
+            ("asks", "a person, before each call" if view.asks_first else ""),
+            ("crash", view.after_crash),
+        )
+        for name, words in facts:
+            if words:
+                styled((f"    {name:<9}  " if name else "    ", "dim"), (one_line(words), ""))
+
+
+def _retry(view: ToolView) -> str:
+    retry = view.contract.retry
+    if view.safety == "irreversible" or retry.attempts_max == 1:
+        return "never by itself"
+    return f"{retry.attempts_max} attempts, {span(retry.backoff_seconds)} to {span(retry.backoff_seconds_max)} apart"

@@ -1,81 +1,153 @@
-"""`run` and `work`: the commands that make runs go on."""
+"""`run`: start runs or go on with them, one or a table of them, and see them through."""
 
 from __future__ import annotations
 
-import asyncio
-import os
-import signal
 import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
+import msgspec
 import typer
 
-from holdfast.cli.options import INTERRUPTED, PERSON, STORE, UNFINISHED, AsJson, Db, code_of, command, examples, in_store, wrong
-from holdfast.cli.render import as_json, moment, one_line, records, result, say
+from holdfast.cli.options import INTERRUPTED, PERSON, UNFINISHED, AsJson, Db, Lease, code_of, command, examples, in_store, worst, wrong
+from holdfast.cli.text import one_line, put, put_json, say
+from holdfast.errors import HoldfastError, JournalUnavailable
 
 if TYPE_CHECKING:
     from holdfast.agent import Agent
-    from holdfast.app import Holdfast, Run
-    from holdfast.errors import HoldfastError
+    from holdfast.app import Holdfast
+    from holdfast.cli.signals import Stopping
+    from holdfast.views import Summary
 
-FOLLOW_SECONDS = 0.05
-
-Lease = Annotated[float, typer.Option("--lease", metavar="SECONDS", min=1.0, help="How long the runs of a dead worker wait to be taken over.")]
-Parallel = Annotated[int, typer.Option("--parallel", metavar="N", min=1, help="Runs at once.")]
+LOOK_SECONDS = 0.25
+PROBLEMS_SHOWN = 10
 
 
 def register(app: typer.Typer) -> None:
-    """Add these commands."""
-    app.command("run", epilog=RUN_EXAMPLES)(run)
-    app.command("work", epilog=WORK_EXAMPLES)(work)
+    """Add this command."""
+    app.command("run", epilog=EXAMPLES)(run)
 
 
-RUN_EXAMPLES = examples(
+EXAMPLES = examples(
     "holdfast run refunds.py 'Refund order 7 in full' --id order-7",
-    "holdfast run onboarding.yaml --id hire-ann --input hire=@ann.json --patience 10s",
-    "holdfast run onboarding.yaml --each hires.csv --id 'hire-{user}' --as hire",
+    "holdfast run refunds.py --id order-7                     # go on with it",
+    "holdfast run trip.yaml --input city=Oslo --input days=3 --patience 10s",
+    "holdfast run trip.yaml --input @inputs.json --input guest=@guest.json",
+    "holdfast run onboarding.yaml --each hires.csv --as hire --id 'hire-{user}'",
 )
 
 
+class Terms(msgspec.Struct, frozen=True, kw_only=True):
+    """What one call of `run` asks for, for each of its runs."""
+
+    agent: Agent
+    file: str
+    db: str
+    goal: str | None
+    patience_seconds: float | None
+    start: dict[str, Any]
+    json: bool
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """One run that is asked for. where: its row in the table, for messages."""
+
+    id: str
+    inputs: dict[str, Any] | None
+    where: str = ""
+
+
+class Trouble:
+    """What could not be advanced, by run. A store that takes no writes ends the whole command: waiting mends no disk."""
+
+    def __init__(self) -> None:
+        self.errors: dict[str, HoldfastError] = {}
+        self.store: HoldfastError | None = None
+        self.stop: Any = None
+
+    def note(self, run_id: str, error: HoldfastError) -> None:
+        """The engine tells it."""
+        if not run_id:
+            say(f"holdfast: {error}")
+            return
+        self.errors[run_id] = error
+        if isinstance(error, JournalUnavailable) and self.store is None:
+            import asyncio
+
+            self.store = error
+            self.stopping = asyncio.ensure_future(self.stop())
+
+
 def run(
-    file: Annotated[str, typer.Argument(metavar="FILE[:AGENT]", help="A .py file, a plan file or a module.", show_default=False)],
-    goal: Annotated[str | None, typer.Argument(metavar="[GOAL]", help="What is asked; the agent's own goal by default.", show_default=False)] = None,
-    id: Annotated[str | None, typer.Option("--id", metavar="ID", help="The run's id; the same id goes on with the same run.", show_default=False)] = None,
-    input: Annotated[list[str] | None, typer.Option("--input", metavar="NAME=VALUE", help="An input. VALUE: JSON, else text. NAME=@FILE: JSON from a file. @FILE: a file with all inputs.", show_default=False)] = None,
-    patience: Annotated[str | None, typer.Option("--patience", metavar="TIME", help="Return when the run is to wait longer than this (10s, 5m).", show_default=False)] = None,
-    tenant: Annotated[str, typer.Option("--tenant", metavar="NAME", help="Whose run it is.", show_default=False)] = "",
-    priority: Annotated[int, typer.Option("--priority", metavar="N", help="More is sooner; one is worth a minute of waiting.")] = 0,
-    label: Annotated[list[str] | None, typer.Option("--label", metavar="NAME=TEXT", help="A mark to find the run by.", show_default=False)] = None,
+    file: Annotated[
+        str | None,
+        typer.Argument(metavar="FILE[:AGENT]", help="A .py file, a plan file (.yaml, .yml, .json) or a module.", show_default=False),
+    ] = None,
+    goal: Annotated[
+        str | None, typer.Argument(metavar="[GOAL]", help="What is asked; else the agent's own goal.", show_default=False)
+    ] = None,
+    id: Annotated[
+        str | None,
+        typer.Option("--id", metavar="ID", help="The run's id. The same id goes on with the same run.", show_default=False),
+    ] = None,
+    input: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--input",
+            metavar="NAME=VALUE",
+            help="An input, again for each. VALUE is read as JSON where it is a number, true, false, a list, an object or a "
+            "quoted text, else as text. NAME=@FILE takes the JSON in a file; @FILE takes all inputs from one.",
+            show_default=False,
+        ),
+    ] = None,
+    each: Annotated[
+        str | None, typer.Option("--each", metavar="ROWS.csv", help="A run for each row. Values are text.", show_default=False)
+    ] = None,
+    as_name: Annotated[
+        str | None, typer.Option("--as", metavar="NAME", help="With --each: the input that a row becomes; row by default.", show_default=False)
+    ] = None,
+    patience: Annotated[
+        str | None,
+        typer.Option("--patience", metavar="TIME", help="Return where a run is to wait longer than this (10s, 5m).", show_default=False),
+    ] = None,
+    tenant: Annotated[str, typer.Option("--tenant", metavar="NAME", help="For whom it is.", show_default=False)] = "",
+    priority: Annotated[int, typer.Option("--priority", metavar="N", help="Higher goes first; one is worth a minute of waiting.")] = 0,
+    label: Annotated[
+        list[str] | None, typer.Option("--label", metavar="NAME=TEXT", help="A mark to find it by, again for each.", show_default=False)
+    ] = None,
+    parallel: Annotated[int, typer.Option("--parallel", metavar="N", min=1, help="With --each: runs at once.")] = 20,
     lease: Lease = 15.0,
     json: AsJson = False,
     db: Db = "holdfast.db",
 ) -> int:
-    """Start a run, or go on with it, until it ends or needs a person."""
+    """Start a run, or go on with it, until it ends or needs a person.
+
+    What happens goes to stderr as it happens, the result to stdout. With the id of a run that is there already, this goes
+    on with it, whatever state it is in; GOAL and inputs may be left out then. Ctrl-C finishes the effect at hand and gives
+    the run back.
+    """
+    if file is None:
+        return _without_file(id, db)
     from holdfast import loading
     from holdfast.app import new_id
     from holdfast.core.contract import duration
 
+    if as_name is not None and each is None:
+        wrong("--as names the input of a row, and there is no --each")
+    if each is not None and id is None:
+        wrong("--each needs an id for each run", "write one with the names of columns in it: --id 'hire-{user}'")
     agent = loading.agent_of(file)
+    terms = Terms(
+        agent=agent, file=file, db=db, goal=goal, json=json,
+        patience_seconds=duration(patience, what="--patience") if patience is not None else None,
+        start={"tenant": tenant, "priority": priority, "labels": dict(_label(word) for word in label or ())},
+    )  # fmt: skip
     inputs = loading.inputs_of(input) if input else None
-    seconds = duration(patience, what="--patience") if patience is not None else None
-    labels = dict(_label(word) for word in label or ())
-
-    async def go(app: Holdfast) -> int:
-        async with stopping(app) as stopped:
-            run_id = id if id is not None else new_id(agent)
-            async with following(app, run_id):
-                done = await app.run(
-                    agent, goal, id=run_id, inputs=inputs, tenant=tenant, priority=priority, labels=labels, patience_seconds=seconds
-                )
-        if json:
-            records([done])
-        else:
-            _tell(done, file, db)
-        return INTERRUPTED if stopped.by == "SIGINT" and not done.ended else code_of(done.status)
-
-    return in_store(db, go, new=True, lease_seconds=lease)
+    trouble = Trouble()
+    if each is None:
+        wanted = Wanted(id=new_id(agent) if id is None else id, inputs=inputs)
+        return in_store(db, lambda app: _one(app, terms, wanted, trouble), new=True, lease_seconds=lease, on_error=trouble.note)
+    table = _table(each, str(id), as_name or "row", inputs or {})
+    return in_store(db, lambda app: _all(app, terms, table, trouble, parallel), new=True, lease_seconds=lease, on_error=trouble.note)
 
 
 def _label(word: str) -> tuple[str, str]:
@@ -85,132 +157,138 @@ def _label(word: str) -> tuple[str, str]:
     return name, text
 
 
-def _tell(run: Run, file: str, db: str) -> None:
-    """The result on stdout, and what can be done next."""
-    from holdfast.views import cut
+def _without_file(id: str | None, db: str) -> int:
+    """No file was named: say which one is meant, as far as the store knows."""
+    if id is None:
+        wrong("it is not said what to run", "name a file: holdfast run FILE[:AGENT] [GOAL]; see `holdfast run --help`")
 
-    detail = cut(run.result, 2000) if run.done else run.reason or run.waits_for
-    result(f"{run.id}  {run.status}" + (f": {one_line(str(detail))}" if detail else ""))
-    for asked in run.questions:
-        result(f"\n  {one_line(asked.question)}" + (f"  [{asked.interrupt}]" if len(run.questions) > 1 else ""))
-        if asked.tool:
-            result(f"    {asked.tool}")
-        for name, value in asked.args.items():
-            result(f"      {one_line(name)} = {as_json(value)}")
-        result(f"    until {moment(asked.expires_at)}")
-        which = [asked.interrupt] if len(run.questions) > 1 else []
-        for option in asked.options:
-            more = {"edit": ["NAME=VALUE"], "reject": ["WHY"], "respond": ["JSON"]}.get(option.decision, [])
-            result(f"    {command(db, 'answer', run.id, *which, option.decision, *more)}   {option.means}")
-    if run.questions:
-        say(f"then go on with: {command(db, 'run', file, '--id', run.id)}")
+    async def hint(app: Holdfast) -> int:
+        row = await app.journal.row(id)
+        if row is None:
+            wrong(f"there is no run {id}, and no file to start one from", f"{command(db, 'run', 'FILE', '--id', id)}")
+        wrong(
+            f"run {id} belongs to the agent {row.agent}, and the file with that agent is not named",
+            f"{command(db, 'run', 'FILE', '--id', id)} goes on with it, {command(db, 'show', id)} looks at it",
+        )
+
+    return in_store(db, hint)
+
+
+# --- one run ------------------------------------------------------------------------------------------------------
+
+
+async def _one(app: Holdfast, terms: Terms, wanted: Wanted, trouble: Trouble) -> int:
+    from holdfast.cli.following import following
+    from holdfast.cli.signals import stopping
+
+    trouble.stop = app.stop
+    async with stopping(app.stop) as stop:
+        async with following(app, wanted.id):
+            await app.run(
+                terms.agent, terms.goal, id=wanted.id, inputs=wanted.inputs, patience_seconds=terms.patience_seconds, **terms.start
+            )
+    if wanted.id in trouble.errors:
+        raise trouble.errors[wanted.id]
+    left = await _summary(app, wanted.id)
+    if terms.json:
+        put_json([left])
     else:
-        say(f"look further: {command(db, 'show', run.id)}")
+        _tell(left, terms)
+    return _code(left, stop)
 
 
-# --- while it goes on ---------------------------------------------------------------------------------------------
+async def _summary(app: Holdfast, run_id: str) -> Summary:
+    from holdfast.cli.following import Follower
+
+    follower = Follower(app, run_id)
+    await follower.look()
+    seen = follower.tree()
+    assert seen is not None, f"run {run_id} was there a moment ago"
+    return seen.run
 
 
-class Stopped:
-    """Which signal ended the work, if one did."""
-
-    by: str = ""
-
-
-@asynccontextmanager
-async def stopping(app: Holdfast) -> AsyncIterator[Stopped]:
-    """SIGTERM or SIGINT: finish the effects at hand and give the runs back. A second SIGINT: leave at once."""
-    loop, stopped = asyncio.get_running_loop(), Stopped()
-    tasks: list[asyncio.Task[None]] = []
-
-    def on(name: str) -> None:
-        if stopped.by:
-            if name == "SIGINT":
-                say("left at once; what was in flight is in doubt until the run goes on")
-                os._exit(INTERRUPTED)
-            return
-        stopped.by = name
-        say("stopping when the effect at hand has ended" + ("; once more to leave at once" if name == "SIGINT" else ""))
-        tasks.append(loop.create_task(app.stop()))
-
-    names = ("SIGTERM", "SIGINT")
-    for name in names:
-        loop.add_signal_handler(getattr(signal, name), on, name)
-    try:
-        yield stopped
-        for task in tasks:
-            await task
-    finally:
-        for name in names:
-            loop.remove_signal_handler(getattr(signal, name))
+def _code(left: Summary, stop: Stopping) -> int:
+    code = code_of(left.status)
+    if code == PERSON and not left.questions:
+        code = UNFINISHED
+    return INTERRUPTED if code == UNFINISHED and stop.by == "SIGINT" else code
 
 
-@asynccontextmanager
-async def following(app: Holdfast, run_id: str) -> AsyncIterator[None]:
-    """Say on stderr what happens in a run meanwhile."""
-    from holdfast.errors import HoldfastError
-    from holdfast.journal.base import EMPTY
-    from holdfast.views import told
+def _tell(left: Summary, terms: Terms) -> None:
+    """The result on stdout, and on stderr what can be done next."""
+    from holdfast.cli import render
+    from holdfast.runner.clock import SystemClock
 
-    head = EMPTY
-    row = await app.journal.row(run_id)
-    if row is not None:
-        try:
-            head = (await app.journal.read(run_id)).head
-        except HoldfastError:
-            pass
-
-    async def look() -> None:
-        nonlocal head
-        row = await app.journal.row(run_id)
-        if row is not None and row.version > head.version:
-            later = await app.journal.read(run_id, head)
-            head = later.head
-            for entry in later.entries:
-                if words := told(entry.event):
-                    say(f"  {words}")
-
-    async def follow() -> None:
-        while True:
-            await look()
-            await asyncio.sleep(FOLLOW_SECONDS)
-
-    task = asyncio.create_task(follow())
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        try:
-            await look()
-        except HoldfastError:
-            pass
+    now = SystemClock().now()
+    render.outcome(left)
+    render.questions(left, terms.db, now)
+    again = command(terms.db, "run", terms.file, "--id", left.run_id)
+    if left.questions:
+        put()
+        say(f"after the answer: {again}")
+    elif code_of(left.status) == UNFINISHED:
+        until = f" until {render.moment(left.due_at)}" if left.due_at is not None else ""
+        say(f"it waits{until}; go on with: {again}")
+    else:
+        say(f"look further: {command(terms.db, 'show', left.run_id)}")
 
 
-# --- work ---------------------------------------------------------------------------------------------------------
-
-WORK_EXAMPLES = examples(
-    "holdfast work refunds.py onboarding.yaml",
-    "holdfast work onboarding.yaml --parallel 20 --until-idle",
-)
+# --- a table of runs ----------------------------------------------------------------------------------------------
 
 
-def work(
-    files: Annotated[list[str], typer.Argument(metavar="FILE[:AGENT]...", help="Whose runs to advance.", show_default=False)],
-    until_idle: Annotated[bool, typer.Option("--until-idle", help="End when nothing is due any more.")] = False,
-    parallel: Parallel = 100,
-    lease: Lease = 15.0,
-    db: Db = "holdfast.db",
-) -> int:
-    """Advance all runs of these agents that are due, until told to stop."""
+def _table(file: str, template: str, name: str, shared: dict[str, Any]) -> list[Wanted]:
     from holdfast import loading
 
-    agents = [agent for file in files for agent in loading.agents_of(file)]
+    if name in shared:
+        wrong(f"the input {name} is the row of {file}, and is given by --input too", "give the row another name with --as")
+    rows = loading.csv_rows(file)
+    return [
+        Wanted(id=made, inputs={**shared, name: row.values}, where=f"{file} line {row.line}")
+        for made, row in zip(loading.ids_of(rows, template, file), rows, strict=True)
+    ]
 
-    async def go(app: Holdfast) -> int:
-        say(f"working for {', '.join(agent.name for agent in agents)} on {db}; stop with Ctrl-C")
-        async with stopping(app):
-            await app.work(*agents, until_idle=until_idle)
-        return 0
 
-    return in_store(db, go, new=True, lease_seconds=lease, parallel_runs=parallel, on_error=lambda run_id, error: say(f"holdfast: {error}"))
+async def _all(app: Holdfast, terms: Terms, table: list[Wanted], trouble: Trouble, parallel: int) -> int:
+    """Start all runs of a table, advance them together, and say how each was left."""
+    import asyncio
+
+    from holdfast.cli import render
+    from holdfast.cli.following import spinner
+    from holdfast.cli.signals import stopping
+
+    await _check_all(app, terms, table)
+    trouble.stop = app.stop
+    left: list[Summary] = []
+    async with stopping(app.stop) as stop:
+        room = asyncio.Semaphore(parallel)
+        with spinner() as status:
+
+            async def see_through(wanted: Wanted) -> Summary | None:
+                await _until_rest(app, terms, wanted, room, stop)
+                if wanted.id in trouble.errors:
+                    return None
+                summary = await _summary(app, wanted.id)
+                left.append(summary)
+                if terms.json:
+                    put_json([summary])
+                else:
+                    say(f"  {one_line(summary.run_id)}: {render.status_cell(summary.status)[0]}")
+                if status is not None:
+                    status.update(f"{len(left)} of {len(table)}")
+                return summary
+
+            for wanted in table:
+                await app.start(terms.agent, terms.goal, id=wanted.id, inputs=wanted.inputs, **terms.start)
+            ended = await asyncio.gather(*(see_through(wanted) for wanted in table))
+    if trouble.store is not None:
+        raise trouble.store
+    if not terms.json:
+        render.outcomes(summary for summary in ended if summary is not None)
+    for error in trouble.errors.values():
+        say(f"holdfast: {error}")
+    for summary in left:
+        if summary.questions and not terms.json:
+            say(f"to be answered: {command(terms.db, 'show', summary.run_id)}")
+    from holdfast.cli.main import code_of_error
+
+    return worst([*(_code(summary, stop) for summary in left), *map(code_of_error, trouble.errors.values())])

@@ -190,7 +190,7 @@ def retry_of(value: Any, *, what: str = "retry", default: Retry | None = None) -
         and retry.backoff_seconds <= retry.backoff_seconds_max
     ):
         raise DefinitionError(
-            f"{what}: needs 1 to 1000 attempts, a factor of at least 1, a jitter between 0 and 1, and a backoff that does not shrink"
+            f"{what}: needs 1 to 1000 attempts, a factor of at least 1, a jitter between 0 and 1, and a backoff that grows"
         )
     return retry
 

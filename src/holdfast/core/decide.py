@@ -82,6 +82,8 @@ class _Decider:
             return
         self._wake(self.state.started_at + self.state.limits.wall_seconds)
         if self._held():
+            if self._stopping():
+                self._stop_when_quiet()
             return
         self._begin_ready()
         if self._stopping():
@@ -107,8 +109,7 @@ class _Decider:
         state = self.state
         if self._stopping():
             return
-        age_seconds = self.now - state.started_at
-        bound = limits.reached(state.limits, steps=len(state.order), attempts=state.attempts, age_seconds=age_seconds)
+        bound = limits.reached(state.limits, steps=len(state.order), started_at=state.started_at, now=self.now)
         if bound is not None:
             self._rule(e.LimitReached(limit=bound[0], allowed=bound[1]))
 
@@ -167,12 +168,15 @@ class _Decider:
             if not self._stopping():
                 due_at = self.now + self._lost_wait(step, contract)
                 self._rule(e.RecoveryRuled(step=name, row=row.label, action="repeat", reason=row.reason, due_at=due_at))
+            elif step.verdict == "not_happened" or contract.safety == "read":
+                # It is not made again any more; that it did not happen, or changed nothing, is known all the same.
+                self._rule(e.RecoveryRuled(step=name, row=row.label, action="fail", reason=row.reason))
         elif row.action in ("take", "fail"):
             self._rule(e.RecoveryRuled(step=name, row=row.label, action=row.action, reason=row.reason))
         elif not self._stopping():
             self._rule(e.RecoveryRuled(step=name, row=row.label, action="ask", reason=row.reason))
             seen = f" ({step.probe_message})" if step.probe_message else ""
-            self._ask("doubt", "escalation", f"did {step.tool} happen? {row.reason}{seen}", self._digest(step, contract), step)
+            self._ask_about_doubt(step, contract, f"{row.reason}{seen}")
 
     def _doubt(self, step: StepState, contract: Contract, spent: bool = False) -> recovery.Doubt:
         since = step.doubt_since if step.doubt_since is not None else self.now
@@ -229,7 +233,7 @@ class _Decider:
                 key=step.key,
                 occurrence=step.occurrence,
                 timeout_seconds=contract.timeout_seconds,
-            )  # fmt: skip
+            )
         )
 
     def _settle_diagnosis(self, step: StepState) -> None:
@@ -306,13 +310,7 @@ class _Decider:
         due_at = self._probe_due(step, contract) if row.action == "probe" else 0.0
         self._rule(e.RecoveryRuled(step=step.step.id, row=row.label, action=row.action, reason=row.reason, due_at=due_at))
         if row.action == "ask":
-            self._ask(
-                "doubt",
-                "escalation",
-                f"did {step.tool} happen? {row.reason}",
-                self._digest(step, contract),
-                self.state.steps[step.step.id],
-            )
+            self._ask_about_doubt(self.state.steps[step.step.id], contract, row.reason)
 
     def _settle_owed(self, step: StepState) -> None:
         """Look for a result that is owed, on the probe's schedule, until its deadline; then a person is asked."""
@@ -375,7 +373,11 @@ class _Decider:
         state, name = self.state, step.step.id
         contract = state.contracts.get(step.tool)
         if contract is None:
-            self._give_up(step, f"the agent has no tool {step.tool} any more", step.step.on_failure)
+            gone = f"the agent has no tool {step.tool} any more"
+            if step.doubt_since is not None:
+                self._ask_about_doubt(step, self._contract(step), gone)
+            else:
+                self._give_up(step, gone, step.step.on_failure)
             return
         if step.tool in self.full or (step.phase == "waiting" and self._in_flight() >= state.limits.parallel_max):
             return
@@ -384,12 +386,21 @@ class _Decider:
         except references.Missing as missing:
             self._give_up(step, str(missing), step.step.on_failure)
             return
-        key = call_key(state.run_id, step.tool, name, contract.business_key, args, step.occurrence)
-        if contract.business_key and (twin := state.business.get(key)) is not None and twin != name:
-            if self._twin_in_the_way(step, state.steps[twin]):
-                return
+        # A repeat of a call in doubt goes out under the key of that call, whatever the agent says today.
+        again = step.doubt_since is not None and step.key != ""
+        key = step.key if again else call_key(state.run_id, step.tool, name, contract.business_key, args, step.occurrence)
+        twin = state.business.get(key) if contract.business_key else None
+        if twin is not None and twin != name and self._twin_in_the_way(step, state.steps[twin]):
+            return
+        if state.attempts >= state.limits.attempts_max:
+            self._rule(e.LimitReached(limit="attempts_max", allowed=float(state.limits.attempts_max)))
+            return
         if asks_first(contract, step.step) and step.approved not in ("edited", shown_digest(step.tool, args, contract)):
-            self._ask("call", "approval", f"may {step.tool} be called?", shown_digest(step.tool, args, contract), step, args)
+            if again:
+                # Neither yes nor no to a new call would say anything about the lost one.
+                self._ask_about_doubt(step, contract, "the tool changed since it was approved")
+            else:
+                self._ask("call", "approval", f"may {step.tool} be called?", shown_digest(step.tool, args, contract), step, args)
             return
         attempt = step.attempt + 1
         self._rule(e.CallIntended(step=name, attempt=attempt, tool=step.tool, key=key, args=args))
@@ -403,7 +414,7 @@ class _Decider:
                 occurrence=step.occurrence,
                 timeout_seconds=self._timeout(step, contract),
                 contract=contract,
-            )  # fmt: skip
+            )
         )
 
     def _arguments(self, step: StepState) -> dict[str, Any]:
@@ -436,6 +447,9 @@ class _Decider:
         # The tool is gone from the agent; nothing may be assumed of what it did.
         return contract if contract is not None else Contract(tool=step.tool)
 
+    def _ask_about_doubt(self, step: StepState, contract: Contract, why: str) -> None:
+        self._ask("doubt", "escalation", f"did {step.tool} happen? {why}", self._digest(step, contract), step)
+
     def _digest(self, step: StepState, contract: Contract) -> str:
         return shown_digest(step.tool, step.args or {}, contract)
 
@@ -459,7 +473,7 @@ class _Decider:
                 step=step.step.id if step else "",
                 tool=step.tool if step else "",
                 args=args or {},
-            )  # fmt: skip
+            )
         )
         self._wake(expires_at)
 

@@ -23,13 +23,12 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forb
     lost_max: int = 5
 
 
-def reached(limits: Limits, *, steps: int, attempts: int, age_seconds: float) -> tuple[str, float] | None:
-    """The first bound that a run is past, with its value; None while it is within all of them."""
-    for name, used, allowed in (
-        ("steps_max", steps, limits.steps_max),
-        ("attempts_max", attempts, limits.attempts_max),
-        ("wall_seconds", age_seconds, limits.wall_seconds),
-    ):
-        if used > allowed:
-            return name, float(allowed)
+def reached(limits: Limits, *, steps: int, started_at: float, now: float) -> tuple[str, float] | None:
+    """The first bound of the whole run that is reached, with its value; None while it is within all of them. The others
+    are looked at where they bite: before a call, before a turn, after a loss."""
+    if steps > limits.steps_max:
+        return "steps_max", float(limits.steps_max)
+    # Compared as the wake time is made: a difference of floats may fall short of it for ever.
+    if now >= started_at + limits.wall_seconds:
+        return "wall_seconds", limits.wall_seconds
     return None

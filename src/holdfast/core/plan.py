@@ -141,9 +141,8 @@ def _call_problems(tool: str, args: dict[str, Any], contracts: dict[str, Contrac
         elif name in contract.secrets:
             if not (isinstance(value, dict) and references.SECRET in value):
                 yield f"{name} is a secret of {tool} and must not stand in a plan; write {{$secret: NAME}}"
-        elif not _has_forms(value):
-            if wrong := schema_problem(value, properties[name], schema):
-                yield f"argument {name} of {tool}: {wrong}"
+        elif not _has_forms(value) and (wrong := schema_problem(value, properties[name], schema)):
+            yield f"argument {name} of {tool}: {wrong}"
 
 
 def _has_forms(value: Any) -> bool:

@@ -57,9 +57,12 @@ def parse(expression: str) -> Reference:
         )
     path = tuple(expression.split(".")) if _PLAIN_PATH.fullmatch(expression) else ()
     return Reference(
-        expression=expression, steps=tuple(dict.fromkeys(reads["steps"])), inputs=tuple(dict.fromkeys(reads["inputs"])), path=path,
+        expression=expression,
+        steps=tuple(dict.fromkeys(reads["steps"])),
+        inputs=tuple(dict.fromkeys(reads["inputs"])),
+        path=path,
         problem=f"{expression!r}: {problem}" if problem else None,
-    )  # fmt: skip
+    )
 
 
 def _collect(node: Any, reads: dict[str, list[str]]) -> str | None:
@@ -82,8 +85,21 @@ def _collect(node: Any, reads: dict[str, list[str]]) -> str | None:
     if kind in ("literal", "expref"):
         return None
     # In projections, filters, pipes and indexes only the first child starts at the root; in the rest, all do.
-    rooted = children if kind in ("function_expression", "multi_select_list", "multi_select_dict", "key_val_pair", "or_expression",
-                                  "and_expression", "not_expression", "comparator") else children[:1]  # fmt: skip
+    rooted = (
+        children
+        if kind
+        in (
+            "function_expression",
+            "multi_select_list",
+            "multi_select_dict",
+            "key_val_pair",
+            "or_expression",
+            "and_expression",
+            "not_expression",
+            "comparator",
+        )
+        else children[:1]
+    )
     for child in rooted:
         if isinstance(child, dict) and (problem := _collect(child, reads)):
             return problem
@@ -165,7 +181,7 @@ def _look_up(form: dict[str, Any], inputs: dict[str, Any], result_of: Callable[[
         return found
     try:
         found = jmespath.search(reference.expression, document)
-    except Exception as error:  # noqa: BLE001 — it lets errors of Python through (a slice with step 0, a sort of mixed types).
+    except Exception as error:
         raise Missing(f"{reference.expression} ({str(error).splitlines()[0]})") from error
     if found is None:
         if "default" in form:

@@ -31,9 +31,20 @@ from holdfast.core.limits import Limits
 from holdfast.core.plan import Goal, Step, needs
 
 Phase = Literal[
-    "blocked", "ready", "flying", "diagnosis", "waiting", "doubt", "probe_wait", "probing", "owed", "asking",
-    "done", "skipped", "failed",
-]  # fmt: skip
+    "blocked",
+    "ready",
+    "flying",
+    "diagnosis",
+    "waiting",
+    "doubt",
+    "probe_wait",
+    "probing",
+    "owed",
+    "asking",
+    "done",
+    "skipped",
+    "failed",
+]
 Status = Literal["running", "waiting", "blocked", "completed", "failed", "cancelled"]
 
 ENDED: frozenset[Phase] = frozenset({"done", "skipped", "failed"})
@@ -180,16 +191,21 @@ def result_of(state: State, step: str) -> Any:
 def unknown_steps(state: State) -> tuple[str, ...]:
     """The steps of which nobody knows whether they happened, and those whose result is still owed."""
     return tuple(
-        name for name in state.active
-        if (step := state.steps[name]).doubt_since is not None or step.phase in ("owed", "flying")
-    )  # fmt: skip
+        name
+        for name in state.active
+        if (step := state.steps[name]).doubt_since is not None
+        or step.phase in ("owed", "flying")
+        or (step.interrupt is not None and state.interrupts[step.interrupt].about == "owed")
+    )
 
 
 def status(state: State, now: float) -> Status:
     """The one word for the run: blocked means that only a person can move it on."""
     if state.ended:
         return state.ended
-    phases = [state.steps[name].phase for name in state.active]
+    # What waits to be called again waits for a person where the agent became weaker.
+    held = state.held_by is not None
+    phases = [phase for name in state.active if (phase := state.steps[name].phase) != "waiting" or not held]
     if "flying" in phases or "probing" in phases or state.proposing is not None:
         return "running"
     if state.interrupts and all(phase == "asking" for phase in phases):
@@ -248,10 +264,20 @@ def _release_dependents(state: State, ended: StepState) -> State:
 
 def _started(event: e.RunStarted, entry: e.Entry) -> State:
     return State(
-        run_id=event.run_id, agent=event.agent, agent_version=event.agent_version, goal=event.goal, tenant=event.tenant,
-        priority=event.priority, labels=event.labels, limits=event.limits, contracts={c.tool: c for c in event.contracts},
-        version=entry.sequence, fence=entry.fence, at=entry.at, started_at=entry.at,
-    )  # fmt: skip
+        run_id=event.run_id,
+        agent=event.agent,
+        agent_version=event.agent_version,
+        goal=event.goal,
+        tenant=event.tenant,
+        priority=event.priority,
+        labels=event.labels,
+        limits=event.limits,
+        contracts={c.tool: c for c in event.contracts},
+        version=entry.sequence,
+        fence=entry.fence,
+        at=entry.at,
+        started_at=entry.at,
+    )
 
 
 def _resumed(state: State, event: e.RunResumed, entry: e.Entry) -> State:
@@ -302,10 +328,21 @@ def _plan_adopted(state: State, event: e.PlanAdopted, entry: e.Entry) -> State:
             StepState(step=step, phase=phase, reads=reads, missing=missing, tool=step.tool, occurrence=step.occurrence),
         )
     state = _next(
-        state, entry, revision=event.revision, planned=True, final=event.plan.final, result_form=event.plan.result,
-        order=(*state.order, *added), steps=steps, dependents=dependents, ready=tuple(ready), open_steps=state.open_steps + len(added),
-        proposing=None, proposal_failures=0, proposal_problems=(),
-    )  # fmt: skip
+        state,
+        entry,
+        revision=event.revision,
+        planned=True,
+        final=event.plan.final,
+        result_form=event.plan.result,
+        order=(*state.order, *added),
+        steps=steps,
+        dependents=dependents,
+        ready=tuple(ready),
+        open_steps=state.open_steps + len(added),
+        proposing=None,
+        proposal_failures=0,
+        proposal_problems=(),
+    )
     for name in event.dropped:
         dropped = replace(state.steps[name], phase="skipped", reason=f"dropped by revision {event.revision}: {event.reason}")
         state = _put(state, entry, dropped)
@@ -328,10 +365,20 @@ def _call_intended(state: State, event: e.CallIntended, entry: e.Entry) -> State
     step = state.steps[event.step]
     again = step.key == event.key
     flying = replace(
-        step, phase="flying", attempt=event.attempt, tries=step.tries + 1, tool=event.tool, args=event.args, key=event.key,
-        fence=entry.fence, first_sent_at=step.first_sent_at if again else entry.at, verdict="none", probe=0, failure=None,
+        step,
+        phase="flying",
+        attempt=event.attempt,
+        tries=step.tries + 1,
+        tool=event.tool,
+        args=event.args,
+        key=event.key,
+        fence=entry.fence,
+        first_sent_at=step.first_sent_at if again else entry.at,
+        verdict="none",
+        probe=0,
+        failure=None,
         contract=step.contract if again else None,
-    )  # fmt: skip
+    )
     changes: dict[str, Any] = {"attempts": state.attempts + 1}
     contract = state.contracts.get(event.tool)
     if contract is not None and contract.business_key:
@@ -347,9 +394,20 @@ def _flying(state: State, name: str, attempt: int) -> StepState:
 
 def _done(step: StepState, value: Any, by: Literal["call", "probe", "person", "reuse"], left: tuple[str, ...] = ()) -> StepState:
     return replace(
-        step, phase="done", value=value, left=left, settled_by=by, doubt_since=None, approved=None, interrupt=None,
-        edited=None, probe_value=None, failure=None, contract=None, reason="",
-    )  # fmt: skip
+        step,
+        phase="done",
+        value=value,
+        left=left,
+        settled_by=by,
+        doubt_since=None,
+        approved=None,
+        interrupt=None,
+        edited=None,
+        probe_value=None,
+        failure=None,
+        contract=None,
+        reason="",
+    )
 
 
 def _call_succeeded(state: State, event: e.CallSucceeded, entry: e.Entry) -> State:
@@ -391,10 +449,20 @@ def _call_unknown(state: State, event: e.CallUnknown, entry: e.Entry) -> State:
     contract = contract_of(state, step)
     settle_at = entry.at + (contract.settles_within_seconds if contract else 0.0)
     return _put(
-        state, entry,
-        replace(step, phase="doubt", lost=step.lost + 1, doubt_since=entry.at, settle_at=max(step.settle_at, settle_at),
-                crashed=event.crashed, reason=event.why, verdict="none", probe=0),
-    )  # fmt: skip
+        state,
+        entry,
+        replace(
+            step,
+            phase="doubt",
+            lost=step.lost + 1,
+            doubt_since=entry.at,
+            settle_at=max(step.settle_at, settle_at),
+            crashed=event.crashed,
+            reason=event.why,
+            verdict="none",
+            probe=0,
+        ),
+    )
 
 
 def _probe_intended(state: State, event: e.ProbeIntended, entry: e.Entry) -> State:
@@ -412,9 +480,12 @@ def _probe_answered(state: State, event: e.ProbeAnswered, entry: e.Entry) -> Sta
     )
     owed = step.doubt_since is None
     return _put(
-        state, entry,
-        replace(step, phase="owed" if owed else "doubt", verdict=event.verdict, probe_value=event.value, probe_message=event.message),
-    )  # fmt: skip
+        state,
+        entry,
+        replace(
+            step, phase="owed" if owed else "doubt", verdict=event.verdict, probe_value=event.value, probe_message=event.message
+        ),
+    )
 
 
 def _retry_ruled(state: State, event: e.RetryRuled, entry: e.Entry) -> State:
@@ -436,7 +507,8 @@ def _recovery_ruled(state: State, event: e.RecoveryRuled, entry: e.Entry) -> Sta
     if event.action == "repeat":
         return _put(state, entry, replace(step, phase="waiting", due_at=event.due_at))
     if event.action == "fail":
-        failure = step.failure or e.Failure(kind="crashed", message=event.reason)
+        # It did not happen, for certain: no `crashed`, which would say that the world has changed.
+        failure = step.failure or e.Failure(kind="transient", message=event.reason)
         return _put(state, entry, replace(step, phase="diagnosis", failure=failure, spent=True))
     return _put(state, entry, replace(step, phase="doubt"))
 
@@ -444,9 +516,16 @@ def _recovery_ruled(state: State, event: e.RecoveryRuled, entry: e.Entry) -> Sta
 def _fallback_ruled(state: State, event: e.FallbackRuled, entry: e.Entry) -> State:
     step = state.steps[event.step]
     fresh = StepState(
-        step=step.step, phase="waiting", reads=step.reads, tool=event.tool, fallbacks_taken=step.fallbacks_taken + 1, attempt=step.attempt,
-        occurrence=step.occurrence, due_at=entry.at, reason=event.reason,
-    )  # fmt: skip
+        step=step.step,
+        phase="waiting",
+        reads=step.reads,
+        tool=event.tool,
+        fallbacks_taken=step.fallbacks_taken + 1,
+        attempt=step.attempt,
+        occurrence=step.occurrence,
+        due_at=entry.at,
+        reason=event.reason,
+    )
     return _put(state, entry, fresh)
 
 
@@ -515,9 +594,10 @@ def _heard(step: StepState, asked: e.Asked, event: e.Answered, said: str, at: fl
         return anew
     kept = event.decision == "cancel" and asked.about in ("doubt", "owed")
     refusal = e.Failure(kind="denied", message=said, detail=e.BY_A_PERSON)
+    kept_as: Phase = "owed" if asked.about == "owed" else "doubt"
     return replace(
         step,
-        phase="doubt" if kept else "diagnosis",
+        phase=kept_as if kept else "diagnosis",
         failure=refusal,
         spent=True,
         doubt_since=step.doubt_since if kept else None,

@@ -49,10 +49,18 @@ class Embedded:
     """
 
     def __init__(
-        self, journal: Journal, hands: Hands, *, worker: str | None = None, lease_seconds: float = LEASE_SECONDS,
-        parallel_runs: int = PARALLEL_RUNS, poll_seconds: float = POLL_SECONDS, tenant_parallel: dict[str, int] | None = None,
-        on_error: Callable[[str, HoldfastError], None] | None = None, on_rest: Callable[[str], None] | None = None,
-    ):  # fmt: skip
+        self,
+        journal: Journal,
+        hands: Hands,
+        *,
+        worker: str | None = None,
+        lease_seconds: float = LEASE_SECONDS,
+        parallel_runs: int = PARALLEL_RUNS,
+        poll_seconds: float = POLL_SECONDS,
+        tenant_parallel: dict[str, int] | None = None,
+        on_error: Callable[[str, HoldfastError], None] | None = None,
+        on_rest: Callable[[str], None] | None = None,
+    ):
         self.worker = worker or worker_name()
         self.agents: dict[str, Agent] = {}
         self._journal = journal
@@ -157,7 +165,7 @@ class Embedded:
         except HoldfastError as error:
             self._on_error(claim.run_id, error)
             await self._set_aside(claim, str(error))
-        except Exception as bug:  # noqa: BLE001 — the border of one run; told in full, and the run is set aside.
+        except Exception as bug:
             log.exception("run %s was stopped by an error inside holdfast", claim.run_id)
             self._on_error(claim.run_id, HoldfastError(f"{type(bug).__name__}: {bug}", run_id=claim.run_id))
             await self._set_aside(claim, f"stopped by an error inside holdfast: {type(bug).__name__}: {bug}")
@@ -177,8 +185,8 @@ class Embedded:
     async def work(self, *, until_idle: bool = False) -> None:
         """Claim and advance whatever is due, the most urgent first."""
         self._working = True
-        with suppress(HoldfastError):
-            await self._seen(tuple(sorted(self.agents)))
+        # A store that cannot be written ends the worker before it has taken anything on; one that fails later is waited for.
+        await self._seen(tuple(sorted(self.agents)))
         while not self._stopping.is_set():
             news = self._news
             free = self._parallel_runs - len(self._running)

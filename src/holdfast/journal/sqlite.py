@@ -179,7 +179,7 @@ class SqliteJournal:
                     results.append(refused)
             connection.execute("commit")
             return results
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 — whatever it was, nobody of the group may believe in a write.
             if not connection.get_autocommit():
                 connection.execute("rollback")
             if len(group) > 1 and not isinstance(error, (apsw.BusyError, apsw.FullError, apsw.IOError, apsw.ReadOnlyError)):
@@ -200,9 +200,24 @@ class SqliteJournal:
             connection.execute(
                 "insert or ignore into runs (run_id, agent, goal_digest, tenant, priority, labels, status, due_at, rank, version,"
                 " head, fence, worker, lease_until, created_at, changed_at) values (?,?,?,?,?,?,'running',?,?,?,?,?,?,?,?,?)",
-                (run.run_id, run.agent, run.goal_digest, run.tenant, run.priority, json.dumps(run.labels, sort_keys=True), at,
-                 rank(at, run.priority), len(events), head, fence, worker, until, at, at),
-            )  # fmt: skip
+                (
+                    run.run_id,
+                    run.agent,
+                    run.goal_digest,
+                    run.tenant,
+                    run.priority,
+                    json.dumps(run.labels, sort_keys=True),
+                    at,
+                    rank(at, run.priority),
+                    len(events),
+                    head,
+                    fence,
+                    worker,
+                    until,
+                    at,
+                    at,
+                ),
+            )
             if not connection.changes():
                 return None
             number = connection.last_insert_rowid()
@@ -277,7 +292,8 @@ class SqliteJournal:
             )
             rows.sort(key=lambda row: row[4])
             return [
-                Claim(run_id=run_id, agent=agent, fence=fence, worker=worker, until=until, version=version) for run_id, agent, fence, version, _ in rows
+                Claim(run_id=run_id, agent=agent, fence=fence, worker=worker, until=until, version=version)
+                for run_id, agent, fence, version, _ in rows
             ]
 
         return await self._write(work)
@@ -288,8 +304,9 @@ class SqliteJournal:
         def work(connection: apsw.Connection) -> Claim | None:
             row = _one(
                 connection,
-                "update runs set fence = fence + 1, worker = ?, lease_until = ?, status = 'running', changed_at = ?, due_at = ?, rank = ? - priority * 60"
-                " where run_id = ? and lease_until <= ? and status not in ('completed', 'failed', 'cancelled') returning agent, fence, version",
+                "update runs set fence = fence + 1, worker = ?, lease_until = ?, status = 'running', changed_at = ?, due_at = ?,"
+                " rank = ? - priority * 60 where run_id = ? and lease_until <= ? and status not in ('completed', 'failed', 'cancelled')"
+                " returning agent, fence, version",
                 (worker, until, now, now, now, run_id, now),
             )
             return Claim(run_id=run_id, agent=row[0], fence=row[1], worker=worker, until=until, version=row[2]) if row else None
@@ -466,7 +483,8 @@ class SqliteJournal:
     async def seen(self, worker: Worker) -> None:
         await self._write(
             lambda c: c.execute(
-                "insert into workers values (?,?,?) on conflict (name) do update set agents = excluded.agents, seen_at = excluded.seen_at",
+                "insert into workers values (?,?,?) on conflict (name) do update"
+                " set agents = excluded.agents, seen_at = excluded.seen_at",
                 (worker.name, json.dumps(worker.agents), worker.seen_at),
             )
         )

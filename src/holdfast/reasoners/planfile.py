@@ -110,7 +110,7 @@ def load(path: Path) -> PlanFile:
     try:
         if text.count("&") and any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
             raise LoadError(f"{path}: YAML aliases are not taken (they can grow without bound)", hint="write the value out")
-        data = yaml.load(text, Loader=_Loader)  # noqa: S506 — a SafeLoader
+        data = yaml.load(text, Loader=_Loader)
     except yaml.YAMLError as error:
         raise LoadError(f"{path} is not YAML: {_yaml_reason(error)}") from error
     except RecursionError as error:

@@ -57,6 +57,7 @@ class Advance:
         self.agent = agent
         self.claim = claim
         self.proven_at = terms.hands.clock.monotonic()
+        self._begun = (terms.hands.clock.now(), terms.hands.clock.monotonic())
         self._journal = terms.journal
         self._clock = terms.hands.clock
         self._head = Head(0, b"")
@@ -114,7 +115,7 @@ class Advance:
         while not self._lost:
             if self._mail and not state.ended:
                 await self._hear(state)
-            now = max(self._clock.now(), state.at)
+            now = self._now(state)
             base, outcomes = self._fold_outcomes(state, now)
             decision = self._undecided(base) if self._stopping or state.ended else decide(base, now, full)
             release = None if self._flights or decision.commands else self._parking(decision, now, bool(full))
@@ -176,7 +177,7 @@ class Advance:
         """Words from outside become events of the next batch. Each is judged by the state that the ones before it leave."""
         self._mail = False
         messages = await self._journal.messages(self.claim.run_id)
-        now = max(self._clock.now(), state.at)
+        now = self._now(state)
         for message in messages:
             if message.id in self._taken:
                 continue
@@ -206,6 +207,12 @@ class Advance:
             return None
         return Release(status=status(state, now), due_at=decision.wake_at, waits_for=waits_for(state))
 
+    def _now(self, state: State) -> float:
+        """The time for the next batch: the wall's, but never before what was written, and going on when the wall is set
+        back, so that a retry is not a day late because a clock was wrong by a day."""
+        passed = round(self._clock.monotonic() - self._begun[1], 3)
+        return max(self._clock.now(), state.at, self._begun[0] + passed)
+
     # --- writing --------------------------------------------------------------------------------------------------
 
     async def _commit(
@@ -216,9 +223,16 @@ class Advance:
             return None
         slots, freed = self._slots(decision.state, decision.commands), self._freed(state, events)
         batch = Batch(
-            run_id=self.claim.run_id, fence=self.claim.fence, head=self._head, at=now, events=events, taken=tuple(self._taken), slots=slots,
-            freed=freed, release=release,
-        )  # fmt: skip
+            run_id=self.claim.run_id,
+            fence=self.claim.fence,
+            head=self._head,
+            at=now,
+            events=events,
+            taken=tuple(self._taken),
+            slots=slots,
+            freed=freed,
+            release=release,
+        )
         for tries in range(1, WRITE_TRIES + 1):
             try:
                 written = await self._journal.append(batch)

@@ -12,6 +12,7 @@ from holdfast.views.contracts import tool_view as tool_view
 from holdfast.views.entries import EntryLine as EntryLine
 from holdfast.views.entries import entry_line as entry_line
 from holdfast.views.entries import told as told
+from holdfast.views.runs import PLACES as PLACES
 from holdfast.views.runs import Question as Question
 from holdfast.views.runs import RunLine as RunLine
 from holdfast.views.runs import StepView as StepView

@@ -1,0 +1,118 @@
+"""Seeing a run go on, from this process or another: its journal is read where it has grown."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext
+from typing import TYPE_CHECKING
+
+from holdfast.cli.text import one_line, say
+from holdfast.core.state import evolve
+from holdfast.errors import HoldfastError
+from holdfast.journal.base import EMPTY, RunRow
+from holdfast.runner.clock import SystemClock
+from holdfast.views import run_line, told, tree
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from rich.status import Status
+
+    from holdfast.app import Holdfast
+    from holdfast.core.events import Entry
+    from holdfast.core.state import State
+    from holdfast.views import Tree
+
+LOOK_SECONDS = 0.05
+
+
+class Follower:
+    """A run as far as it was read. `look` reads on; entries and state are those of the whole run."""
+
+    def __init__(self, app: Holdfast, run_id: str):
+        self._app = app
+        self._run_id = run_id
+        self._head = EMPTY
+        self.row: RunRow | None = None
+        self.state: State | None = None
+        self.entries: list[Entry] = []
+
+    async def look(self) -> list[Entry]:
+        """What was written since the last look."""
+        self.row = await self._app.journal.row(self._run_id)
+        if self.row is None or self.row.version <= self._head.version:
+            return []
+        later = await self._app.journal.read(self._run_id, self._head)
+        for entry in later.entries:
+            self.state = evolve(self.state, entry)
+        self._head = later.head
+        self.entries.extend(later.entries)
+        return later.entries
+
+    def tree(self, served: frozenset[str] = frozenset()) -> Tree | None:
+        """The run as it was at the last look; None while there is no run."""
+        if self.state is None or self.row is None:
+            return None
+        return tree(self.state, self.entries, self.row, SystemClock().now(), served)
+
+
+async def served_agents(app: Holdfast) -> frozenset[str]:
+    """The agents that live workers have."""
+    return frozenset(agent for worker in await app.workers() for agent in worker.agents)
+
+
+@asynccontextmanager
+async def following(app: Holdfast, run_id: str) -> AsyncIterator[None]:
+    """Meanwhile say on stderr what happens in a run, a line for each step's start and outcome, and on a terminal also what
+    is under way. What was there before is not told again."""
+    follower = Follower(app, run_id)
+    await follower.look()
+    with spinner() as status:
+
+        async def tell() -> None:
+            for entry in await follower.look():
+                if words := told(entry.event):
+                    say(f"  {one_line(words)}")
+            if status is not None:
+                status.update(_doing(follower))
+
+        async def follow() -> None:
+            while True:
+                await tell()
+                await asyncio.sleep(LOOK_SECONDS)
+
+        task = asyncio.create_task(follow())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        try:
+            await tell()
+        except HoldfastError:
+            return  # Whoever asks for the run next is told so.
+
+
+def spinner() -> AbstractContextManager[Status | None]:
+    """A line that moves while something is under way, on a terminal only."""
+    if not sys.stderr.isatty():
+        return nullcontext()
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False, markup=False, emoji=False).status("")
+
+
+def _doing(follower: Follower) -> str:
+    """What is under way, in one line."""
+    seen = follower.tree()
+    if seen is None or follower.row is None:
+        return "begins"
+    now = SystemClock().now()
+    parts = []
+    for step in seen.steps:
+        if step.place in ("waiting", "unknown"):
+            since = f", {now - step.began_at:.0f} s" if step.began_at is not None else ""
+            parts.append(f"{step.id} ({step.phase}{since})")
+    return one_line(", ".join(parts)) or run_line(follower.row, (), now).status

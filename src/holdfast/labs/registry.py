@@ -1,0 +1,31 @@
+"""Which labs there are, and how one is run."""
+
+import importlib
+from collections.abc import Mapping
+from pathlib import Path
+
+from holdfast.errors import UsageError
+
+LABS: Mapping[str, str] = {
+    "onboarding": "new hires get mailbox, VPN, laptop and mail while services fail and the worker is killed",
+    "payment": "one transfer through each of three gateways, with the worker killed before it is recorded",
+}
+"""Each lab and its story in a line."""
+
+
+def run_lab(name: str, *, directory: Path | None = None, seed: int = 7, keep: bool = False, said: str | None = None) -> int:
+    """Run a lab and print what happens; 0 when the world is as it must be, else 1.
+
+    directory: for its store, its files and the services' ledger; a new temporary one by default. seed: who meets which
+    fault, and where the worker is killed. keep: leave a temporary directory there in any case; without it, it stays only
+    where something went wrong or a run in it waits for a person. said: for `payment`, what the person says at the
+    gateway that cannot be asked; see `holdfast.labs.payment.driver.WORDS`.
+
+    Raises UsageError for a lab that is not there, a directory that has been used, or a word that the lab does not know.
+    """
+    if name not in LABS:
+        raise UsageError(f"there is no lab {name}", hint=f"there are {', '.join(LABS)}")
+    # By name, so that asking for the list does not load every lab.
+    driver = importlib.import_module(f"holdfast.labs.{name}.driver")
+    options = {} if said is None else {"said": said}
+    return int(driver.run(directory=directory, seed=seed, keep=keep, **options))

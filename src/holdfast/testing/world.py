@@ -1,0 +1,395 @@
+"""A scripted world: services that do what a script says, and a ledger of what really happened.
+
+    world = World({"book": [reply_lost(), ok()]})               # the first request happens and its answer is lost
+    agent = Agent("trip", tools=world.tools(), plan={"seat": {"tool": "book", "args": {"item": "12A"}}})
+    async with Holdfast(MemoryJournal(), clock=clock) as app:
+        await app.run(agent, "…", id="trip-1")
+    assert len(world.effects(item="12A")) == 1
+
+`world.tools()` are real `@tool` functions, one of each safety: `look` (read), `store` (idempotent), `pay` (keyed), `book`
+(reconcilable, with a probe) and `mail` (irreversible); `make_tool` makes others. What becomes of a request is a
+`Behaviour`: whether and when its effect lands in the world, and whether and when which reply comes back. The two are
+apart, because that is what the trouble is about: a request may land after its caller timed out or died.
+
+The world belongs to nobody: a worker that is killed or cancelled takes none of its requests back. Times are those of
+the loop, so that a jumping clock makes it all happen at once and in the same order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
+
+import msgspec
+import pydantic
+
+from holdfast import errors
+from holdfast.core.contract import Safety
+from holdfast.core.events import FailureKind
+from holdfast.testing.clock import outside
+from holdfast.tools.function import (
+    NOT_HAPPENED,
+    NOT_YET,
+    Call,
+    Deferred,
+    Happened,
+    Partial,
+    Probed,
+    Tool,
+    cannot_tell,
+    tool,
+)
+
+Reply = Literal["ok", "failure", "surprise", "unknown", "lie", "partial", "deferred"]
+Look = Literal["honest", "not_yet", "error", "hang", "cannot_tell"]
+
+# The failures that a tool can say of itself; each promises that the effect did not happen.
+FAILURES: Mapping[FailureKind, type[errors.ToolFailure]] = {
+    cls.kind: cls  # type: ignore[misc]
+    for cls in (
+        errors.Transient, errors.RateLimited, errors.InvalidInput, errors.InvalidOutput, errors.Insufficient, errors.NotFound,
+        errors.Conflict, errors.Denied, errors.Unavailable, errors.TooExpensive,
+    )
+}  # fmt: skip
+
+
+class Receipt(pydantic.BaseModel):
+    """What the tools of the world return. id: of the effect, so that one that was made twice shows."""
+
+    id: str
+    item: str
+    amount: int
+
+
+class ServiceError(Exception):
+    """An exception that no tool author thought of."""
+
+
+class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
+    """What becomes of one request. lands: seconds until its effect happens, None for never. replies: seconds until the
+    reply, None for never (the caller hangs until it times out). visible: seconds after landing until a probe can see it."""
+
+    name: str
+    lands: float | None = 0.0
+    replies: float | None = 0.0
+    reply: Reply = "ok"
+    failure: FailureKind = "transient"
+    retry_after_seconds: float | None = None
+    visible: float = 0.0
+    until: float | None = None
+
+
+def ok(seconds: float = 0.0) -> Behaviour:
+    """It works."""
+    return Behaviour(name="ok", replies=seconds)
+
+
+def fail(kind: FailureKind = "transient", seconds: float = 0.0) -> Behaviour:
+    """It does not happen, and the tool says why."""
+    return Behaviour(name=f"failure {kind}", lands=None, replies=seconds, reply="failure", failure=kind)
+
+
+def rate_limited(retry_after_seconds: float, seconds: float = 0.0) -> Behaviour:
+    """It does not happen, and the other side asks for patience."""
+    return Behaviour(
+        name="429 with a time", lands=None, replies=seconds, reply="failure", failure="rate_limited",
+        retry_after_seconds=retry_after_seconds,
+    )  # fmt: skip
+
+
+def surprise(*, effect: bool, seconds: float = 0.0) -> Behaviour:
+    """The tool raises what nobody thought of, before or after its effect."""
+    lands, when = (0.0, "after") if effect else (None, "before")
+    return Behaviour(name=f"exception {when} the effect", lands=lands, replies=seconds, reply="surprise")
+
+
+def unsure(*, effect: bool, seconds: float = 0.0) -> Behaviour:
+    """The tool says that it cannot tell whether it happened."""
+    return Behaviour(name="tool says unknown", lands=0.0 if effect else None, replies=seconds, reply="unknown")
+
+
+def hang() -> Behaviour:
+    """Nothing happens, and no answer comes."""
+    return Behaviour(name="tool hangs", lands=None, replies=None)
+
+
+def reply_lost(seconds: float = 0.0, visible: float = 0.0) -> Behaviour:
+    """It happens, and no answer comes."""
+    return Behaviour(name="reply lost after the effect", lands=seconds, replies=None, visible=visible)
+
+
+def lands_late(seconds: float, broken_after: float | None = None, visible: float = 0.0) -> Behaviour:
+    """The connection breaks (or nothing comes until the caller times out), and the request lands all the same, later."""
+    return Behaviour(
+        name="request lands late", lands=seconds, replies=broken_after, reply="surprise" if broken_after is not None else "ok",
+        visible=visible,
+    )  # fmt: skip
+
+
+def lie(seconds: float = 0.0) -> Behaviour:
+    """It happens, and what comes back is not what the contract says."""
+    return Behaviour(name="tool lies", replies=seconds, reply="lie")
+
+
+def partial(seconds: float = 0.0) -> Behaviour:
+    """Some of it happens."""
+    return Behaviour(name="partial", replies=seconds, reply="partial")
+
+
+def deferred(lands: float | None, until: float | None = None, seconds: float = 0.0, visible: float = 0.0) -> Behaviour:
+    """The other side takes the call, and does it later, or never. until: the deadline that it names, from now."""
+    return Behaviour(name="deferred", lands=lands, replies=seconds, reply="deferred", until=until, visible=visible)
+
+
+class Request(msgspec.Struct, kw_only=True):
+    """One request that reached the world. landed: its effect, which may be one that an earlier request made."""
+
+    number: int
+    tool: str
+    safety: Safety
+    run_id: str
+    step: str
+    key: str
+    attempt: int
+    occurrence: int
+    item: str
+    amount: int
+    at: float
+    behaviour: Behaviour
+    in_flight: bool = True
+    effect: Effect | None = None
+
+
+class Effect(msgspec.Struct, kw_only=True):
+    """Something that really happened. times: how often; more than once only for idempotent services, where it is the same."""
+
+    number: int
+    tool: str
+    run_id: str
+    step: str
+    key: str
+    occurrence: int
+    item: str
+    amount: int
+    at: float
+    visible_at: float
+    times: int = 1
+    by_hand: bool = False
+
+    @property
+    def receipt(self) -> dict[str, Any]:
+        """What the service says about it."""
+        return {"id": f"{self.tool}-{self.number}", "item": self.item, "amount": self.amount}
+
+
+Script = Callable[[Request], Behaviour] | Mapping[str, Sequence[Behaviour]]
+ProbeScript = Callable[[str, Call], Look] | Mapping[str, Sequence[Look]]
+
+
+class World:
+    """See the module's text.
+
+    script: what becomes of requests: a function, or by tool the behaviours in turn (then `ok`). probes: the same for what
+    probes find. key_life_seconds: how long the keyed service remembers a key; None for ever. on: told of each thing that
+    happens, as a name and its subject.
+    """
+
+    def __init__(
+        self, script: Script | None = None, probes: ProbeScript | None = None, *, key_life_seconds: float | None = None,
+        on: Callable[[str, Any], None] | None = None,
+    ):  # fmt: skip
+        self.ledger: list[Effect] = []
+        self.requests: list[Request] = []
+        self.probes = 0
+        self._script = script if callable(script) else _Turns(script or {}, ok()).next_behaviour
+        self._probe_script = probes if callable(probes) else _Turns(probes or {}, "honest").next_look
+        self._key_life_seconds = key_life_seconds
+        self._keys: dict[str, tuple[Effect, float]] = {}
+        self._states: dict[tuple[str, str, str, int], Effect] = {}
+        self._landings: dict[int, asyncio.TimerHandle] = {}
+        self._on = on or (lambda name, subject: None)
+
+    # --- what tools do --------------------------------------------------------------------------------------------
+
+    async def request(self, tool_name: str, safety: Safety, item: str, amount: int, call: Call) -> Any:
+        """Send a request and wait for the reply, if one comes."""
+        request = Request(
+            number=len(self.requests) + 1, tool=tool_name, safety=safety, run_id=call.run_id, step=call.step, key=call.key,
+            attempt=call.attempt, occurrence=call.occurrence, item=item, amount=amount, at=_time(), behaviour=ok(),
+        )  # fmt: skip
+        self.requests.append(request)
+        request.behaviour = behaviour = self._script(request)
+        self._on("request", request)
+        outside(self._send, request)
+        if behaviour.replies is None:
+            await asyncio.get_running_loop().create_future()
+        elif behaviour.replies > 0:
+            await asyncio.sleep(behaviour.replies)
+        return self._reply(request)
+
+    def _send(self, request: Request) -> None:
+        lands = request.behaviour.lands
+        if lands is None:
+            request.in_flight = False
+        elif lands <= 0:
+            self._land(request)
+        else:
+            self._landings[request.number] = asyncio.get_running_loop().call_later(lands, self._land, request)
+
+    def _land(self, request: Request) -> None:
+        self._landings.pop(request.number, None)
+        request.in_flight = False
+        if request.safety == "read":
+            return
+        request.effect = effect = self._same_as(request) or self._happen(request)
+        self._on("effect", effect)
+        if request.safety == "keyed":
+            since = self._keys[request.key][1] if request.key in self._keys else _time()
+            self._keys[request.key] = (effect, since)
+        elif request.safety == "idempotent":
+            self._states[_state_of(request)] = effect
+
+    def _same_as(self, request: Request) -> Effect | None:
+        """The effect that this one is a repeat of, as far as the service can tell."""
+        if request.safety == "keyed" and request.key in self._keys:
+            effect, since = self._keys[request.key]
+            if self._key_life_seconds is None or _time() < since + self._key_life_seconds:
+                return effect
+            del self._keys[request.key]
+            self._on("key forgotten", request)
+        if request.safety == "idempotent" and (same := self._states.get(_state_of(request))) is not None:
+            same.times += 1
+            return same
+        return None
+
+    def _happen(self, request: Request) -> Effect:
+        effect = Effect(
+            number=len(self.ledger) + 1, tool=request.tool, run_id=request.run_id, step=request.step, key=request.key,
+            occurrence=request.occurrence, item=request.item, amount=request.amount, at=_time(),
+            visible_at=_time() + request.behaviour.visible,
+        )  # fmt: skip
+        self.ledger.append(effect)
+        return effect
+
+    def _reply(self, request: Request) -> Any:
+        behaviour = request.behaviour
+        if behaviour.reply == "failure":
+            raise FAILURES[behaviour.failure](f"scripted {behaviour.failure}", retry_after_seconds=behaviour.retry_after_seconds)
+        if behaviour.reply == "surprise":
+            raise ServiceError("the connection broke")
+        if behaviour.reply == "unknown":
+            raise errors.Unknown("the gateway says: maybe")
+        if behaviour.reply == "lie":
+            return {"nonsense": request.number}
+        if behaviour.reply == "deferred":
+            until = behaviour.until
+            return Deferred(handle=f"ticket-{request.number}", until=None if until is None else call_deadline(request, until))
+        receipt = self._receipt(request)
+        return Partial(receipt, ("the rest",)) if behaviour.reply == "partial" else receipt
+
+    def _receipt(self, request: Request) -> dict[str, Any]:
+        if request.effect is not None:
+            return request.effect.receipt
+        return {"id": f"{request.tool}-of-{request.item}", "item": request.item, "amount": request.amount}
+
+    async def probe(self, tool_name: str, call: Call) -> Happened | Probed:
+        """Look whether the call with this key happened."""
+        self.probes += 1
+        look = self._probe_script(tool_name, call)
+        self._on(f"probe {look}", call)
+        if look == "hang":
+            await asyncio.get_running_loop().create_future()
+        if look == "error":
+            raise ServiceError("the look-up is down")
+        if look == "cannot_tell":
+            return cannot_tell("the log of that hour is gone")
+        if look == "not_yet":
+            return NOT_YET
+        seen = next((e for e in self.ledger if e.key == call.key and e.visible_at <= _time()), None)
+        return Happened(seen.receipt) if seen is not None else NOT_HAPPENED
+
+    # --- what people see ------------------------------------------------------------------------------------------
+
+    def effects(self, **like: Any) -> list[Effect]:
+        """What happened, by any of the fields of `Effect`."""
+        return [effect for effect in self.ledger if all(getattr(effect, name) == value for name, value in like.items())]
+
+    def in_flight(self, **like: Any) -> list[Request]:
+        """Requests that may still land."""
+        return [
+            request
+            for request in self.requests
+            if request.in_flight and all(getattr(request, name) == value for name, value in like.items())
+        ]
+
+    def do_by_hand(self, *, tool: str, run_id: str, step: str, item: str, amount: int, occurrence: int = 1) -> Effect:
+        """A person does it themselves."""
+        effect = Effect(
+            number=len(self.ledger) + 1, tool=tool, run_id=run_id, step=step, key="", occurrence=occurrence, item=item,
+            amount=amount, at=_time(), visible_at=_time(), by_hand=True,
+        )  # fmt: skip
+        self.ledger.append(effect)
+        return effect
+
+    def hurry(self) -> None:
+        """Let all that is in flight land now, and be seen: for a clock that jumps ahead of the world."""
+        for request in [request for request in self.requests if request.number in self._landings]:
+            self._landings[request.number].cancel()
+            self._land(request)
+        for effect in self.ledger:
+            effect.visible_at = min(effect.visible_at, _time())
+
+    def tools(self) -> list[Tool[..., Any]]:
+        """One tool of each safety over this world."""
+        return [make_tool(lambda: self, name, safety) for name, safety in _STANDARD.items()]
+
+
+_STANDARD: dict[str, Safety] = {
+    "look": "read", "store": "idempotent", "pay": "keyed", "book": "reconcilable", "mail": "irreversible",
+}  # fmt: skip
+
+
+def make_tool(world: Callable[[], World], name: str, safety: Safety, **options: Any) -> Tool[..., Any]:
+    """A tool over whatever world there is when it is called. options: of `@tool`."""
+    if safety == "keyed":
+        options.setdefault("key_ttl", "forever")
+
+    async def act(item: str, call: Call, amount: int = 1) -> Receipt:
+        found: Receipt = await world().request(name, safety, item, amount, call)
+        return found
+
+    async def look(item: str, call: Call, amount: int = 1) -> Happened | Probed:
+        return await world().probe(name, call)
+
+    probe = look if options.pop("probe", safety == "reconcilable") else None
+    return tool(name=name, safety=safety, probe=probe, **options)(act)
+
+
+class _Turns:
+    """Scripted things by tool, in turn; when they are used up, the same thing for ever."""
+
+    def __init__(self, scripted: Mapping[str, Sequence[Any]], then: Any):
+        self._left = {name: list(things) for name, things in scripted.items()}
+        self._then = then
+
+    def _next(self, name: str) -> Any:
+        left = self._left.get(name)
+        return left.pop(0) if left else self._then
+
+    def next_behaviour(self, request: Request) -> Behaviour:
+        found: Behaviour = self._next(request.tool)
+        return found
+
+    def next_look(self, name: str, call: Call) -> Look:
+        found: Look = self._next(name)
+        return found
+
+
+def _time() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def _state_of(request: Request) -> tuple[str, str, str, int]:
+    """Where an idempotent service puts it: the same arguments are the same state."""
+    return request.tool, request.step, request.item, request.amount
