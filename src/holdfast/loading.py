@@ -70,7 +70,12 @@ def agents_of(spec: str) -> list[Agent]:
         raise LoadError(f"{loaded.where} has no Agent", hint='write one at its top level: agent = Agent("name", tools=[…], …)')
     if name:
         return [_picked(loaded, name)]
-    return list({id(agent): agent for agent in loaded.agents.values()}.values())
+    return distinct(loaded.agents.values())
+
+
+def distinct(agents: Iterable[Agent]) -> list[Agent]:
+    """Each agent once, however many names it goes by."""
+    return list({id(agent): agent for agent in agents}.values())
 
 
 def load(target: str) -> Loaded:
@@ -165,10 +170,10 @@ def _file_module(path: Path) -> ModuleType:
             return sys.modules[own]
     spec = importlib.util.spec_from_file_location(own, path)
     assert spec is not None and spec.loader is not None, path
-    module = importlib.util.module_from_spec(spec)
+    loader, module = spec.loader, importlib.util.module_from_spec(spec)
     sys.modules[own] = module
     try:
-        _imported(lambda: spec.loader.exec_module(module), str(path))
+        _imported(lambda: loader.exec_module(module), str(path))
     except BaseException:
         del sys.modules[own]
         raise
@@ -288,17 +293,28 @@ def value_of(text: str) -> Any:
 
 def json_file(name: str) -> Any:
     """The JSON value in a file."""
-    path = Path(name)
+    if not name:
+        raise UsageError("there is no file named after @")
+    return json_of(_text(name), name)
+
+
+def json_of(text: str, what: str) -> Any:
+    """A JSON value; `what` names it in the error."""
     try:
-        return msgspec.json.decode(path.read_bytes())
-    except (OSError, ValueError) as error:
-        if isinstance(error, msgspec.DecodeError):
-            raise LoadError(f"{name} is not JSON: {error}") from error
-        if isinstance(error, UnicodeDecodeError):
-            raise LoadError(f"{name} is not UTF-8: byte {error.start}") from error
-        raise LoadError(f"{name or 'the file after @'} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError as error:
+        raise LoadError(f"{what} is not JSON: {error}") from error
     except RecursionError as error:
-        raise LoadError(f"{name} is nested too deeply") from error
+        raise LoadError(f"{what} is nested too deeply") from error
+
+
+def _text(name: str) -> str:
+    try:
+        return Path(name).read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise LoadError(f"{name} is not UTF-8: byte {error.start}", hint="save it as UTF-8") from error
+    except (OSError, ValueError) as error:
+        raise LoadError(f"{name} cannot be read: {getattr(error, 'strerror', None) or error}") from error
 
 
 # --- rows ---------------------------------------------------------------------------------------------------------
@@ -316,12 +332,7 @@ def csv_rows(name: str) -> list[CsvRow]:
 
     UTF-8, with or without a byte-order mark. LoadError for anything that would lose or shift a value.
     """
-    try:
-        text = Path(name).read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise LoadError(f"{name} cannot be read: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise LoadError(f"{name} is not UTF-8: byte {error.start}", hint="save it as CSV UTF-8") from error
+    text = _text(name)
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         lines = [(reader.line_num, fields) for fields in reader if fields]

@@ -74,6 +74,7 @@ class Walk:
         self.story = Story(None, *self.tools, limits=self.limits)
         self.world = World()
         self.flying: dict[str, Command] = {}
+        self.due: dict[str, float] = {}
         self.plans = 0
         self.kind = False
         self.free_hand = False  # a person changed the course in a way that may lawfully repeat an effect
@@ -84,7 +85,9 @@ class Walk:
     def decide(self) -> None:
         self.world.settle(self.story.now)
         for command in self.story.decide().commands:
-            self.flying[f"{type(command).__name__} {getattr(command, 'step', '')}"] = command
+            name = f"{type(command).__name__} {getattr(command, 'step', '')}"
+            self.flying[name] = command
+            self.due[name] = self.story.now + getattr(command, "timeout_seconds", 600.0)
 
     # --- what may happen next -------------------------------------------------------------------------------------
 
@@ -113,7 +116,8 @@ class Walk:
         seconds = self.draw(st.sampled_from([0.5, 9.0, 95.0, 4000.0]), "seconds") if not self.kind else 0.0
         if wake_at is not None and (self.kind or self.draw(st.booleans(), "until it wakes")):
             seconds = max(wake_at - self.story.now, 0.0)
-        self.story.wait(seconds)
+        # A call ends within its time, one way or another.
+        self.story.wait(min([seconds, *(self.due[name] - self.story.now for name in self.flying)]))
 
     def work(self, command: Command) -> None:
         match command:
@@ -189,6 +193,8 @@ class Walk:
             step = self.story[asked.step]
             coming = self.world.coming(step.key)
             if coming is not None and coming > self.story.now:
+                if self.flying:
+                    return
                 self.story.wait(coming - self.story.now)
                 if asked.expires_at <= self.story.now:
                     return

@@ -1,73 +1,182 @@
-"""`runs`, `show`, `watch`, `verify`: looking, without moving anything."""
+"""`runs`, `show`, `verify`: looking, without moving anything."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from holdfast.cli.options import DONE, STORE, AsJson, Db, RunId, examples, in_store
-from holdfast.cli.render import clean, console, moment, one_line, records, result
+from holdfast.cli.options import DONE, FAILED, AsJson, Db, RunId, command, examples, in_store, wrong
+from holdfast.cli.text import one_line, put, put_json, say
 
 if TYPE_CHECKING:
     from holdfast.app import Holdfast
-    from holdfast.views import Tree
+    from holdfast.core.events import Entry
 
 
 def register(app: typer.Typer) -> None:
     """Add these commands."""
+    app.command("runs", epilog=RUNS_EXAMPLES)(runs)
     app.command("show", epilog=SHOW_EXAMPLES)(show)
+    app.command("verify", epilog=VERIFY_EXAMPLES)(verify)
 
 
-SHOW_EXAMPLES = examples("holdfast show order-7", "holdfast show order-7 --events", "holdfast show order-7 --json")
+RUNS_EXAMPLES = examples(
+    "holdfast runs",
+    "holdfast runs --status blocked --agent refunds",
+    "holdfast runs --label team=sales --json | jq -r .run_id",
+)
+
+Status = Literal["running", "waiting", "blocked", "completed", "failed", "cancelled"]
+# Labels are no column of their own: so many rows are looked at for each that is wanted.
+LABEL_FACTOR = 100
 
 
-def show(
-    id: RunId,
-    events: Annotated[bool, typer.Option("--events", help="Every entry of its journal, one a line.")] = False,
+def runs(
+    status: Annotated[Status | None, typer.Option("--status", help="Only those.", show_default=False)] = None,
+    agent: Annotated[str | None, typer.Option("--agent", metavar="NAME", help="Only its runs.", show_default=False)] = None,
+    tenant: Annotated[str | None, typer.Option("--tenant", metavar="NAME", help="Only its runs.", show_default=False)] = None,
+    label: Annotated[
+        list[str] | None, typer.Option("--label", metavar="NAME=TEXT", help="Only those marked so.", show_default=False)
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, help="At most so many, the latest changed first.")] = 100,
     json: AsJson = False,
     db: Db = "holdfast.db",
 ) -> int:
-    """How a run stands: what is done, what is not, what is unknown, what it waits for."""
-    from holdfast import views
-    from holdfast.core.state import fold
-    from holdfast.errors import JournalCorrupt, RunNotFound
+    """The runs of a store, the latest changed first.
+
+    A run that is due and whose agent no live worker has says so: it stays as it is until one comes.
+    """
+    from holdfast.cli import render
+    from holdfast.cli.following import served_agents
     from holdfast.runner.clock import SystemClock
+    from holdfast.views import run_line
+
+    for word in label or ():
+        if "=" not in word:
+            wrong(f"--label {word!r} is not name=text")
+    marks = dict(word.split("=", 1) for word in label or ())
 
     async def go(app: Holdfast) -> int:
-        row = await app.journal.row(id)
-        if row is None:
-            raise RunNotFound("there is no such run in this store", run_id=id, hint="`holdfast runs` lists them")
-        try:
-            entries = await app.history(id)
-        except JournalCorrupt as error:
-            result(f"{row.run_id}  {row.status}  agent {row.agent}, {row.version} entries\n  damaged: {error.what}")
-            raise
-        if events:
-            if json:
-                records(entries)
-            else:
-                for line in map(views.line, entries):
-                    result(one_line(f"{line.sequence:>5}  {moment(line.at)}  {line.fence:>3}  {line.event:<18} {line.fields}"))
-            return DONE
-        tree = views.tree(fold(entries), entries, row, SystemClock().now())
+        found = await app.runs(status=status, agent=agent, tenant=tenant, limit=limit * (LABEL_FACTOR if marks else 1) + 1)
+        kept = [row for row in found if marks.items() <= row.labels.items()]
+        now, served = SystemClock().now(), await served_agents(app)
+        lines = [run_line(row, served, now) for row in kept[:limit]]
         if json:
-            records([tree])
+            put_json(lines)
+        elif lines:
+            render.runs(lines, now)
         else:
-            draw(tree)
+            say("no run is like that" if status or agent or tenant or marks else f"no run is in {db} yet")
+        if len(kept) > limit:
+            say(f"there are more than these {limit}; --limit {limit * 10} shows more")
         return DONE
 
     return in_store(db, go)
 
 
-def draw(tree: Tree) -> None:
-    from rich.table import Table
+SHOW_EXAMPLES = examples(
+    "holdfast show order-7",
+    "holdfast show order-7 --events          # its journal: number, time, fence, event",
+    "holdfast show order-7 --json | jq '.steps[] | select(.place == \"unknown\")'",
+)
 
-    run = tree.run
-    result(f"{run.run_id}  {run.status}" + (f"  {one_line(run.reason)}" if run.reason else ""))
-    table = Table(box=None)
-    for name in ("step", "tool", "phase", "attempts", "safety", "value"):
-        table.add_column(name)
-    for step in tree.steps:
-        table.add_row(*(clean(str(x)) for x in (step.id, step.tool, step.phase, step.attempts, step.safety, step.value or step.reason)))
-    console().print(table)
+
+def show(
+    id: RunId,
+    events: Annotated[bool, typer.Option("--events", help="Its journal, an entry a line.")] = False,
+    json: AsJson = False,
+    db: Db = "holdfast.db",
+) -> int:
+    """How a run stands: what is done, what is not, what is unknown, what it waits for and until when.
+
+    A run whose journal is damaged says so, and the exit code is 5.
+    """
+    from holdfast.errors import JournalCorrupt, RunNotFound
+    from holdfast.journal.base import RunRow
+
+    async def go(app: Holdfast) -> int:
+        row = await app.journal.row(id)
+        if row is None:
+            raise RunNotFound("there is no such run in this store", run_id=id, hint=f"{command(db, 'runs')} lists them")
+        try:
+            entries = await app.history(id)
+        except JournalCorrupt as error:
+            _damaged(row, error)
+            error.hint = error.hint or "restore the store from a backup; the other runs go on"
+            raise
+        if events:
+            _events(entries, json)
+        else:
+            await whole(app, row, entries)
+        return DONE
+
+    def _damaged(row: RunRow, error: JournalCorrupt) -> None:
+        if json:
+            put_json([{"run_id": row.run_id, "agent": row.agent, "status": row.status, "damaged": error.what}])
+        else:
+            put(f"{row.run_id}  damaged: {error.what}")
+            put(f"  the store has it as {row.status}, agent {row.agent}, {row.version} entries")
+
+    async def whole(app: Holdfast, row: RunRow, entries: list[Entry]) -> None:
+        from holdfast.cli import render
+        from holdfast.cli.following import served_agents
+        from holdfast.core.state import fold
+        from holdfast.runner.clock import SystemClock
+        from holdfast.views import tree
+
+        now = SystemClock().now()
+        seen = tree(fold(entries), entries, row, now, await served_agents(app))
+        if json:
+            put_json([seen])
+        else:
+            render.show(seen, db, now)
+
+    return in_store(db, go)
+
+
+def _events(entries: list[Entry], json: bool) -> None:
+    from holdfast.views import entry_line
+
+    if json:
+        put_json(entries)
+        return
+    for line in map(entry_line, entries):
+        put(one_line_at(line.sequence, line.time, line.fence, line.event, line.fields))
+
+
+def one_line_at(sequence: int, time: str, fence: int, event: str, fields: str) -> str:
+    """An entry as `show --events` prints it."""
+    return f"{sequence:>5}  {time}  {fence:>3}  {event:<18}  {one_line(fields)}".rstrip()
+
+
+VERIFY_EXAMPLES = examples("holdfast verify order-7", "holdfast verify --all --json")
+
+
+def verify(
+    ids: Annotated[list[str] | None, typer.Argument(metavar="ID...", help="The runs.", show_default=False)] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every run of the store.")] = False,
+    json: AsJson = False,
+    db: Db = "holdfast.db",
+) -> int:
+    """Whether the journals of runs are what was written: the hash chain, link by link.
+
+    The exit code is 1 where one is broken.
+    """
+    if bool(ids) == every:
+        wrong("name the runs to verify, or --all of them")
+
+    async def go(app: Holdfast) -> int:
+        broken = 0
+        for run_id in ids if ids else [row.run_id for row in await app.runs(limit=1_000_000_000)]:
+            found = await app.verify(run_id)
+            broken += found.problem is not None
+            if json:
+                put_json([found])
+            elif found.problem is None:
+                put(f"{one_line(run_id)}  whole: {found.entries} entries, last link {found.link[:16]}")
+            else:
+                put(f"{one_line(run_id)}  broken: {found.problem}")
+        return FAILED if broken else DONE
+
+    return in_store(db, go)

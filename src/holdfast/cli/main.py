@@ -15,7 +15,7 @@ from typer.core import TyperGroup
 
 from holdfast.cli import checking, lab, looking, options, people, running, watching, working
 from holdfast.cli.text import say
-from holdfast.errors import HoldfastError, JournalError, UsageError
+from holdfast.errors import HoldfastError
 
 HELP = """
 Run agents that do real work: nothing lost, nothing done twice, every run explained.
@@ -65,15 +65,8 @@ class Commands(TyperGroup):
         except typer.Abort:
             code = options.INTERRUPTED
         except HoldfastError as error:
-            code = _told(str(error), code_of_error(error))
+            code = _told(str(error), options.code_of_error(error))
         sys.exit(code if isinstance(code, int) else options.DONE)
-
-
-def code_of_error(error: HoldfastError) -> int:
-    """The exit code for an error that ends a command."""
-    if isinstance(error, UsageError):
-        return options.WRONG
-    return options.STORE if isinstance(error, JournalError) else options.FAILED
 
 
 def _told(text: str, code: int) -> int:

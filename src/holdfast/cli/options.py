@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from holdfast.errors import UsageError
+from holdfast.errors import HoldfastError, JournalError, UsageError
 
 if TYPE_CHECKING:
     from holdfast.app import Holdfast
@@ -21,16 +21,26 @@ Db = Annotated[
     str, typer.Option("--db", envvar="HOLDFAST_DB", metavar="PATH", help="The store: an SQLite file, made where it is missing.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, for machines.")]
+Lease = Annotated[
+    float, typer.Option("--lease", metavar="SECONDS", min=1.0, help="How long the runs of a dead worker wait to be taken over.")
+]
 RunId = Annotated[str, typer.Argument(metavar="ID", help="The run.", show_default=False)]
 By = Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who says so; your login by default.", show_default=False)]
 
 _ENDINGS = {"completed": DONE, "failed": FAILED, "cancelled": FAILED, "blocked": PERSON}
-_WORST = (STORE, FAILED, PERSON, UNFINISHED, DONE)
+_WORST = (INTERRUPTED, STORE, WRONG, FAILED, PERSON, UNFINISHED, DONE)
 
 
 def code_of(status: str) -> int:
     """The exit code for a run that was left in this status."""
     return _ENDINGS.get(status, UNFINISHED)
+
+
+def code_of_error(error: HoldfastError) -> int:
+    """The exit code for an error that ends a command."""
+    if isinstance(error, UsageError):
+        return WRONG
+    return STORE if isinstance(error, JournalError) else FAILED
 
 
 def worst(codes: list[int]) -> int:

@@ -165,9 +165,11 @@ def questions(run: Summary, db: str, now: float) -> None:
         styled((f"  {asked.kind}: ", "yellow"), (one_line(asked.question), "bold"), (f"   [{asked.interrupt}]", "dim"))
         if asked.tool:
             _call(asked)
-        styled((f"  until {moment(asked.expires_at)} ({when(asked.expires_at, now)}); silence means no", "dim"))
+        styled((f"  until {moment(asked.expires_at)} ({when(asked.expires_at, now)}); silence never means yes", "dim"))
         words = [run.run_id, *([asked.interrupt] if which else [])]
-        commands = [command(db, "answer", *words, choice.decision, ends=_MORE.get(choice.decision, "")) for choice in asked.choices]
+        commands = [
+            command(db, "answer", *words, choice.decision, ends=_MORE.get(choice.decision, "")) for choice in asked.choices
+        ]
         width = max(map(len, commands), default=0)
         for line, choice in zip(commands, asked.choices, strict=True):
             styled((f"    {line.ljust(width)}   ", ""), (one_line(choice.means), "dim"))
@@ -229,7 +231,11 @@ def _step_cells(step: StepView, now: float) -> tuple[Cell, ...]:
     said = step.reason
     if step.place == "done":
         more = f"… ({step.value_characters} characters in all)" if step.value_characters else ""
-        said = (step.value if step.value_characters else as_json(step.value)) + more + (f"; left: {', '.join(step.left)}" if step.left else "")
+        said = (
+            (step.value if step.value_characters else as_json(step.value))
+            + more
+            + (f"; left: {', '.join(step.left)}" if step.left else "")
+        )
     return (
         (step.id, "bold"),
         (step.tool, ""),
@@ -250,7 +256,13 @@ def live(tree: Tree, now: float) -> RenderableType:
 
     run = tree.run
     root = Drawing(
-        Text.assemble((one_line(run.run_id), "bold"), "  ", status_cell(run.status), _detail(run), (f"  {run.note}" if run.note else "", "yellow"))
+        Text.assemble(
+            (one_line(run.run_id), "bold"),
+            "  ",
+            status_cell(run.status),
+            _detail(run),
+            (f"  {run.note}" if run.note else "", "yellow"),
+        )
     )
     for step in tree.steps:
         node = root.add(Text.assemble(*_live_cells(step, now)))

@@ -55,8 +55,8 @@ class StepState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What is known of one step.
 
     reads: steps whose results it needs. missing: steps it still waits for. tool, args, key: of the call in force. edited:
-    arguments that a person gave. attempt: calls in all; tries: calls since the tool, or a person, started the count anew; lost: those of them that
-    ended unknown. fence: of the open intent. first_sent_at: when this key went out first. doubt_since: set while any
+    arguments that a person gave. attempt: calls in all; tries: calls since the tool, or a person, started the count anew;
+    lost: those of them that ended unknown. fence: of the open intent. first_sent_at: when this key went out first. doubt_since: set while any
     call under this key may have happened unseen; settle_at: from then on a probe's "no" is final. spent: no attempt
     left. contract: what held when an open call was made, kept only where the agent changed under it.
     """

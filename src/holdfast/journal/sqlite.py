@@ -305,7 +305,8 @@ class SqliteJournal:
             row = _one(
                 connection,
                 "update runs set fence = fence + 1, worker = ?, lease_until = ?, status = 'running', changed_at = ?, due_at = ?,"
-                " rank = ? - priority * 60 where run_id = ? and lease_until <= ? and status not in ('completed', 'failed', 'cancelled')"
+                " rank = ? - priority * 60 where run_id = ? and lease_until <= ?"
+                " and status not in ('completed', 'failed', 'cancelled')"
                 " returning agent, fence, version",
                 (worker, until, now, now, now, run_id, now),
             )

@@ -29,8 +29,8 @@ from holdfast.errors import DefinitionError, LoadError, PlanError
 from holdfast.reasoners.base import Briefing, Proposal, Propose
 
 SIZE_MAX = 4_000_000
-_FILE_KEYS = ("agent", "version", "goal", "tools", "inputs", "limits", "secrets", "steps", "result", "description")
-_STEP_KEYS = (
+FILE_KEYS = ("agent", "version", "goal", "tools", "inputs", "limits", "secrets", "steps", "result", "description")
+STEP_KEYS = (
     "tool",
     "args",
     "after",
@@ -43,7 +43,7 @@ _STEP_KEYS = (
     "occurrence",
     "description",
 )
-_LIMIT_KEYS: dict[str, str] = {
+LIMIT_KEYS: dict[str, str] = {
     "parallel": "parallel_max", "steps": "steps_max", "attempts": "attempts_max", "turns": "turns_max", "wall": "wall_seconds",
     "person": "person_seconds", "lost": "lost_max",
 }  # fmt: skip
@@ -123,7 +123,7 @@ def parse(data: Any, *, source: str = "the plan", name: str = "plan") -> PlanFil
     if not isinstance(data, dict):
         raise PlanError([f"it is {_kind(data)}, not a table with `steps`"], source=source)
     found: list[str] = []
-    found.extend(f"{key!r} is not a part of a plan file{_one_of(_FILE_KEYS)}" for key in data if key not in _FILE_KEYS)
+    found.extend(f"{key!r} is not a part of a plan file{_one_of(FILE_KEYS)}" for key in data if key not in FILE_KEYS)
     steps = _steps(data.get("steps"), found)
     limits = _limits(data.get("limits", {}), found)
     inputs = data.get("inputs")
@@ -155,7 +155,7 @@ def step_of(name: str, form: Any, found: list[str]) -> Step | None:
     if not isinstance(form, dict):
         found.append(f"{where}: it is {_kind(form)}, not a table with `tool`")
         return None
-    found.extend(f"{where}: {key!r} is not a part of a step{_one_of(_STEP_KEYS)}" for key in form if key not in _STEP_KEYS)
+    found.extend(f"{where}: {key!r} is not a part of a step{_one_of(STEP_KEYS)}" for key in form if key not in STEP_KEYS)
     tool, args = form.get("tool"), form.get("args", {})
     if not isinstance(tool, str) or not tool:
         found.append(f"{where}: `tool` must name a tool")
@@ -204,9 +204,9 @@ def _limits(data: Any, found: list[str]) -> Limits:
         return Limits()
     values: dict[str, Any] = {}
     for key, value in data.items():
-        field = _LIMIT_KEYS.get(key)
+        field = LIMIT_KEYS.get(key)
         if field is None:
-            found.append(f"limits: there is no limit {key!r}{_one_of(tuple(_LIMIT_KEYS))}")
+            found.append(f"limits: there is no limit {key!r}{_one_of(tuple(LIMIT_KEYS))}")
         elif field.endswith("_seconds"):
             values[field] = _declared(partial(duration, value, what=key), "limits", found)
         elif not isinstance(value, int) or isinstance(value, bool) or value < 1:

@@ -27,6 +27,7 @@ import pydantic
 from holdfast import errors
 from holdfast.core.contract import Safety
 from holdfast.core.events import FailureKind
+from holdfast.runner.clock import Clock
 from holdfast.testing.clock import outside
 from holdfast.tools.function import (
     NOT_HAPPENED,
@@ -68,7 +69,8 @@ class ServiceError(Exception):
 
 class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
     """What becomes of one request. lands: seconds until its effect happens, None for never. replies: seconds until the
-    reply, None for never (the caller hangs until it times out). visible: seconds after landing until a probe can see it."""
+    reply, None for never (the caller hangs until it times out). visible: seconds after landing until a probe can see it.
+    until: the deadline that a deferring service names, in seconds from now. stubborn: the tool ignores its cancellation."""
 
     name: str
     lands: float | None = 0.0
@@ -78,6 +80,7 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
     retry_after_seconds: float | None = None
     visible: float = 0.0
     until: float | None = None
+    stubborn: bool = False
 
 
 def ok(seconds: float = 0.0) -> Behaviour:
@@ -114,6 +117,11 @@ def hang() -> Behaviour:
     return Behaviour(name="tool hangs", lands=None, replies=None)
 
 
+def stubborn(seconds: float) -> Behaviour:
+    """It works, but takes its time and does not listen when it is cancelled."""
+    return Behaviour(name="tool ignores its cancellation", lands=seconds, replies=seconds, stubborn=True)
+
+
 def reply_lost(seconds: float = 0.0, visible: float = 0.0) -> Behaviour:
     """It happens, and no answer comes."""
     return Behaviour(name="reply lost after the effect", lands=seconds, replies=None, visible=visible)
@@ -138,7 +146,7 @@ def partial(seconds: float = 0.0) -> Behaviour:
 
 
 def deferred(lands: float | None, until: float | None = None, seconds: float = 0.0, visible: float = 0.0) -> Behaviour:
-    """The other side takes the call, and does it later, or never. until: the deadline that it names, from now."""
+    """The other side takes the call, and does it later, or never."""
     return Behaviour(name="deferred", lands=lands, replies=seconds, reply="deferred", until=until, visible=visible)
 
 
@@ -191,12 +199,13 @@ class World:
     """See the module's text.
 
     script: what becomes of requests: a function, or by tool the behaviours in turn (then `ok`). probes: the same for what
-    probes find. key_life_seconds: how long the keyed service remembers a key; None for ever. on: told of each thing that
-    happens, as a name and its subject.
+    probes find. key_life_seconds: how long a keyed service remembers a key, for all or by tool; None for ever. clock: the
+    wall clock, for deadlines that services name. on: told of each thing that happens, as a name and its subject.
     """
 
     def __init__(
-        self, script: Script | None = None, probes: ProbeScript | None = None, *, key_life_seconds: float | None = None,
+        self, script: Script | None = None, probes: ProbeScript | None = None, *,
+        key_life_seconds: float | Mapping[str, float] | None = None, clock: Clock | None = None,
         on: Callable[[str, Any], None] | None = None,
     ):  # fmt: skip
         self.ledger: list[Effect] = []
@@ -205,6 +214,7 @@ class World:
         self._script = script if callable(script) else _Turns(script or {}, ok()).next_behaviour
         self._probe_script = probes if callable(probes) else _Turns(probes or {}, "honest").next_look
         self._key_life_seconds = key_life_seconds
+        self._clock = clock
         self._keys: dict[str, tuple[Effect, float]] = {}
         self._states: dict[tuple[str, str, str, int], Effect] = {}
         self._landings: dict[int, asyncio.TimerHandle] = {}
@@ -222,10 +232,7 @@ class World:
         request.behaviour = behaviour = self._script(request)
         self._on("request", request)
         outside(self._send, request)
-        if behaviour.replies is None:
-            await asyncio.get_running_loop().create_future()
-        elif behaviour.replies > 0:
-            await asyncio.sleep(behaviour.replies)
+        await _wait(behaviour.replies, behaviour.stubborn)
         return self._reply(request)
 
     def _send(self, request: Request) -> None:
@@ -254,7 +261,7 @@ class World:
         """The effect that this one is a repeat of, as far as the service can tell."""
         if request.safety == "keyed" and request.key in self._keys:
             effect, since = self._keys[request.key]
-            if self._key_life_seconds is None or _time() < since + self._key_life_seconds:
+            if _time() < since + self._key_life(request.tool):
                 return effect
             del self._keys[request.key]
             self._on("key forgotten", request)
@@ -262,6 +269,11 @@ class World:
             same.times += 1
             return same
         return None
+
+    def _key_life(self, tool_name: str) -> float:
+        life = self._key_life_seconds
+        found = life.get(tool_name) if isinstance(life, Mapping) else life
+        return float("inf") if found is None else found
 
     def _happen(self, request: Request) -> Effect:
         effect = Effect(
@@ -283,8 +295,8 @@ class World:
         if behaviour.reply == "lie":
             return {"nonsense": request.number}
         if behaviour.reply == "deferred":
-            until = behaviour.until
-            return Deferred(handle=f"ticket-{request.number}", until=None if until is None else call_deadline(request, until))
+            until = None if behaviour.until is None or self._clock is None else self._clock.now() + behaviour.until
+            return Deferred(handle=f"ticket-{request.number}", until=until)
         receipt = self._receipt(request)
         return Partial(receipt, ("the rest",)) if behaviour.reply == "partial" else receipt
 
@@ -299,7 +311,7 @@ class World:
         look = self._probe_script(tool_name, call)
         self._on(f"probe {look}", call)
         if look == "hang":
-            await asyncio.get_running_loop().create_future()
+            await _wait(None, stubborn=False)
         if look == "error":
             raise ServiceError("the look-up is down")
         if look == "cannot_tell":
@@ -384,6 +396,21 @@ class _Turns:
     def next_look(self, name: str, call: Call) -> Look:
         found: Look = self._next(name)
         return found
+
+
+async def _wait(seconds: float | None, stubborn: bool) -> None:
+    """So long, or for ever; one that is stubborn waits to its end, whoever cancels it."""
+    until = float("inf") if seconds is None else _time() + seconds
+    while True:
+        try:
+            if seconds is None:
+                await asyncio.get_running_loop().create_future()
+            elif until > _time():
+                await asyncio.sleep(until - _time())
+            return
+        except asyncio.CancelledError:
+            if not stubborn:
+                raise
 
 
 def _time() -> float:

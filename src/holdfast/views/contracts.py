@@ -104,5 +104,3 @@ def _type(schema: dict[str, Any]) -> str:
     if "enum" in schema:
         return " | ".join(map(str, schema["enum"]))
     return str(schema.get("format") or schema.get("type") or str(schema.get("$ref", "any")).rpartition("/")[2])
-
-

@@ -111,5 +111,3 @@ def told(event: e.AnyEvent) -> str | None:
             return f"cancelled by {by}"
         case _:
             return None
-
-

@@ -337,5 +337,3 @@ def _reason(step: StepState) -> str:
     if step.phase == "diagnosis" and step.failure is not None:
         return f"{step.failure.kind}: {step.failure.message}" if step.failure.message else step.failure.kind
     return step.reason
-
-

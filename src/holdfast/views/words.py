@@ -30,6 +30,8 @@ def moment(at: float) -> str:
 
 def span(seconds: float) -> str:
     """A length of time as people write it: 90 → `1m30s`."""
+    if seconds < 1:
+        return f"{seconds * 1000:.3g}ms"
     if seconds < 60:
         return f"{seconds:.3g}s"
     parts, rest = [], round(seconds)

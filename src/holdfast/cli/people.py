@@ -1,0 +1,137 @@
+"""`answer` and `cancel`: a person's word into a run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, get_args
+
+import typer
+
+from holdfast.cli.options import DONE, AsJson, By, Db, RunId, command, examples, in_store, wrong
+from holdfast.cli.text import put, put_json, say
+
+if TYPE_CHECKING:
+    from holdfast.app import Holdfast
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands."""
+    app.command("answer", epilog=ANSWER_EXAMPLES)(answer)
+    app.command("cancel", epilog=CANCEL_EXAMPLES)(cancel)
+
+
+ANSWER_EXAMPLES = examples(
+    "holdfast answer order-7 approve",
+    "holdfast answer order-7 edit amount=20 note=@note.json",
+    "holdfast answer order-7 reject 'the customer was refunded by hand'",
+    'holdfast answer order-7 refund-2 respond \'{"receipt": "R-221"}\'   # where several are open',
+    "holdfast answer order-7 cancel --by ann",
+)
+
+
+def answer(
+    id: RunId,
+    words: Annotated[
+        list[str],
+        typer.Argument(
+            metavar='[INTERRUPT] approve | edit NAME=VALUE... | reject "WHY" | respond JSON | cancel', show_default=False
+        ),
+    ],
+    by: By = None,
+    note: Annotated[
+        str, typer.Option("--note", metavar="TEXT", help="Why; it is kept with the answer.", show_default=False)
+    ] = "",
+    json: AsJson = False,
+    db: Db = "holdfast.db",
+) -> int:
+    """Answer what a run asks. `holdfast show ID` says what that is, and what each answer means.
+
+    Values are read as for `run --input`: JSON where it is a number, true, false, a list, an object or a quoted text, else
+    text. An answer holds once: the second is refused, and so is one that comes too late.
+    """
+    from holdfast.core.events import DecisionName
+
+    decisions = get_args(DecisionName)
+    at = next((place for place in (0, 1) if len(words) > place and words[place] in decisions), None)
+    if at is None:
+        wrong(
+            f"{' '.join(words)!r} holds no answer", f"it is one of {', '.join(decisions)}, after the interrupt where one is named"
+        )
+    interrupt = words[0] if at else None
+    decision, rest = words[at], words[at + 1 :]
+    value, said = _meant(decision, rest)
+    if said and note:
+        wrong("the reason is given twice", "either reject 'WHY' or --note")
+
+    async def go(app: Holdfast) -> int:
+        answered = await app.answer(id, decision, by=by, interrupt=interrupt, value=value, note=note or said)
+        if json:
+            put_json([{"run_id": id, "interrupt": answered, "decision": decision}])
+        else:
+            put(f"{id}  {answered}: {decision}")
+        await _next(app, id, db)
+        return DONE
+
+    return in_store(db, go)
+
+
+def _meant(decision: str, rest: list[str]) -> tuple[Any, str]:
+    """The value and the reason that an answer carries."""
+    from holdfast import loading
+
+    if decision == "edit":
+        if not rest:
+            wrong("edit needs the arguments to change", "edit NAME=VALUE ...")
+        pairs = [loading.pair(word, "edit") for word in rest]
+        if len(dict(pairs)) < len(pairs):
+            wrong("an argument is given twice")
+        return dict(pairs), ""
+    if decision == "respond":
+        if len(rest) != 1:
+            wrong("respond needs the result, as one word of JSON", 'respond \'{"receipt": "R-221"}\', or respond @FILE')
+        return (loading.json_file(rest[0][1:]) if rest[0].startswith("@") else loading.json_of(rest[0], "the result")), ""
+    if decision == "reject":
+        return None, " ".join(rest)
+    if rest:
+        wrong(f"{decision} takes nothing more, and {' '.join(rest)!r} stands behind it", "give reasons with --note")
+    return None, ""
+
+
+CANCEL_EXAMPLES = examples("holdfast cancel order-7", "holdfast cancel order-7 --by ann --reason 'ordered twice'")
+
+
+def cancel(
+    id: RunId,
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it is kept.", show_default=False)] = "",
+    by: By = None,
+    json: AsJson = False,
+    db: Db = "holdfast.db",
+) -> int:
+    """Ask a run to end: effects at hand are finished, nothing new begins, what is done stays done."""
+
+    async def go(app: Holdfast) -> int:
+        await app.cancel(id, by=by, reason=reason)
+        if json:
+            put_json([{"run_id": id, "decision": "cancel"}])
+        else:
+            put(f"{id}  asked to end")
+        await _next(app, id, db)
+        return DONE
+
+    return in_store(db, go)
+
+
+async def _next(app: Holdfast, run_id: str, db: str) -> None:
+    """Say who takes the word, or how somebody can be made to."""
+    from holdfast.cli.following import served_agents
+    from holdfast.runner.clock import SystemClock
+    from holdfast.views import run_line
+
+    row = await app.journal.row(run_id)
+    if row is None:
+        return
+    line = run_line(row, await served_agents(app), SystemClock().now())
+    if line.note:
+        again = command(db, "run", "FILE", "--id", run_id)
+        say(f"no live worker has the agent {line.agent}: go on with {again}, or start {command(db, 'work', 'FILE')}")
+    else:
+        say(f"a worker takes it from here: {command(db, 'watch', run_id)}")

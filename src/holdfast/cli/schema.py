@@ -1,0 +1,124 @@
+"""The JSON Schema of plan files, made from the keys that the reader of plan files accepts.
+
+Each key of `reasoners.planfile` has its form here. A key that is new there and has none stops the making of the schema, so
+the two cannot drift apart unseen.
+"""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+from holdfast.core.plan import OnFailure
+from holdfast.reasoners import planfile
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+_DURATION: dict[str, Any] = {
+    "description": "seconds as a number, or words: 500ms, 20s, 5m, 1h30m, 24h, 7d",
+    "anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": r"^(\s*\d+(\.\d+)?\s*(ms|s|m|h|d|w)\s*)+$"}],
+}
+_NAMES: dict[str, Any] = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
+_TEXT: dict[str, Any] = {"type": ["string", "number"]}
+_COUNT: dict[str, Any] = {"type": "integer", "minimum": 1}
+_ARGS: dict[str, Any] = {
+    "type": "object",
+    "description": "values by name; at any depth {$ref: EXPRESSION}, with `default: VALUE` beside it where nothing may be there, "
+    "{$secret: NAME} or {$literal: VALUE}",
+}
+_BACKOFF: dict[str, Any] = {
+    "description": "the wait after the first failure, or from first to longest: 2s, 2s..60s",
+    "anyOf": [
+        {"type": "number", "minimum": 0},
+        {"type": "string", "pattern": r"^\s*\d+(\.\d+)?\s*(ms|s|m|h|d|w)?.*$"},
+    ],
+}
+_RETRY: dict[str, Any] = {
+    "description": "attempts in all, the first included",
+    "anyOf": [
+        {"type": "integer", "minimum": 1, "maximum": 1000},
+        {
+            "type": "object",
+            "additionalProperties": False,
+            "properties": {
+                "attempts": {"type": "integer", "minimum": 1, "maximum": 1000},
+                "backoff": _BACKOFF,
+                "factor": {"type": "number", "minimum": 1},
+                "jitter": {"type": "number", "minimum": 0, "maximum": 1},
+            },
+        },
+    ],
+}
+_FALLBACK: dict[str, Any] = {
+    "anyOf": [
+        {"type": "string"},
+        {
+            "type": "object",
+            "required": ["tool"],
+            "additionalProperties": False,
+            "properties": {"tool": {"type": "string"}, "args": {"anyOf": [_ARGS, {"type": "null"}]}},
+        },
+    ]
+}
+_STEP: dict[str, dict[str, Any]] = {
+    "tool": {"type": "string", "minLength": 1, "description": "the tool's name"},
+    "args": _ARGS,
+    "after": {**_NAMES, "description": "steps that must have ended first; references add to these by themselves"},
+    "retry": _RETRY,
+    "timeout": {**_DURATION, "description": f"of one attempt; {_DURATION['description']}"},
+    "optional": {"type": "boolean", "description": "skip it where it fails, and go on"},
+    "on_failure": {"enum": list(get_args(OnFailure)), "description": "what follows when nothing is left to try"},
+    "fallback": {
+        "anyOf": [_FALLBACK, {"type": "array", "items": _FALLBACK}],
+        "description": "other tools for the same step, in order",
+    },
+    "approve": {"enum": ["always", None], "description": "ask a person before each call"},
+    "occurrence": {"type": "integer", "minimum": 1, "description": "raised for an intended repeat of the same business call"},
+    "description": {"description": "for readers; nothing is made of it"},
+}
+_FILE: dict[str, dict[str, Any]] = {
+    "agent": {**_TEXT, "description": "the agent's name; the file's name by default"},
+    "version": {**_TEXT, "description": "of the agent, for the record"},
+    "goal": {**_TEXT, "description": "what is asked, where the command line does not say"},
+    "tools": {**_NAMES, "description": ".py files beside this one, or modules"},
+    "inputs": {
+        "anyOf": [{"type": "object", "additionalProperties": {"type": "object"}}, {"type": "null"}],
+        "description": "JSON Schema of each input by name; `optional: true` beside it where it may be left out",
+    },
+    "limits": {},
+    "secrets": {**_NAMES, "description": "names whose values are never written down"},
+    "steps": {},
+    "result": {"description": "the run's result: a value with references, as in args; by default the results of all steps"},
+    "description": {"description": "for readers; nothing is made of it"},
+}
+
+
+def plan_schema() -> dict[str, Any]:
+    """The JSON Schema of a plan file. What it lets through may still be unsound; `holdfast check` says that."""
+    step = {
+        "type": "object",
+        "required": ["tool"],
+        "additionalProperties": False,
+        "properties": {key: _STEP[key] for key in planfile.STEP_KEYS},
+    }
+    own: dict[str, dict[str, Any]] = {
+        "limits": {"type": "object", "additionalProperties": False, "properties": _limits()},
+        "steps": {
+            "type": "object",
+            "minProperties": 1,
+            "propertyNames": {"pattern": "^[A-Za-z_][A-Za-z0-9_]*$"},
+            "additionalProperties": step,
+        },
+    }
+    return {
+        "$schema": DIALECT,
+        "title": "A plan for holdfast",
+        "type": "object",
+        "required": ["steps"],
+        "additionalProperties": False,
+        "properties": {key: own.get(key) or _FILE[key] for key in planfile.FILE_KEYS},
+    }
+
+
+def _limits() -> dict[str, Any]:
+    """Each limit by the name that a plan file has for it: a length of time, or a count."""
+    return {key: _DURATION if field.endswith("_seconds") else _COUNT for key, field in planfile.LIMIT_KEYS.items()}

@@ -1,0 +1,84 @@
+"""`watch`: see a run go on, whichever process advances it."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import TYPE_CHECKING
+
+import typer
+
+from holdfast.cli.options import AsJson, Db, RunId, code_of, command, examples, in_store
+from holdfast.cli.text import one_line, put, put_json
+from holdfast.errors import RunNotFound
+
+if TYPE_CHECKING:
+    from holdfast.app import Holdfast
+    from holdfast.cli.following import Follower
+
+REFRESH_SECONDS = 0.2
+
+
+def register(app: typer.Typer) -> None:
+    """Add this command."""
+    app.command("watch", epilog=EXAMPLES)(watch)
+
+
+EXAMPLES = examples("holdfast watch order-7", "holdfast watch order-7 --json | jq .event")
+
+
+def watch(id: RunId, json: AsJson = False, db: Db = "holdfast.db") -> int:
+    """A run as it goes on, until it ends; also one that another process advances.
+
+    On a terminal a tree that lives; into a pipe a line for each entry of the journal, from its first. The exit code is
+    that of the run: 0 where it completed, 1 where it did not.
+    """
+    from holdfast.cli.following import Follower
+
+    async def go(app: Holdfast) -> int:
+        follower = Follower(app, id)
+        await follower.look()
+        if follower.row is None:
+            raise RunNotFound("there is no such run in this store", run_id=id, hint=f"{command(db, 'runs')} lists them")
+        if sys.stdout.isatty() and not json:
+            await _live(app, follower)
+        else:
+            await _lines(follower, json)
+        assert follower.state is not None
+        return code_of(follower.state.ended)
+
+    return in_store(db, go)
+
+
+async def _lines(follower: Follower, json: bool) -> None:
+    from holdfast.views import moment, told
+
+    new = list(follower.entries)
+    while True:
+        for entry in new:
+            if json:
+                put_json([entry])
+            elif words := told(entry.event):
+                put(f"{moment(entry.at)}  {one_line(words)}")
+        if follower.state is not None and follower.state.ended:
+            return
+        await asyncio.sleep(REFRESH_SECONDS / 4)
+        new = await follower.look()
+
+
+async def _live(app: Holdfast, follower: Follower) -> None:
+    from rich.live import Live
+
+    from holdfast.cli import render
+    from holdfast.cli.following import served_agents
+    from holdfast.runner.clock import SystemClock
+
+    with Live(console=render.console(), auto_refresh=False) as screen:
+        while True:
+            seen = follower.tree(await served_agents(app))
+            assert seen is not None
+            screen.update(render.live(seen, SystemClock().now()), refresh=True)
+            if follower.state is not None and follower.state.ended:
+                return
+            await asyncio.sleep(REFRESH_SECONDS)
+            await follower.look()

@@ -1,0 +1,85 @@
+"""`work`: advance all that is due, until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from holdfast.cli.options import DONE, AsJson, Db, Lease, examples, in_store
+from holdfast.cli.text import one_line, put_json, say
+from holdfast.errors import HoldfastError
+
+if TYPE_CHECKING:
+    from holdfast.app import Holdfast
+
+
+def register(app: typer.Typer) -> None:
+    """Add this command."""
+    app.command("work", epilog=EXAMPLES)(work)
+
+
+EXAMPLES = examples(
+    "holdfast work refunds.py onboarding.yaml",
+    "holdfast work shop.agents:refunds --db /var/lib/shop/runs.db --parallel 50",
+    "holdfast work onboarding.yaml --until-idle",
+)
+
+
+def work(
+    files: Annotated[
+        list[str],
+        typer.Argument(metavar="FILE[:AGENT]...", help="Whose runs to advance: all agents of these.", show_default=False),
+    ],
+    until_idle: Annotated[bool, typer.Option("--until-idle", help="End when nothing is due any more.")] = False,
+    parallel: Annotated[int, typer.Option("--parallel", metavar="N", min=1, help="Runs at once.")] = 100,
+    lease: Lease = 15.0,
+    json: AsJson = False,
+    db: Db = "holdfast.db",
+) -> int:
+    """Advance all runs of these agents that are due, until told to stop.
+
+    Any number of workers may share a store. On SIGTERM or Ctrl-C each run finishes the effect at hand and is given back;
+    the exit code is 0 then. A second Ctrl-C leaves at once.
+    """
+    from holdfast import loading
+    from holdfast.cli.signals import stopping
+
+    agents = loading.distinct([agent for file in files for agent in loading.agents_of(file)])
+    rested: asyncio.Queue[str] = asyncio.Queue()
+
+    def on_error(run_id: str, error: HoldfastError) -> None:
+        say(f"holdfast: {error}")
+
+    async def go(app: Holdfast) -> int:
+        say(f"works for {', '.join(agent.name for agent in agents)} in {db}; Ctrl-C stops it")
+        teller = asyncio.create_task(_tell(app, rested, json))
+        async with stopping(app.stop):
+            await app.work(*agents, until_idle=until_idle)
+        told = asyncio.create_task(rested.join())
+        await asyncio.wait((told, teller), return_when=asyncio.FIRST_COMPLETED)
+        told.cancel()
+        teller.cancel()
+        await asyncio.gather(teller, return_exceptions=True)
+        return DONE
+
+    return in_store(db, go, new=True, lease_seconds=lease, parallel_runs=parallel, on_error=on_error, on_rest=rested.put_nowait)
+
+
+async def _tell(app: Holdfast, rested: asyncio.Queue[str], json: bool) -> None:
+    """Say how each run was left that this worker gave back."""
+    from holdfast.cli.render import status_cell
+    from holdfast.runner.clock import SystemClock
+    from holdfast.views import moment, run_line
+
+    while True:
+        row = await app.journal.row(await rested.get())
+        if row is not None:
+            line = run_line(row, (row.agent,), SystemClock().now())
+            if json:
+                put_json([line])
+            else:
+                why = f": {line.waits_for}" if line.waits_for else ""
+                say(f"{moment(line.changed_at)}  {one_line(line.run_id)}  {status_cell(line.status)[0]}{one_line(why)}")
+        rested.task_done()

@@ -1,0 +1,220 @@
+"""The driver of the lab `onboarding`: start the services, run the hires, kill the worker, start it again, look at the world.
+
+`check` decides how it ended. It counts effects in the services' own ledger; of holdfast it takes only how each run was
+left.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from holdfast import Holdfast
+from holdfast.core import events as e
+from holdfast.core.events import Entry
+from holdfast.core.state import fold
+from holdfast.labs.onboarding.check import SERVICES, Seen, check, effects
+from holdfast.labs.onboarding.story import KILL_MAILBOX_SECONDS, SLOW_MAILBOX_SECONDS, Hire, Story, story_of
+from holdfast.labs.services import Services, start_services
+from holdfast.labs.workshop import STORE, Worker, Workshop
+from holdfast.views import told
+
+FILES = ("plan.yaml", "tools.py", "hires.csv")
+COMMAND = ("run", "plan.yaml", "--each", "hires.csv", "--as", "hire", "--id", "hire-{user}", "--db", STORE, "--lease", "2")
+
+_HERE = Path(__file__).parent
+_EFFECTS = {
+    "mailbox": "the mailbox is made",
+    "vpn": "VPN access is granted",
+    "orders": "the shop has taken the order",
+    "mail": "the welcome mail is delivered",
+}
+
+
+def run(*, directory: Path | None, seed: int, keep: bool) -> int:
+    """Run the lab and print it; 0 when world and runs are as they must be, else 1."""
+    story = story_of(seed, _HERE / "hires.csv")
+    with Workshop(_HERE, FILES, directory=directory, keep=keep) as shop:
+        shop.title("onboarding", seed)
+        _introduce(shop, story)
+        with start_services("onboarding", shop.world, story.faults, seed=seed) as services:
+            was_killed = _work_and_die(shop, story, services)
+            _go_on(shop)
+            shop.run("runs", "--db", STORE)
+            seen = Seen(
+                ledger=services.ledger(), requests=services.requests(), histories=_histories(shop.db), was_killed=was_killed
+            )
+        _timelines(shop, story, seen)
+        _doubts(shop, story, seen)
+        _world(shop, story, seen)
+        _person(shop, story)
+        # A run in there waits for a person, or something went wrong and its journal says what.
+        shop.keep = True
+        return shop.verdict(_CLAIMS, check(story, seen))
+
+
+_CLAIMS = (
+    "Read from the services' ledger: each hire has one mailbox, one VPN grant, one welcome mail and",
+    "at most one laptop, and nobody else has anything. The worker was killed with SIGKILL between an",
+    "effect and its record, and the order whose answer was lost was made once. All runs are completed",
+    "but one, which has all but the laptop and asks a person.",
+)
+
+
+# --- the story ----------------------------------------------------------------------------------------------------
+
+
+def _introduce(shop: Workshop, story: Story) -> None:
+    shop.heading("The world: four services on loopback, in a process of their own")
+    shop.say(
+        "  mailbox  drops a request whose key it has seen",
+        "  vpn      answers 503 to the first two requests for each hire, then works",
+        "  orders   a laptop shop that knows no keys, but can be asked for a hire's orders;",
+        f"           it takes the order for {story.lost.name} and never answers; for {story.down.name} it is down",
+        "  mail     real SMTP; what is sent twice arrives twice; there is a log of what was sent",
+        "",
+        f"The plan, its tools and {len(story.hires)} hires are in {shop.directory}",
+    )
+
+
+def _work_and_die(shop: Workshop, story: Story, services: Services) -> bool:
+    """Start the worker and kill it between an effect and its answer; whether it came to that."""
+    shop.heading("A worker takes them on")
+    if story.kill_at == "mailbox":
+        services.hold("mailbox", story.killed.user, seconds=KILL_MAILBOX_SECONDS)
+    else:
+        services.hold("mailbox", story.killed.user, seconds=SLOW_MAILBOX_SECONDS)
+        services.hold(story.kill_at, story.kill_subject, seconds=30.0)
+    worker = shop.start(*COMMAND)
+    _watch_the_lost_order(shop, story, services)
+    was_held = _until_held(services, story)
+    if was_held:
+        shop.note(f"{_EFFECTS[story.kill_at]} for {story.killed.name}; the answer has not left the service")
+    was_killed = shop.kill(worker)
+    _open_calls(shop, story)
+    return was_held and was_killed
+
+
+def _watch_the_lost_order(shop: Workshop, story: Story, services: Services) -> None:
+    """Wait, within reason, until the lost order was looked up: it is to be the time-out that lost it, not the kill."""
+    lost = story.lost
+    if _until(lambda: effects(services.ledger(), lost)["orders"], 10.0):
+        shop.note(f"the shop has taken the order for {lost.name}, and keeps silent")
+    if _until(lambda: _looked_up(services, lost), 5.0):
+        shop.note(f"the worker has given up waiting, and asks for the orders of {lost.name} instead of ordering again")
+
+
+def _looked_up(services: Services, hire: Hire) -> bool:
+    return any(row["path"] == f"/orders?for={hire.user}" and row["status"] == 200 for row in services.requests())
+
+
+def _until_held(services: Services, story: Story) -> bool:
+    """Wait for the moment between the effect and its answer; False when it does not come."""
+    try:
+        # A hold on the mailbox may come first, which only makes that service slow.
+        while services.wait_held(10.0)["service"] != story.kill_at:
+            pass
+    except TimeoutError:
+        return False
+    return True
+
+
+def _open_calls(shop: Workshop, story: Story) -> None:
+    histories = _histories(shop.db)
+    names = [
+        f"{hire.name}: {name}"
+        for hire in story.hires
+        if (entries := histories.get(hire.run_id))
+        for name, step in ((name, fold(entries).steps[name]) for name in fold(entries).order)
+        if step.phase == "flying"
+    ]
+    shop.note("the worker is gone. Begun, and nobody wrote down what came of it: " + ("; ".join(names) or "nothing"))
+
+
+def _go_on(shop: Workshop) -> None:
+    shop.heading("The very same command once more")
+    worker = shop.start(*COMMAND)
+    shop.note("the claims of the dead worker run out in two seconds at most; then this one takes over")
+    code = worker.wait()
+    shop.show(worker)
+    shop.note(f"it ended with exit code {code}" + (", which means that a person is asked" if code == 3 else ""))
+
+
+def _until(look: Callable[[], object], seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while not look():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def _histories(db: Path) -> dict[str, list[Entry]]:
+    """The journals of all runs by id."""
+
+    async def read() -> dict[str, list[Entry]]:
+        async with Holdfast(db) as app:
+            return {row.run_id: await app.history(row.run_id) for row in await app.runs()}
+
+    return asyncio.run(read())
+
+
+# --- what is shown of it ------------------------------------------------------------------------------------------
+
+
+def _timelines(shop: Workshop, story: Story, seen: Seen) -> None:
+    for hire, why in ((story.killed, "whose worker was killed"), (story.lost, "whose order was never answered")):
+        shop.heading(f"{hire.run_id}, {why}")
+        entries = seen.histories.get(hire.run_id, [])
+        for entry in entries:
+            if isinstance(entry.event, e.RunResumed):
+                shop.line("         ---- here the worker was killed; another one goes on ----")
+            elif words := told(entry.event):
+                shop.line(f"{entry.at - entries[0].at:6.2f} s  {words}")
+        shop.say("", f"  all of it: {shop.pasted('show', hire.run_id, '--events')}")
+
+
+def _doubts(shop: Workshop, story: Story, seen: Seen) -> None:
+    """Every call of which nobody knew whether it had happened, and what settled it."""
+    shop.heading("Calls in doubt, and what settled them")
+    rows: list[Sequence[object]] = [("hire", "step", "because", "so")]
+    for hire in story.hires:
+        why: dict[str, str] = {}
+        for entry in seen.histories.get(hire.run_id, ()):
+            match entry.event:
+                case e.CallUnknown(step=step, why=because):
+                    why[step] = because
+                case e.RecoveryRuled(step=step, action="repeat" | "take" | "ask" as action, row=row) if step in why:
+                    rows.append((hire.user, step, _BECAUSE.get(why[step], why[step]), f"{_SO[action]} [{row}]"))
+                    del why[step]
+                case _:
+                    pass
+    shop.table(rows)
+
+
+_BECAUSE = {"its worker was lost during the call": "its worker was killed"}
+_SO = {"repeat": "made again", "take": "found done, not made again", "ask": "a person is asked"}
+
+
+def _world(shop: Workshop, story: Story, seen: Seen) -> None:
+    shop.heading("The world: the services' own ledger, how often each thing happened")
+    rows: list[Sequence[object]] = [("hire", *SERVICES)]
+    for hire in story.hires:
+        counted = effects(seen.ledger, hire)
+        rows.append((f"{hire.name}", *(counted[service] for service in SERVICES)))
+    rows.append(("all rows", *(sum(row["service"] == service for row in seen.ledger) for service in SERVICES)))
+    shop.table(rows)
+
+
+def _person(shop: Workshop, story: Story) -> None:
+    down = story.down
+    shop.heading(f"{down.name} waits for a person: all is done but the laptop")
+    shop.run("show", down.run_id, "--db", STORE)
+    by_hand = json.dumps({"id": "bought by hand", "model": down.laptop})
+    shop.say(
+        "",
+        "To say that the laptop was bought by hand, and let the run end:",
+        f"  {shop.pasted('answer', down.run_id, 'respond', by_hand, '--by', 'YOUR NAME')}",
+        f"  {shop.pasted('run', str(shop.directory / 'plan.yaml'), '--id', down.run_id)}",
+    )

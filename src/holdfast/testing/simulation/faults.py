@@ -1,0 +1,236 @@
+"""What goes wrong: the kinds of faults, the weather that decides when, and the journal that suffers them.
+
+Each seed has a weather of its own: a few kinds that may happen and how often. With all of them on at once nothing would
+get far, and what is deep would never be reached.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from random import Random
+from typing import Any, Protocol, TypeVar
+
+from holdfast.errors import HoldfastError, JournalUnavailable
+from holdfast.testing import world as w
+from holdfast.testing.clock import JumpingLoop, Process, outside
+from holdfast.testing.memory import MemoryJournal, MemoryStore
+from holdfast.testing.simulation import tools
+from holdfast.testing.world import FAILURES, Behaviour, Look, Request
+
+T = TypeVar("T")
+
+LEASE_SECONDS = 4.0
+POLL_SECONDS = 0.7
+# After so long no new fault begins, so that every run must come to its end.
+STORM_SECONDS = 30.0
+CRASHES_MAX = 6
+PAUSES_MAX = 4
+# How far the clock is ever set back, in all. Keys live so much longer than their contracts say: a clock that runs back by
+# more than the margin in `key_ttl` outlives any key, and no program that has only this clock could know.
+SET_BACK_MAX = 8.0
+
+# Every kind that must be seen at least once over a batch of seeds; faults of calls are counted under their behaviour's name.
+KINDS: tuple[str, ...] = (
+    "crash before a journal operation",
+    "crash after a journal operation",
+    "crash before a call is sent",
+    "crash after a call returned",
+    "crash while a call is in flight",
+    "crash while waiting",
+    "write torn by a crash",
+    "write lost",
+    "write arrived, error reported",
+    "write late, error reported",
+    "write late, caller dead",
+    "disk full",
+    "I/O error on read",
+    "answer of the store slow",
+    "clock jump forward",
+    "clock jump back",
+    "worker stopped past its lease",
+    "lease lost",
+    "two owners at once",
+    "SIGTERM",
+    "agent changed, weaker",
+    "agent changed, not weaker",
+    "request lands after its caller died",
+    "key forgotten",
+    "probe not_yet",
+    "probe error",
+    "probe hang",
+    "probe cannot_tell",
+    "answered twice",
+    "answered late",
+    "never answered",
+    "cancelled in the middle",
+    "429 with a time",
+    "reply lost after the effect",
+    "request lands late",
+    "effect visible late",
+    "tool hangs",
+    "tool ignores its cancellation",
+    "tool lies",
+    "tool says unknown",
+    "exception before the effect",
+    "exception after the effect",
+    "partial",
+    "deferred",
+    *(f"failure {kind}" for kind in FAILURES),
+)
+
+_WRITES = frozenset(
+    {"create", "append", "claim", "claim_due", "extend", "release", "send", "seen", "keep"}
+)  # fmt: skip
+_CALLS = (
+    "failure", "failure", "429", "reply lost", "lands late", "hang", "stubborn", "lie", "unknown", "before", "after", "partial", "deferred",
+)  # fmt: skip
+
+
+class Weather:
+    """How often each thing goes wrong in a seed; drawn once, then asked at every action."""
+
+    def __init__(self, dice: Random):
+        self.dice = dice
+        self.crash = self._rate(0.7, 0.004, 0.04)
+        self.pause = self._rate(0.35, 0.003, 0.02)
+        self.write = self._rate(0.35, 0.01, 0.08)
+        self.read = self._rate(0.2, 0.01, 0.06)
+        self.slow = self._rate(0.5, 0.02, 0.3)
+        self.call = self._rate(0.85, 0.1, 0.6)
+        self.probe = self._rate(0.6, 0.1, 0.5)
+        self.calls = dice.sample(_CALLS, dice.randint(1, 5))
+        self.failures = dice.sample(sorted(FAILURES), 3)
+        self.jump = dice.random() < 0.2
+        self.sigterm = dice.random() < 0.2
+        self.cancel = dice.random() < 0.08
+        self.disk_full = dice.random() < 0.08
+        self.sleepy = dice.random() < 0.1
+
+    def _rate(self, share: float, low: float, high: float) -> float:
+        """Off in the rest of the seeds; else somewhere between the two."""
+        draw = self.dice.random()
+        rate = self.dice.uniform(low, high)
+        return rate if draw < share else 0.0
+
+    def behaviour(self, request: Request) -> Behaviour:
+        """What becomes of a request in a storm."""
+        dice = self.dice
+        quick = dice.choice((0.0, 0.0, 0.01, 0.1))
+        if dice.random() >= self.call:
+            return w.ok(quick)
+        kind = dice.choice(self.calls)
+        effect = dice.random() < 0.5
+        if kind == "failure":
+            return w.fail(dice.choice(self.failures), quick)  # type: ignore[arg-type]
+        if kind == "429":
+            return w.rate_limited(dice.choice((0.5, 2.0, 5.0)), quick)
+        if kind == "reply lost":
+            return w.reply_lost(quick, visible=self._invisible(request))
+        if kind == "lands late":
+            lands = dice.uniform(0.2, SETTLED_BY)
+            return w.lands_late(lands, dice.choice((None, 0.1)), visible=min(self._invisible(request), SETTLED_BY - lands))
+        if kind == "hang":
+            return w.hang()
+        if kind == "stubborn":
+            return w.stubborn(dice.choice((1.3, 9.0)) if request.safety == "read" else 1.3)
+        if kind == "lie":
+            return w.lie(quick)
+        if kind == "unknown":
+            return w.unsure(effect=effect, seconds=quick)
+        if kind in ("before", "after"):
+            return w.surprise(effect=kind == "after", seconds=quick)
+        if kind == "partial":
+            return w.partial(quick)
+        lands_at = dice.choice((0.5, 3.0, None))
+        return w.deferred(lands_at, dice.choice((None, 2.0, 5.0)), quick, visible=0.0)
+
+    def _invisible(self, request: Request) -> float:
+        return self.dice.choice((0.0, 0.5, SETTLED_BY * 0.8)) if request.safety != "read" else 0.0
+
+    def look(self) -> Look:
+        """What a probe comes back with in a storm."""
+        if self.dice.random() >= self.probe:
+            return "honest"
+        return self.dice.choice(("not_yet", "not_yet", "not_yet", "error", "error", "hang", "cannot_tell"))
+
+
+# Everything that was sent has landed and can be seen by then, counted from when it was sent.
+SETTLED_BY = tools.SETTLES * 0.95
+
+
+class Stage(Protocol):
+    """What the journal of a worker must know of the seed that is played."""
+
+    loop: JumpingLoop
+    weather: Weather
+    counter: Counter[str]
+
+    def stormy(self) -> bool: ...
+
+    def note(self, who: str, what: str, about: object = "") -> None: ...
+
+    async def gate(self, process: Process, where: str) -> None: ...
+
+    def may_crash(self) -> bool: ...
+
+    def crash(self, process: Process, kind: str) -> None: ...
+
+    def disk_is_full(self) -> bool: ...
+
+
+class FaultyJournal(MemoryJournal):
+    """A worker's handle: its process may be killed or stopped around each operation, and operations go wrong."""
+
+    def __init__(self, store: MemoryStore, stage: Stage, process: Process):
+        super().__init__(store)
+        self._stage = stage
+        self._process = process
+
+    async def _do(self, name: str, work: Callable[..., T], *args: Any) -> T:
+        stage = self._stage
+        if not stage.stormy():
+            return await super()._do(name, work, *args)
+        await stage.gate(self._process, "before a journal operation")
+        dice, weather = stage.weather.dice, stage.weather
+        if weather.slow and dice.random() < weather.slow:
+            stage.counter["answer of the store slow"] += 1
+            await asyncio.sleep(dice.uniform(0.001, 0.3))
+        if name in _WRITES:
+            if stage.disk_is_full():
+                stage.note(self._process.name, "disk full", name)
+                raise JournalUnavailable("the disk is full")
+            if weather.write and dice.random() < weather.write:
+                return await self._write_badly(name, work, *args)
+        elif weather.read and dice.random() < weather.read:
+            stage.counter["I/O error on read"] += 1
+            stage.note(self._process.name, "I/O error on read", name)
+            raise JournalUnavailable("reading failed")
+        result = await super()._do(name, work, *args)
+        await stage.gate(self._process, "after a journal operation")
+        return result
+
+    async def _write_badly(self, name: str, work: Callable[..., T], *args: Any) -> T:
+        stage = self._stage
+        kinds = ["write lost", "write arrived, error reported", "write late, error reported"]
+        if name == "append" and stage.may_crash():
+            kinds += ["write torn by a crash", "write late, caller dead"]
+        kind = stage.weather.dice.choice(kinds)
+        stage.counter[kind] += 1
+        stage.note(self._process.name, kind, name)
+        if kind == "write arrived, error reported":
+            work(*args)
+        if kind.startswith("write late"):
+            outside(stage.loop.call_later, stage.weather.dice.uniform(0.0, 2 * LEASE_SECONDS), self._late, name, work, args)
+        if kind in ("write torn by a crash", "write late, caller dead"):
+            stage.crash(self._process, kind)
+            await stage.loop.create_future()
+        raise JournalUnavailable("the answer of the store was lost")
+
+    def _late(self, name: str, work: Callable[..., object], args: tuple[Any, ...]) -> None:
+        try:
+            work(*args)
+            self._stage.note("store", "late write applied", name)
+        except HoldfastError as refused:
+            self._stage.note("store", "late write refused", type(refused).__name__)

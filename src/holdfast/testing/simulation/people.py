@@ -1,0 +1,142 @@
+"""The people of the simulation: they answer what the runs ask, and what they say about the world is true.
+
+Asked whether something happened, they wait until nothing that was sent can still land, look at the world's ledger, and say
+what is there. Otherwise they are people: late, silent, of two minds, and sometimes two of them answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from random import Random
+from typing import Any, Protocol
+
+from holdfast import inbox
+from holdfast.app import Holdfast
+from holdfast.core.events import Asked
+from holdfast.core.state import State, fold
+from holdfast.errors import AnswerRefused
+from holdfast.journal.base import Message
+from holdfast.testing.clock import SimClock
+from holdfast.testing.simulation.plans import PERSON_SECONDS
+from holdfast.testing.world import Effect, World
+
+Answer = tuple[str, Any]
+
+
+class Stage(Protocol):
+    """What people must know of the seed that is played."""
+
+    dice: Random
+    clock: SimClock
+    world: World
+    counter: Counter[str]
+
+    def note(self, who: str, what: str, about: object = "") -> None: ...
+
+    def accepted(self, run_id: str, message: Message) -> None: ...
+
+    def broken(self, law: str, what: str) -> None: ...
+
+
+class People:
+    """Everybody outside who may say something to a run."""
+
+    def __init__(self, stage: Stage, app: Holdfast):
+        self._stage = stage
+        self._app = app
+
+    async def answer(self, run_id: str, asked: Asked) -> None:
+        """React to a question, sooner or later or not at all."""
+        stage = self._stage
+        mood = stage.dice.random()
+        if mood < 0.06:
+            stage.counter["never answered"] += 1
+            stage.note("person", "will not answer", asked.interrupt)
+            return
+        await asyncio.sleep(stage.dice.uniform(0.1, 5.0))
+        state = await self._state(run_id)
+        if asked.interrupt not in state.interrupts:
+            return
+        if mood < 0.12:
+            await asyncio.sleep(PERSON_SECONDS)
+            await self._say(state, asked, ("approve" if asked.about != "owed" else "reject", None), "late")
+            return
+        await self._settled(run_id, asked)
+        answer = self._choose(run_id, asked)
+        await self._say(state, asked, answer, "ann")
+        if mood > 0.85:
+            await self._say(state, asked, answer, "bob")
+
+    async def cancel(self, run_id: str) -> None:
+        """Change one's mind about the whole."""
+        message = inbox.cancel(by="ann", now=self._stage.clock.now(), reason="changed my mind")
+        await self._send(run_id, message)
+
+    async def _state(self, run_id: str) -> State:
+        return fold((await self._app.journal.read(run_id)).entries)
+
+    async def _settled(self, run_id: str, asked: Asked) -> None:
+        """Patience before one says what happened: until nothing can land any more."""
+        while asked.about != "call" and self._stage.world.in_flight(run_id=run_id, step=asked.step):
+            await asyncio.sleep(0.5)
+
+    def _choose(self, run_id: str, asked: Asked) -> Answer:
+        dice = self._stage.dice
+        if dice.random() < 0.03:
+            return "cancel", None
+        if asked.about == "call":
+            return dice.choice((("approve", None), ("approve", None), ("approve", None), ("edit", {"amount": 77}), ("reject", None)))
+        if asked.about == "agent":
+            return dice.choice((("approve", None), ("approve", None), ("reject", None)))
+        effects = self._stage.world.effects(run_id=run_id, step=asked.step)
+        if effects:
+            return "respond", effects[0].receipt
+        if asked.about == "failure":
+            return self._after_failure(run_id, asked)
+        if asked.about == "owed":
+            return "reject", None
+        return dice.choice((("approve", None), ("approve", None), ("reject", None)))
+
+    def _after_failure(self, run_id: str, asked: Asked) -> Answer:
+        dice = self._stage.dice
+        choice = dice.choice(("approve", "approve", "edit", "reject", "reject", "respond"))
+        if choice == "edit":
+            return "edit", {"amount": 78}
+        if choice == "respond":
+            return "respond", self._by_hand(run_id, asked).receipt
+        return choice, None
+
+    def _by_hand(self, run_id: str, asked: Asked) -> Effect:
+        item, amount = str(asked.args.get("item", "?")), asked.args.get("amount", 1)
+        self._stage.note("person", "does it by hand", asked.step)
+        return self._stage.world.do_by_hand(tool=asked.tool, run_id=run_id, step=asked.step, item=item, amount=amount)
+
+    async def _say(self, state: State, asked: Asked, answer: Answer, by: str) -> None:
+        """Say it, built from what the person saw, however old that is."""
+        decision, value = answer
+        try:
+            message = inbox.answer(
+                state, decision, by=by, now=asked.expires_at - 1.0, interrupt=asked.interrupt, value=value, note="as I see it"
+            )
+        except AnswerRefused as refused:
+            self._stage.broken("a person can say what is offered", f"{asked.interrupt} {decision}: {refused}")
+            return
+        if by == "late":
+            self._stage.counter["answered late"] += 1
+        await self._send(state.run_id, message)
+
+    async def _send(self, run_id: str, message: Message) -> None:
+        stage = self._stage
+        subject = f"{message.slot} {message.body['decision']}"
+        try:
+            await self._app.journal.send(run_id, message)
+        except AnswerRefused as refused:
+            stage.note("person", "is refused", f"{subject}: {refused.what}")
+            if message.body["by"] == "bob":
+                stage.counter["answered twice"] += 1
+        else:
+            stage.note("person", "says", f"{subject} by {message.body['by']}")
+            stage.accepted(run_id, message)
+            if message.body["by"] == "bob":
+                stage.broken("one answer to a question", f"{message.slot} was answered twice, and both were taken")

@@ -1,0 +1,108 @@
+"""Random plans: small, of all tools, with references, order, retries, fallbacks and every policy."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any
+
+import msgspec
+
+from holdfast.agent import Agent
+from holdfast.core.contract import Retry
+from holdfast.core.limits import Limits
+from holdfast.core.plan import Fallback, OnFailure, Plan, Step
+from holdfast.testing.simulation import tools
+
+STEPS_MAX = 8
+PERSON_SECONDS = 15.0
+WALL_SECONDS = 150.0
+_POLICIES: tuple[OnFailure, ...] = ("stop", "stop", "skip", "flag", "ask")
+# Steps that share one of these are the same call in the eyes of a business key.
+_SHARED_ITEMS = ("seat-a", "seat-b")
+
+
+class Script(msgspec.Struct, frozen=True, kw_only=True):
+    """What a seed plays: a plan, what the agent's tools are and become, and how many runs there are."""
+
+    plan: Plan
+    limits: Limits
+    tools: tuple[str, ...]
+    changes: tuple[tuple[str, str], ...]
+    runs: int
+    workers: int
+
+    def agent(self, version: int) -> Agent:
+        """The agent as the nth worker loads it: the first ones as it is, later ones as it became."""
+        forms = dict(self.changes) if version else {}
+        loaded = [tools.tool_named(name, forms.get(name, "")) for name in self.tools if forms.get(name) != "gone"]
+        return Agent("simulated", tools=loaded, reasoner=_Fixed(self.plan), limits=self.limits)
+
+
+class _Fixed:
+    """Proposes the plan, whatever the agent's tools are today."""
+
+    def __init__(self, plan: Plan):
+        self.plan = plan
+
+    async def propose(self, briefing: Any) -> Plan:
+        return self.plan
+
+
+def draw_script(dice: Random) -> Script:
+    """A plan and its circumstances."""
+    count = min(1 + int(dice.expovariate(0.45)), STEPS_MAX)
+    # Few tools a plan: steps then meet in business keys and slots.
+    palette = dice.sample(tools.NAMES, dice.randint(1, 4))
+    steps: list[Step] = []
+    for number in range(count):
+        steps.append(_step(dice, f"s{number}", palette, steps))
+    used = {name for step in steps for name in (step.tool, *(fallback.tool for fallback in step.fallbacks))}
+    limits = Limits(
+        parallel_max=dice.choice((1, 2, 4)), person_seconds=PERSON_SECONDS, wall_seconds=WALL_SECONDS, lost_max=dice.choice((2, 3)),
+        attempts_max=dice.choice((3, 100, 100, 100, 100, 100)),
+    )  # fmt: skip
+    return Script(
+        plan=Plan(steps=tuple(steps)), limits=limits, tools=tuple(sorted(used)), changes=_changes(dice, sorted(used)),
+        runs=1 if dice.random() < 0.85 else 2, workers=1 if dice.random() < 0.5 else 2,
+    )  # fmt: skip
+
+
+def _step(dice: Random, name: str, palette: list[str], before: list[Step]) -> Step:
+    tool = dice.choice(palette)
+    contract = tools.contract_named(tool)
+    after = tuple(step.id for step in before if dice.random() < 0.15)
+    fallbacks: tuple[Fallback, ...] = ()
+    if dice.random() < 0.2:
+        other = dice.choice(palette)
+        fallbacks = (Fallback(tool=other, args=None if dice.random() < 0.5 else {"item": f"{name}-other"}),)
+    can_retry = contract.safety != "irreversible"
+    retry = Retry(attempts_max=dice.randint(1, 4), backoff_seconds=0.2, backoff_seconds_max=1.0) if dice.random() < 0.2 else None
+    return Step(
+        id=name, tool=tool, args=_args(dice, name, bool(contract.business_key), before), after=after,
+        retry=retry if can_retry else None, timeout_seconds=dice.choice((0.6, 1.5)) if dice.random() < 0.1 else None,
+        on_failure=dice.choice(_POLICIES), fallbacks=fallbacks, approve="always" if dice.random() < 0.08 else None,
+        occurrence=2 if contract.business_key and dice.random() < 0.2 else 1,
+    )  # fmt: skip
+
+
+def _args(dice: Random, name: str, business: bool, before: list[Step]) -> dict[str, Any]:
+    item: Any = dice.choice(_SHARED_ITEMS) if business and dice.random() < 0.7 else f"item-{name}"
+    if before and dice.random() < 0.3:
+        item = {"$ref": f"steps.{dice.choice(before).id}.id"}
+        if dice.random() < 0.4:
+            item["default"] = f"item-{name}"
+    return {"item": item, "amount": dice.randint(1, 9)}
+
+
+def _changes(dice: Random, used: list[str]) -> tuple[tuple[str, str], ...]:
+    """What becomes of the tools between workers; mostly nothing."""
+    if dice.random() < 0.75:
+        return ()
+    changes: list[tuple[str, str]] = []
+    for name in used:
+        forms = [form for form, names in (("weaker", tools.WEAKER), ("other", tools.OTHER)) if name in names]
+        if dice.random() < 0.1:
+            changes.append((name, "gone"))
+        elif forms and dice.random() < 0.7:
+            changes.append((name, dice.choice(forms)))
+    return tuple(changes)
