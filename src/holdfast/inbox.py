@@ -66,7 +66,9 @@ def taken(state: State, message: Message, now: float) -> AnyEvent:
         void = "it is not open any more"
     elif asked.digest != body["digest"]:
         void = "what was shown has changed since"
-    elif asked.expires_at <= now:
+    elif asked.expires_at <= (now if asked.about == "call" else message.at):
+        # What somebody said of the world in time stays said, however late it is heard. An approval does not: what would
+        # follow from it has waited too long.
         void = "it has expired"
     if void is not None:
         return AnswerVoided(interrupt=body["interrupt"], by=str(body["by"]), reason=void)

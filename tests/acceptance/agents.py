@@ -11,8 +11,9 @@ The world is the directory in $WORLD. What is there survives every kill, as no p
 import os
 import time
 from pathlib import Path
+from typing import Any
 
-from holdfast import NOT_HAPPENED, Agent, Call, Happened, Limits, Transient, tool
+from holdfast import NOT_HAPPENED, Agent, Call, Happened, Limits, Tool, Transient, tool
 from holdfast.tools.function import Probed
 
 POLL_SECONDS = 0.005
@@ -103,12 +104,19 @@ def _step(name: str, subject: str, seconds: float = 0.0) -> dict[str, object]:
 
 
 _NAME = {"name": {"type": "string", "pattern": "^[A-Za-z0-9_-]+$"}}
-_TOOLS = [keyed, idempotent, reconcilable, irreversible]
+_TOOLS: list[Tool[..., Any]] = [keyed, idempotent, reconcilable, irreversible]
 
-one_keyed = Agent("one-keyed", tools=_TOOLS, inputs=_NAME, plan={"a": _step("keyed", "a"), "b": {**_step("idempotent", "b"), "after": "a"}})
+one_keyed = Agent(
+    "one-keyed", tools=_TOOLS, inputs=_NAME, plan={"a": _step("keyed", "a"), "b": {**_step("idempotent", "b"), "after": "a"}}
+)
 """A keyed call, then an idempotent one."""
 
-retried = Agent("retried", tools=[second_time], inputs=_NAME, plan={"a": {"tool": "second_time", "args": {"subject": {"$ref": "inputs.name"}}}})
+retried = Agent(
+    "retried",
+    tools=[second_time],
+    inputs=_NAME,
+    plan={"a": {"tool": "second_time", "args": {"subject": {"$ref": "inputs.name"}}}},
+)
 """A call that works when it is made again after 0.8 s."""
 
 three = Agent(
@@ -139,7 +147,9 @@ twelve = Agent(
 )
 """Twelve calls in two chains, so that two are under way at any moment."""
 
-asks = Agent("asks", tools=_TOOLS, inputs=_NAME, plan={"a": {"tool": "irreversible", "args": {"subject": {"$ref": "inputs.name"}}}})
+asks = Agent(
+    "asks", tools=_TOOLS, inputs=_NAME, plan={"a": {"tool": "irreversible", "args": {"subject": {"$ref": "inputs.name"}}}}
+)
 """One call that a person must approve."""
 
 many = Agent(

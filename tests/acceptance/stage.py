@@ -1,5 +1,6 @@
 """What the acceptance tests share: a store, a world of files, and real `holdfast` processes that work on both."""
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -19,16 +20,6 @@ SOURCES = Path(__file__).resolve().parents[2] / "src"
 POLL_SECONDS = 0.01
 
 T = TypeVar("T")
-
-
-def until(look: Callable[[], T], seconds: float = 20.0, what: str = "it") -> T:
-    """What `look` returns as soon as that is true. Raises TimeoutError when it never is."""
-    deadline = time.monotonic() + seconds
-    while not (seen := look()):
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"{what} did not come in {seconds:g} s")
-        time.sleep(POLL_SECONDS)
-    return seen
 
 
 class Stage:
@@ -59,9 +50,7 @@ class Stage:
         """Start a command and leave it running; what it says goes into a file that `said` reads."""
         number = len(self._processes)
         with (self.world / f"said-{number}").open("w") as said:
-            process = subprocess.Popen(
-                self.command(*words), env=self.environment, stdout=said, stderr=said, text=True, **options
-            )
+            process = subprocess.Popen(self.command(*words), env=self.environment, stdout=said, stderr=said, text=True, **options)
         self._processes.append(process)
         return process
 
@@ -69,10 +58,19 @@ class Stage:
         """All that a process begun here has written so far."""
         return (self.world / f"said-{self._processes.index(process)}").read_text()
 
-    def works(self, process: subprocess.Popen[str]) -> bool:
-        """Whether a worker has told that it works; raises AssertionError where it ended instead."""
-        assert process.poll() is None, self.said(process)
-        return "working for" in self.said(process)
+    def until(self, look: Callable[[], T], seconds: float = 20.0) -> T:
+        """What `look` returns as soon as that is true. AssertionError when it never is, or a process here has failed."""
+        deadline = time.monotonic() + seconds
+        while not (seen := look()):
+            self.check_processes()
+            assert time.monotonic() < deadline, f"it did not come in {seconds:g} s"
+            time.sleep(POLL_SECONDS)
+        return seen
+
+    def check_processes(self) -> None:
+        """AssertionError where a process has ended with a failure of its own; one that was killed has none."""
+        for process in self._processes:
+            assert process.poll() in (None, 0, -signal.SIGKILL), self.said(process)
 
     def close(self) -> None:
         """End every process that is still there, the stopped ones too."""
@@ -107,8 +105,9 @@ class Stage:
                 rows = {row.run_id: row.status for row in await app.runs()}
                 if rows == expected or (isinstance(expected, str) and set(rows.values()) == {expected}):
                     return
+                self.check_processes()
                 assert time.monotonic() < deadline, f"after {seconds:g} s: {rows}"
-                time.sleep(POLL_SECONDS)
+                await asyncio.sleep(POLL_SECONDS)
 
     # --- the world ------------------------------------------------------------------------------------------------
 

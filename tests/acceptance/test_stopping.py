@@ -3,7 +3,7 @@
 import signal
 
 from holdfast.core.events import CallSucceeded, CallUnknown
-from tests.acceptance.stage import Stage, until
+from tests.acceptance.stage import Stage
 
 
 async def test_sigterm_lets_the_effect_at_hand_finish_and_gives_the_run_back(stage: Stage) -> None:
@@ -11,9 +11,9 @@ async def test_sigterm_lets_the_effect_at_hand_finish_and_gives_the_run_back(sta
     await stage.start("one_keyed", ["r"])
     stage.shut("r-a")
     worker = stage.begin("work", "AGENTS:one_keyed", "--lease", "60")
-    until(lambda: stage.waits("r-a"))
+    stage.until(lambda: stage.waits("r-a"))
     worker.send_signal(signal.SIGTERM)
-    until(lambda: "stopping" in stage.said(worker))
+    stage.until(lambda: "stopping" in stage.said(worker))
     assert worker.poll() is None
     stage.open("r-a")
 

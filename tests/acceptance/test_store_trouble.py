@@ -2,7 +2,6 @@
 
 import ctypes
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +12,7 @@ import apsw
 import pytest
 
 from holdfast.core.events import CallIntended
-from tests.acceptance.stage import Stage, until
+from tests.acceptance.stage import Stage
 
 STORE_TROUBLE = 5
 
@@ -35,11 +34,11 @@ async def test_a_full_disk_stops_a_run_before_its_next_effect_and_not_for_good(s
     ballast = small_disk / "ballast"
     await stage.start("many", ["r"])
     worker = stage.begin("work", "AGENTS:many", "--lease", "1")
-    until(lambda: stage.works(worker) and len(stage.calls()) > 5)
+    stage.until(lambda: len(stage.calls()) > 5)
     ballast.write_bytes(b"")
     with ballast.open("ab", buffering=0) as file:
         fill(file.fileno(), small_disk)
-    until(lambda: "disk is full" in stage.said(worker))
+    stage.until(lambda: "disk is full" in stage.said(worker))
     assert worker.poll() is None, "it stays, for the disk may be freed"
 
     recorded = {entry.event.key for entry in await stage.history("r") if isinstance(entry.event, CallIntended)}
@@ -89,7 +88,7 @@ async def test_a_flipped_byte_is_found_by_verify_and_stops_that_run_only(stage: 
     await stage.start("three", names)
     stage.shut("r2-b")
     worker = stage.begin("work", "AGENTS:three")
-    until(lambda: stage.waits("r2-b"))
+    stage.until(lambda: stage.waits("r2-b"))
     worker.send_signal(signal.SIGTERM)
     stage.open("r2-b")
     assert worker.wait(10) == 0
@@ -115,7 +114,8 @@ def flip_a_byte(db: Path, run_id: str) -> int:
     connection = apsw.Connection(str(db))
     rows = list(
         connection.execute(
-            "select b.first, b.body, b.rowid from batches b join runs r on r.id = b.run where r.run_id = ? order by b.first", (run_id,)
+            "select b.first, b.body, b.rowid from batches b join runs r on r.id = b.run where r.run_id = ? order by b.first",
+            (run_id,),
         )
     )
     first, body, row = rows[len(rows) // 2]

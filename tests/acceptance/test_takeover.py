@@ -4,11 +4,12 @@ import asyncio
 import os
 import random
 import signal
+import subprocess
 
 import pytest
 
 from holdfast.core.events import CallIntended, CallUnknown, RunResumed
-from tests.acceptance.stage import Stage, until
+from tests.acceptance.stage import Stage
 
 LEASE = ("--lease", "1")
 
@@ -18,7 +19,7 @@ async def test_a_worker_stopped_past_its_lease_can_write_nothing_when_it_comes_b
     await stage.start("one_keyed", ["r"])
     stage.shut("r-a")
     first = stage.begin("work", "AGENTS:one_keyed", *LEASE)
-    until(lambda: stage.waits("r-a"))
+    stage.until(lambda: stage.waits("r-a"))
     first.send_signal(signal.SIGSTOP)
     stage.open("r-a")
 
@@ -28,7 +29,7 @@ async def test_a_worker_stopped_past_its_lease_can_write_nothing_when_it_comes_b
     first.send_signal(signal.SIGCONT)
     # The stopped call goes on where it was and reaches the service, which knows its key; then a run of its own shows
     # that the worker is well.
-    until(lambda: not list((stage.world / "keys").glob("*.*")) and len(stage.calls()) == 3)
+    stage.until(lambda: not list((stage.world / "keys").glob("*.*")) and len(stage.calls()) == 3)
     second.send_signal(signal.SIGTERM)
     assert second.wait(10) == 0
     await stage.start("one_keyed", ["after"])
@@ -45,7 +46,7 @@ async def test_a_worker_stopped_between_two_calls_makes_the_second_no_more(stage
     """Stopped while it waits to try again, it wakes after another worker has done that, and leaves it."""
     await stage.start("retried", ["r"])
     first = stage.begin("work", "AGENTS:retried", *LEASE)
-    until(lambda: len(stage.calls()) == 1)
+    stage.until(lambda: len(stage.calls()) == 1)
     first.send_signal(signal.SIGSTOP)
     second = stage.begin("work", "AGENTS:retried", *LEASE)
     await stage.until_statuses("completed")
@@ -86,7 +87,7 @@ async def test_runs_that_are_killed_at_25_random_moments_do_each_effect_once(sta
         process = stage.begin("run", "AGENTS:twelve", "--id", name, "--input", f"name={name}", *LEASE)
         calls = len(stage.calls())
         # The moment is counted from the first call, else most kills would hit the start of Python.
-        until(lambda calls=calls, process=process: len(stage.calls()) > calls or process.poll() is not None, what="a call")
+        until_called(stage, process, calls)
         await asyncio.sleep(draw.uniform(0.0, 0.15))
         if process.poll() is None:
             process.send_signal(signal.SIGKILL)
@@ -104,3 +105,8 @@ async def test_runs_that_are_killed_at_25_random_moments_do_each_effect_once(sta
     assert any(isinstance(entry.event, RunResumed) for entry in history)
     keys = {(entry.event.step, entry.event.key) for entry in history if isinstance(entry.event, CallIntended)}
     assert len(keys) == 12, "a repeat goes out under the key of the first try"
+
+
+def until_called(stage: Stage, process: subprocess.Popen[str], calls: int) -> None:
+    """Wait until there are more calls than these, or the process has ended."""
+    stage.until(lambda: len(stage.calls()) > calls or process.poll() is not None)

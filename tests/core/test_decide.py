@@ -103,6 +103,15 @@ def test_a_reference_that_leads_nowhere_at_run_time_is_the_steps_failure() -> No
     assert "steps.a.gone" in story["b"].reason
 
 
+def test_a_lost_call_leaves_its_place_to_what_is_due() -> None:
+    """The order of the steps does not matter: what waits for a place gets it in the same decision."""
+    story = Story([step("a", on_failure="ask"), step("b", "u")], READ, tool("u", "irreversible", approve="never"), limits=Limits(parallel_max=1))
+    story.decide()
+    assert story.fail("a", "conflict").called() == ["b"]
+    assert story.answer("approve").called() == []
+    assert story.crash().called() == ["a"], "b is in doubt, and a person is asked about it"
+
+
 def test_a_full_tool_keeps_its_step_in_place_and_lets_others_pass() -> None:
     """Caps over all workers: the step is not ruled on, and begins when there is room."""
     story = Story([step("a", "t"), step("b", "u")], READ, tool("u", "read"))
@@ -180,6 +189,32 @@ def test_a_twin_that_was_not_done_lets_the_other_try() -> None:
     story.decide()
     assert story.fail("a", "denied").called() == ["b"]
     assert len(set(story.keys)) == 1
+
+
+@pytest.mark.parametrize("policy", ["skip", "ask"])
+def test_a_twin_whose_answer_was_broken_has_been_done(policy: Any) -> None:
+    """The first was given up because its answer could not be used, but it had its effect: the second is not sent, unless
+    a person says so."""
+    steps = [step("a", "mail", args={"to": "x"}, on_failure="skip"), step("b", "mail", args={"to": "x"}, on_failure=policy)]
+    story = Story(steps, weaker(BUSINESS, safety="reconcilable", probe=True))
+    story.decide()
+    assert story.fail("a", "invalid_output").called() == []
+    assert "the same call was made in step a" in (story["b"].reason or story.asked.question)
+    if policy == "ask":
+        assert story.answer("approve").called() == ["b"]
+    else:
+        assert story.run.skipped == ("a", "b")
+
+
+@pytest.mark.parametrize("said", ["reject", None])
+def test_a_twin_whose_answer_was_broken_stays_done_whatever_is_said_of_its_failure(said: Any) -> None:
+    """A refusal to try again, or silence, does not undo the effect."""
+    steps = [step("a", "mail", args={"to": "x"}, on_failure="ask"), step("b", "mail", args={"to": "x"}, on_failure="skip")]
+    story = Story(steps, weaker(BUSINESS, safety="reconcilable", probe=True), limits=Limits(person_seconds=9))
+    story.decide()
+    story.fail("a", "crashed").decide()
+    assert (story.answer(said) if said else story.wait(9)).called() == []
+    assert story.run.skipped == ("a", "b")
 
 
 def test_a_raised_occurrence_is_an_intended_repeat() -> None:
@@ -444,6 +479,16 @@ def test_an_attempt_lost_before_a_certain_failure_stays_in_doubt(contract: Any) 
     assert "earlier attempt" in story.asked.question
     story.answer("respond", "it had worked").decide()
     assert story.run.result == {"a": "it had worked"}
+
+
+def test_a_key_must_outlive_the_request_that_may_still_land() -> None:
+    """A repeat that is lost may land until its settle time is over, and must be recognised then too."""
+    story = Story([step("a")], weaker(KEYED, key_ttl_seconds=100.0, settles_within_seconds=50.0))
+    story.decide()
+    story.crash(after=40).decide()
+    assert story.rows() == ["keyed-alive"]
+    story.crash(after=0.5).decide()
+    assert story.rows() == ["keyed-alive", "keyed-expired-blind"], "40.5 + 10 + 50 s end after the key"
 
 
 def test_a_lost_attempt_of_a_reconcilable_tool_is_settled_before_the_next() -> None:

@@ -27,10 +27,11 @@ def check(
     ],
     json: AsJson = False,
 ) -> int:
-    """What each tool promises, and what would happen to a call of it after a crash.
+    """What each tool promises, also after a crash.
 
-    A plan is checked as before a run: unknown tools, wrong arguments, references that lead nowhere, circles; all at once.
-    Nothing is called.
+    What would happen to a call whose worker is lost is one line, from the table that recovery itself goes by. A plan is
+    checked as before a run: unknown tools, wrong arguments, references that lead nowhere, circles; all at once. Nothing
+    is called.
     """
     from holdfast import loading
     from holdfast.cli import render

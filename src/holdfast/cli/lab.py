@@ -16,24 +16,40 @@ def register(app: typer.Typer) -> None:
     app.command("lab", epilog=EXAMPLES)(lab)
 
 
-EXAMPLES = examples("holdfast lab", "holdfast lab onboarding", "holdfast lab payment --seed 7 --dir /tmp/payment")
+EXAMPLES = examples("holdfast lab", "holdfast lab onboarding", "holdfast lab payment --said not-happened --dir /tmp/payment")
 
 
 def lab(
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="Which story; without one they are listed.", show_default=False)
+        str | None, typer.Argument(metavar="NAME", help="Which story; without one they are listed.", show_default=False)
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", metavar="N", help="The same faults each time.")] = 1,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Who meets which fault, and when the worker is killed.")] = 7,
     directory: Annotated[
         Path | None,
         typer.Option("--dir", metavar="DIR", help="Where it keeps its files; a new one by default.", show_default=False),
     ] = None,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Leave its files there, also where nothing is left to do in them.")
+    ] = False,
+    said: Annotated[
+        str | None,
+        typer.Option(
+            "--said",
+            metavar="WORD",
+            help="With payment, what the person says: happened, not-happened or never-sent.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> int:
-    """Run a story with faults and a crash, and check what the world saw."""
-    from holdfast import labs
+    """Run a story with faults and a crash.
+
+    At its end it is checked what the world saw, by the ledger of the services and not by the agent's own words.
+    """
+    from holdfast.labs import LABS, run_lab
 
     if name is None:
-        for known in labs.names():
-            put(known)
+        width = max(map(len, LABS))
+        for known, story in LABS.items():
+            put(f"{known.ljust(width)}  {story}")
         return DONE
-    return labs.run_lab(name, directory=directory, seed=seed)
+    return run_lab(name, directory=directory, seed=seed, keep=keep, said=said)

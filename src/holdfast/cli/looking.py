@@ -88,8 +88,9 @@ def show(
     json: AsJson = False,
     db: Db = "holdfast.db",
 ) -> int:
-    """How a run stands: what is done, what is not, what is unknown, what it waits for and until when.
+    """How a run stands, and what it waits for.
 
+    What is done, what is not, what is unknown, what is asked, the steps with their attempts, and until when it waits.
     A run whose journal is damaged says so, and the exit code is 5.
     """
     from holdfast.errors import JournalCorrupt, RunNotFound
@@ -159,9 +160,9 @@ def verify(
     json: AsJson = False,
     db: Db = "holdfast.db",
 ) -> int:
-    """Whether the journals of runs are what was written: the hash chain, link by link.
+    """Whether journals are what was written.
 
-    The exit code is 1 where one is broken.
+    The hash chain of each run is walked link by link. The exit code is 1 where one is broken.
     """
     if bool(ids) == every:
         wrong("name the runs to verify, or --all of them")

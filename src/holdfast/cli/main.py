@@ -60,7 +60,7 @@ class Commands(TyperGroup):
             code = super().main(given, "holdfast", complete_var, False, windows_expand_args, **extra)
         except typer.TyperException as mistake:
             where = getattr(getattr(mistake, "ctx", None), "command_path", "holdfast")
-            said = " ".join(mistake.format_message().split()).rstrip(".")
+            said = " ".join(mistake.format_message().replace("Value error, ", "").split()).rstrip(".")
             code = _told(f"{said} — see `{where} --help`", options.WRONG)
         except typer.Abort:
             code = options.INTERRUPTED

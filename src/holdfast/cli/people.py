@@ -32,9 +32,7 @@ def answer(
     id: RunId,
     words: Annotated[
         list[str],
-        typer.Argument(
-            metavar='[INTERRUPT] approve | edit NAME=VALUE... | reject "WHY" | respond JSON | cancel', show_default=False
-        ),
+        typer.Argument(metavar="ANSWER", help="See above; before it the interrupt, where several are open.", show_default=False),
     ],
     by: By = None,
     note: Annotated[
@@ -43,7 +41,16 @@ def answer(
     json: AsJson = False,
     db: Db = "holdfast.db",
 ) -> int:
-    """Answer what a run asks. `holdfast show ID` says what that is, and what each answer means.
+    """Answer what a run asks.
+
+    \b
+    ANSWER is one of
+      approve               yes
+      edit NAME=VALUE ...   yes, with these arguments
+      reject "WHY"          no
+      respond JSON          this is the result
+      cancel                end the run
+    `holdfast show ID` says what is asked, and what each of them means there.
 
     Values are read as for `run --input`: JSON where it is a number, true, false, a list, an object or a quoted text, else
     text. An answer holds once: the second is refused, and so is one that comes too late.
@@ -106,7 +113,10 @@ def cancel(
     json: AsJson = False,
     db: Db = "holdfast.db",
 ) -> int:
-    """Ask a run to end: effects at hand are finished, nothing new begins, what is done stays done."""
+    """Ask a run to end.
+
+    Effects at hand are finished, nothing new begins, what is done stays done.
+    """
 
     async def go(app: Holdfast) -> int:
         await app.cancel(id, by=by, reason=reason)

@@ -189,7 +189,7 @@ def show(tree: Tree, db: str, now: float) -> None:
     """`holdfast show`: everything that is known of a run, on one page."""
     run = tree.run
     styled((one_line(run.run_id), "bold"), ("  ", ""), status_cell(run.status), (_detail(run), ""))
-    for name, words in _facts(run, now):
+    for name, words in _facts(run, db, now):
         if words:
             styled((f"  {name:<9}  ", "dim"), (one_line(words), ""))
     if tree.steps:
@@ -203,7 +203,7 @@ def show(tree: Tree, db: str, now: float) -> None:
     questions(run, db, now)
 
 
-def _facts(run: Summary, now: float) -> Iterable[tuple[str, str]]:
+def _facts(run: Summary, db: str, now: float) -> Iterable[tuple[str, str]]:
     yield "goal", cut(run.goal, REASON_MAX)
     yield "inputs", cut(as_json(run.inputs), REASON_MAX) if run.inputs else ""
     yield "agent", " ".join(filter(None, (run.agent, run.agent_version)))
@@ -218,7 +218,8 @@ def _facts(run: Summary, now: float) -> Iterable[tuple[str, str]]:
         yield "waits for", run.waits_for
     if run.due_at is not None and not run.live:
         yield "until", f"{moment(run.due_at)} ({when(run.due_at, now)})"
-    yield "note", run.note and f"{run.note}; start one with `holdfast work FILE`, or `holdfast run FILE --id {run.run_id}`"
+    again = f"`{command(db, 'run', 'FILE', '--id', run.run_id)}`, or a worker: `{command(db, 'work', 'FILE')}`"
+    yield "note", run.note and f"{run.note}; it goes on with {again}"
 
 
 def _steps(steps: Sequence[StepView], now: float) -> None:

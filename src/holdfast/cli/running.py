@@ -37,7 +37,7 @@ def run(
         ),
     ] = None,
     goal: Annotated[
-        str | None, typer.Argument(metavar="[GOAL]", help="What is asked; else the agent's own goal.", show_default=False)
+        str | None, typer.Argument(metavar="GOAL", help="What is asked; else the agent's own goal.", show_default=False)
     ] = None,
     id: Annotated[
         str | None,
@@ -81,11 +81,11 @@ def run(
     json: AsJson = False,
     db: Db = "holdfast.db",
 ) -> int:
-    """Start a run, or go on with it, until it ends or needs a person.
+    """Start a run, or go on with it.
 
-    What happens goes to stderr as it happens, the result to stdout. With the id of a run that is there already, this goes
-    on with it, whatever state it is in; GOAL and inputs may be left out then. Ctrl-C finishes the effect at hand and gives
-    the run back.
+    It goes on until it ends or needs a person. What happens goes to stderr as it happens, the result to stdout. With
+    the id of a run that is there already, this goes on with it, whatever state it is in; GOAL and inputs may be left
+    out then. Ctrl-C finishes the effect at hand and gives the run back.
     """
     if file is None:
         return _without_file(id, db)
@@ -151,6 +151,7 @@ async def _one(app: Holdfast, terms: Terms, wanted: Wanted, trouble: Trouble) ->
     from holdfast.cli.signals import stopping
 
     trouble.stop = app.stop
+    await _say_who_has_it(app, wanted.id)
     async with stopping(app.stop) as stop, following(app, wanted.id):
         await app.run(
             terms.agent,
@@ -168,6 +169,16 @@ async def _one(app: Holdfast, terms: Terms, wanted: Wanted, trouble: Trouble) ->
     else:
         _tell(left, terms)
     return code_of_run(left, stop.by)
+
+
+async def _say_who_has_it(app: Holdfast, run_id: str) -> None:
+    """A run that another worker has is waited for; where that worker is dead, until its lease is over."""
+    from holdfast.runner.clock import SystemClock
+    from holdfast.views import moment, run_line
+
+    row = await app.journal.row(run_id)
+    if row is not None and run_line(row, (), SystemClock().now()).live:
+        say(f"{row.worker} has it; it is taken over if nothing is heard from that worker until {moment(row.lease_until)}")
 
 
 def _tell(left: Summary, terms: Terms) -> None:

@@ -28,10 +28,10 @@ EXAMPLES = examples("holdfast watch order-7", "holdfast watch order-7 --json | j
 
 
 def watch(id: RunId, json: AsJson = False, db: Db = "holdfast.db") -> int:
-    """A run as it goes on, until it ends; also one that another process advances.
+    """A run as it goes on, until it ends.
 
-    On a terminal a tree that lives; into a pipe a line for each entry of the journal, from its first. The exit code is
-    that of the run: 0 where it completed, 1 where it did not.
+    It may be another process that advances it. On a terminal a tree that lives; into a pipe a line for each entry of
+    the journal, from its first. The exit code is that of the run: 0 where it completed, 1 where it did not.
     """
     from holdfast.cli.following import Follower
 

@@ -38,7 +38,7 @@ def work(
     json: AsJson = False,
     db: Db = "holdfast.db",
 ) -> int:
-    """Advance all runs of these agents that are due, until told to stop.
+    """Advance all that is due, until told to stop.
 
     Any number of workers may share a store. On SIGTERM or Ctrl-C each run finishes the effect at hand and is given back;
     the exit code is 0 then. A second Ctrl-C leaves at once.

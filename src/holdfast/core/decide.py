@@ -75,8 +75,7 @@ class _Decider:
         if self.state.ended:
             return
         self._check_limits()
-        for name in self.state.active:
-            self._settle(name)
+        self._settle_all()
         if self._stopping():
             self._stop_when_quiet()
             return
@@ -130,6 +129,18 @@ class _Decider:
         return True
 
     # --- steps that something is under way for --------------------------------------------------------------------
+
+    def _settle_all(self) -> None:
+        """What is due comes last: a call that turns out to be lost leaves its place to it."""
+        for name in self.state.active:
+            if self.state.steps[name].phase != "waiting":
+                self._settle(name)
+        before = -1
+        while before != len(self.events):
+            before = len(self.events)
+            for name in self.state.active:
+                if self.state.steps[name].phase == "waiting":
+                    self._settle(name)
 
     def _settle(self, name: str) -> None:
         """Rule on one active step until there is nothing more to say about it at present."""
@@ -191,11 +202,12 @@ class _Decider:
         )
 
     def _key_alive(self, step: StepState, contract: Contract) -> bool:
-        """Whether a call sent now ends before the other side may have forgotten the key."""
+        """Whether a call sent now has landed, be it lost, before the other side may have forgotten the key."""
         if contract.key_ttl_seconds is None:
             return True
         since = step.first_sent_at if step.first_sent_at is not None else self.now
-        return self.now + self._timeout(step, contract) <= since + contract.key_ttl_seconds
+        landed = self.now + self._timeout(step, contract) + contract.settles_within_seconds
+        return landed <= since + contract.key_ttl_seconds
 
     def _lost_wait(self, step: StepState, contract: Contract) -> float:
         """A call that a crash took is made again at once; one that keeps being lost backs off like a failure."""
@@ -390,7 +402,7 @@ class _Decider:
         again = step.doubt_since is not None and step.key != ""
         key = step.key if again else call_key(state.run_id, step.tool, name, contract.business_key, args, step.occurrence)
         twin = state.business.get(key) if contract.business_key else None
-        if twin is not None and twin != name and self._twin_in_the_way(step, state.steps[twin]):
+        if twin is not None and twin != name and self._twin_in_the_way(step, state.steps[twin], key):
             return
         if state.attempts >= state.limits.attempts_max:
             self._rule(e.LimitReached(limit="attempts_max", allowed=float(state.limits.attempts_max)))
@@ -432,12 +444,16 @@ class _Decider:
         assert isinstance(resolved, dict), "arguments are a table"
         return resolved
 
-    def _twin_in_the_way(self, step: StepState, twin: StepState) -> bool:
+    def _twin_in_the_way(self, step: StepState, twin: StepState, key: str) -> bool:
         """Whether the same call, by its business key, is done or under way in another step."""
         if twin.phase == "done":
             self._rule(e.ReuseRuled(step=step.step.id, same_as=twin.step.id))
-            return True
-        return twin.phase not in ("skipped", "failed")
+        elif twin.phase in ("skipped", "failed"):
+            if step.approved is not None or not (twin.landed and twin.key == key):
+                return False
+            reason = f"the same call was made in step {twin.step.id}, whose answer could not be used"
+            self._give_up(step, reason, step.step.on_failure)
+        return True
 
     def _timeout(self, step: StepState, contract: Contract) -> float:
         return step.step.timeout_seconds if step.step.timeout_seconds is not None else contract.timeout_seconds

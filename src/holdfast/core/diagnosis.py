@@ -50,11 +50,15 @@ def diagnose(failure: Failure, contract: Contract, step: Step, *, run_id: str, t
             # A reconcilable tool is asked first, even when it said that it failed: the promise is to probe, not to trust.
             verb: Verb = "reconcile" if contract.safety == "reconcilable" else "retry"
             return Ruling(verb=verb, reason=what, wait_seconds=wait)
-    changed_the_world = failure.kind in BROKEN_ANSWER and contract.safety not in _REPEATABLE
-    if fallbacks_taken < len(step.fallbacks) and not changed_the_world:
+    if fallbacks_taken < len(step.fallbacks) and not changed_the_world(failure, contract):
         return Ruling(verb="fall_back", reason=what, fallback=fallbacks_taken)
     tried = f" after {tries} attempts" if tries > 1 else ""
     return Ruling(verb=step.on_failure, reason=f"{what}{tried}")
+
+
+def changed_the_world(failure: Failure, contract: Contract) -> bool:
+    """Whether a call that counts as failed has had its effect all the same, and must not have it once more."""
+    return failure.kind in BROKEN_ANSWER and contract.safety not in _REPEATABLE
 
 
 def retry_in_force(contract: Contract, step: Step) -> Retry:

@@ -27,6 +27,7 @@ from rpds import HashTrieMap
 
 from holdfast.core import events as e
 from holdfast.core.contract import Contract
+from holdfast.core.diagnosis import changed_the_world
 from holdfast.core.limits import Limits
 from holdfast.core.plan import Goal, Step, needs
 
@@ -56,9 +57,10 @@ class StepState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     reads: steps whose results it needs. missing: steps it still waits for. tool, args, key: of the call in force. edited:
     arguments that a person gave. attempt: calls in all; tries: calls since the tool, or a person, started the count anew;
-    lost: those of them that ended unknown. fence: of the open intent. first_sent_at: when this key went out first. doubt_since: set while any
-    call under this key may have happened unseen; settle_at: from then on a probe's "no" is final. spent: no attempt
-    left. contract: what held when an open call was made, kept only where the agent changed under it.
+    lost: those of them that ended unknown. fence: of the open intent. first_sent_at: when this key went out first.
+    doubt_since: set while any call under this key may have happened unseen; settle_at: from then on a probe's "no" is
+    final. spent: no attempt left. landed: the call under this key had its effect, though its answer could not be used.
+    contract: what held when an open call was made, kept only where the agent changed under it.
     """
 
     step: Step
@@ -80,6 +82,7 @@ class StepState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     settle_at: float = 0.0
     crashed: bool = False
     spent: bool = False
+    landed: bool = False
     due_at: float = 0.0
     probe: int = 0
     probed_at: float = 0.0
@@ -377,6 +380,7 @@ def _call_intended(state: State, event: e.CallIntended, entry: e.Entry) -> State
         verdict="none",
         probe=0,
         failure=None,
+        landed=step.landed and again,
         contract=step.contract if again else None,
     )
     changes: dict[str, Any] = {"attempts": state.attempts + 1}
@@ -440,7 +444,10 @@ def _call_deferred(state: State, event: e.CallDeferred, entry: e.Entry) -> State
 
 
 def _call_failed(state: State, event: e.CallFailed, entry: e.Entry) -> State:
-    return _put(state, entry, replace(_flying(state, event.step, event.attempt), phase="diagnosis", failure=event.failure))
+    step = _flying(state, event.step, event.attempt)
+    contract = contract_of(state, step)
+    landed = contract is not None and changed_the_world(event.failure, contract)
+    return _put(state, entry, replace(step, phase="diagnosis", failure=event.failure, landed=step.landed or landed))
 
 
 def _call_unknown(state: State, event: e.CallUnknown, entry: e.Entry) -> State:

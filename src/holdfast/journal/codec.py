@@ -7,12 +7,12 @@ events: they are stored once by the digest of their content, and `{"$blob": dige
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 
-from holdfast.core.events import AnyEvent, Entry
+from holdfast.core.events import AgentChanged, AnyEvent, Entry, PlanAdopted, RunStarted
 from holdfast.errors import JournalCorrupt, JournalTooNew
 
 BLOB, ESCAPE = "$blob", "$$blob"
@@ -21,7 +21,7 @@ REDACTED = "[redacted]"
 
 # The parts of an event that are always stored by content, because many runs share them.
 _SHARED = {"run_started": "contracts", "agent_changed": "contracts", "plan_adopted": "plan"}
-_SHARED_MARKS = tuple(f'"event":"{name}"'.encode() for name in _SHARED)
+_SHARED_TYPES = frozenset({RunStarted, AgentChanged, PlanAdopted})
 _BLOB_MARK = BLOB.encode()
 
 _encode = msgspec.json.Encoder().encode
@@ -33,10 +33,10 @@ _decode_any = msgspec.json.Decoder().decode
 UPCASTS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 
 
-def encode(events: Iterable[AnyEvent]) -> tuple[bytes, dict[str, bytes]]:
+def encode(events: Sequence[AnyEvent]) -> tuple[bytes, dict[str, bytes]]:
     """A batch as bytes, and the contents that it refers to by digest."""
     body = _encode(events)
-    if len(body) < LARGE_BYTES and _BLOB_MARK not in body and not any(mark in body for mark in _SHARED_MARKS):
+    if len(body) < LARGE_BYTES and _BLOB_MARK not in body and _SHARED_TYPES.isdisjoint(map(type, events)):
         return body, {}
     blobs: dict[str, bytes] = {}
     return _encode([_shrink_event(event, blobs) for event in _decode_any(body)]), blobs

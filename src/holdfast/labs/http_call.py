@@ -60,7 +60,7 @@ def send(method: str, path: str, body: dict[str, Any] | None = None, *, key: str
         connection.close()
 
 
-def look(path: str, *, timeout_seconds: float = 2.0, **query: str) -> Any:
+def look(path: str, query: dict[str, str], *, timeout_seconds: float = 2.0) -> Any:
     """Make a request that changes nothing, as a probe does. Whatever goes wrong is raised as a failure."""
     try:
         return send("GET", f"{path}?{urlencode(query)}", timeout_seconds=timeout_seconds)

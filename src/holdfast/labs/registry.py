@@ -27,5 +27,8 @@ def run_lab(name: str, *, directory: Path | None = None, seed: int = 7, keep: bo
         raise UsageError(f"there is no lab {name}", hint=f"there are {', '.join(LABS)}")
     # By name, so that asking for the list does not load every lab.
     driver = importlib.import_module(f"holdfast.labs.{name}.driver")
-    options = {} if said is None else {"said": said}
-    return int(driver.run(directory=directory, seed=seed, keep=keep, **options))
+    if said is None:
+        return int(driver.run(directory=directory, seed=seed, keep=keep))
+    if name != "payment":
+        raise UsageError(f"nobody says anything in the lab {name}", hint="--said is for payment")
+    return int(driver.run(directory=directory, seed=seed, keep=keep, said=said))

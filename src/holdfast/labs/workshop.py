@@ -20,10 +20,12 @@ from typing import Self
 
 from holdfast.errors import UsageError
 from holdfast.labs.http_call import WORLD
+from holdfast.labs.services import Services
 
 WIDTH = 98
 STORE = "runs.db"
 COMMAND_SECONDS_MAX = 60.0
+POLL_SECONDS = 0.02
 
 _SOURCES = Path(__file__).resolve().parents[2]
 
@@ -82,6 +84,14 @@ class Workshop:
         at = f"  {time.monotonic() - self._began:5.1f} s  "
         print(textwrap.fill(text, WIDTH, initial_indent=at, subsequent_indent=" " * len(at)), flush=True)
 
+    def entry(self, seconds: float, text: str) -> None:
+        """An entry of a journal, with the seconds since its run was started."""
+        at = f"  {seconds:5.2f} s  "
+        lines = textwrap.wrap(
+            text, WIDTH, initial_indent=at, subsequent_indent=" " * len(at), max_lines=2, placeholder=" …", break_on_hyphens=False
+        )
+        print("\n".join(lines), flush=True)
+
     def table(self, rows: Iterable[Sequence[object]]) -> None:
         """Rows of cells, the first row the head; numbers go to the right."""
         cells = [[str(cell) for cell in row] for row in rows]
@@ -101,40 +111,68 @@ class Workshop:
 
     # --- commands -------------------------------------------------------------------------------------------------
 
-    def start(self, *words: str, environment: dict[str, str] | None = None) -> "Worker":
-        """Show a `holdfast` command and start it; it goes on while the driver looks at the world."""
+    def start(self, *words: str, world: Path | None = None) -> "Worker":
+        """Show a `holdfast` command and start it; it goes on while the driver looks at the world.
+
+        world: where its tools look for the services, if not in this shop's world.
+        """
         self.say("", f"$ {_typed(words)}")
-        worker = Worker(_command(words), self.directory, {**self._environment(), **(environment or {})}, len(self._workers) + 1)
+        worker = Worker(_command(words), self.directory, self._environment(world or self.world), len(self._workers) + 1)
         self._workers.append(worker)
         return worker
+
+    def until_held(self, services: Services, service: str, worker: "Worker") -> bool:
+        """Wait for the moment between an effect of a service and its answer; False, and why, when it does not come."""
+        deadline = time.monotonic() + COMMAND_SECONDS_MAX
+        while not worker.has_ended() and time.monotonic() < deadline:
+            try:
+                # A hold on another service may come first: that one is only to be slow.
+                if services.wait_held(0.5)["service"] == service:
+                    return True
+            except TimeoutError:
+                pass
+        self.note("the moment to kill the worker did not come")
+        worker.end()
+        self.follow(worker)
+        return False
 
     def kill(self, worker: "Worker") -> bool:
         """SIGKILL a worker; whether that is what ended it."""
         self.say("", f"$ kill -9 {worker.process.pid}")
         return worker.kill()
 
-    def run(self, *words: str, shown: bool = True) -> int:
-        """Show a `holdfast` command, run it, and show what it printed; returns its exit code."""
-        worker = self.start(*words)
-        code = worker.wait()
-        if shown:
-            self.show(worker)
-        return code
+    def run(self, *words: str) -> int:
+        """Show a `holdfast` command, run it, and show what it prints; returns its exit code."""
+        return self.follow(self.start(*words))
 
-    def show(self, worker: "Worker") -> None:
-        """What a command has printed, cut at the width of the page."""
-        for line in worker.output().splitlines():
-            self.line(line)
+    def follow(self, worker: "Worker") -> int:
+        """Show what a command prints while it goes on; returns its exit code."""
+        deadline = time.monotonic() + COMMAND_SECONDS_MAX
+        shown = 0
+        while True:
+            has_ended = worker.has_ended()
+            # Whole lines only, as the last one may still be in the writing.
+            lines = worker.output().splitlines(keepends=True)
+            for line in lines[shown:]:
+                if has_ended or line.endswith("\n"):
+                    self.line(line.rstrip())
+                    shown += 1
+            if has_ended:
+                return worker.process.returncode
+            if time.monotonic() > deadline:
+                worker.end()
+                raise RuntimeError(f"a command did not end within {COMMAND_SECONDS_MAX:g} s")
+            time.sleep(POLL_SECONDS)
 
     def pasted(self, *words: str) -> str:
         """A `holdfast` command that works in the caller's shell from any directory."""
         return f"{_holdfast()} {shlex.join(words)} --db {shlex.quote(str(self.db))}"
 
-    def _environment(self) -> dict[str, str]:
+    def _environment(self, world: Path) -> dict[str, str]:
         path = os.environ.get("PYTHONPATH")
         return {
             **os.environ,
-            WORLD: str(self.world),
+            WORLD: str(world),
             # The package that this file belongs to, also where only our sys.path knows of it.
             "PYTHONPATH": f"{_SOURCES}{os.pathsep}{path}" if path else str(_SOURCES),
             "PYTHONUNBUFFERED": "1",
@@ -154,13 +192,8 @@ class Worker:
     def output(self) -> str:
         return self._output.read_text(encoding="utf-8", errors="replace")
 
-    def wait(self) -> int:
-        """The exit code, once it has ended. Raises RuntimeError with its output when it does not end."""
-        try:
-            return self.process.wait(COMMAND_SECONDS_MAX)
-        except subprocess.TimeoutExpired:
-            self.end()
-            raise RuntimeError(f"a command did not end within {COMMAND_SECONDS_MAX:g} s: {self.output()[-2000:]}") from None
+    def has_ended(self) -> bool:
+        return self.process.poll() is not None
 
     def kill(self) -> bool:
         self.process.send_signal(signal.SIGKILL)
@@ -168,7 +201,7 @@ class Worker:
 
     def end(self) -> None:
         """Leave no process behind, whatever went wrong."""
-        if self.process.poll() is None:
+        if not self.has_ended():
             self.process.kill()
             self.process.wait()
 

@@ -14,6 +14,7 @@ result: {address: {$ref: steps.mailbox.address}}
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -108,14 +109,55 @@ def load(path: Path) -> PlanFile:
     except UnicodeDecodeError as error:
         raise LoadError(f"{path} is not UTF-8: byte {error.start}") from error
     try:
-        if text.count("&") and any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
-            raise LoadError(f"{path}: YAML aliases are not taken (they can grow without bound)", hint="write the value out")
-        data = yaml.load(text, Loader=_Loader)
-    except yaml.YAMLError as error:
-        raise LoadError(f"{path} is not YAML: {_yaml_reason(error)}") from error
+        data = _json(text) if path.suffix == ".json" else _yaml(text)
+        _check_values(data)
+    except LoadError as error:
+        raise LoadError(f"{path} {error.what}", hint=error.hint) from error
     except RecursionError as error:
         raise LoadError(f"{path} is nested too deeply") from error
     return parse(data, source=str(path), name=path.name.removesuffix(".yaml").removesuffix(".yml").removesuffix(".json"))
+
+
+def _yaml(text: str) -> Any:
+    try:
+        if text.count("&") and any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
+            raise LoadError("has YAML aliases, which are not taken (they can grow without bound)", hint="write the value out")
+        return yaml.load(text, Loader=_Loader)
+    except yaml.YAMLError as error:
+        raise LoadError(f"is not YAML: {_yaml_reason(error)}") from error
+
+
+def _json(text: str) -> Any:
+    """JSON proper: a reader of YAML refuses its tabs and takes its escapes apart."""
+
+    def table(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        whole = dict(pairs)
+        if len(whole) < len(pairs):
+            names = [name for name, _ in pairs]
+            twice = next(name for name in names if names.count(name) > 1)
+            raise LoadError(f"is not JSON: the key {twice!r} stands there twice")
+        return whole
+
+    try:
+        return json.loads(text, object_pairs_hook=table, parse_constant=_no_number)
+    except json.JSONDecodeError as error:
+        raise LoadError(f"is not JSON: line {error.lineno}, column {error.colno}: {error.msg}") from error
+    except ValueError as error:  # A number of thousands of digits.
+        raise LoadError(f"is not JSON: {error}") from error
+
+
+def _no_number(name: str) -> Any:
+    raise LoadError(f"is not JSON: {name} is no number")
+
+
+def _check_values(data: Any) -> None:
+    """Refuse what would not come back from the journal as it stands here: half characters, endless numbers, bytes, sets."""
+    try:
+        same = msgspec.json.decode(msgspec.json.encode(data)) == data
+    except (ValueError, TypeError, OverflowError) as error:
+        raise LoadError(f"holds what JSON has not: {error}") from error
+    if not same:
+        raise LoadError("holds what JSON has not: a number without end, bytes or a set")
 
 
 def parse(data: Any, *, source: str = "the plan", name: str = "plan") -> PlanFile:

@@ -95,6 +95,9 @@ class JumpingLoop(asyncio.BaseEventLoop):
     ) -> Task[T]:
         task: Task[T] = Task(coro, loop=self, name=None if name is None else str(name), context=context)
         self._tasks.append(task)
+        process = (context or copy_context()).get(_PROCESS)
+        if process is not None:
+            process.tasks.append(task)
         return task
 
     def run_in_executor(self, executor: Any, func: Callable[..., T], *args: Any) -> Future[T]:  # type: ignore[override]
@@ -224,6 +227,7 @@ class Process:
     def __init__(self, loop: JumpingLoop, name: str):
         self.name = name
         self.state = "running"
+        self.tasks: list[Task[Any]] = []
         self.held: deque[tuple[Handle, Process | None]] = deque()
         self._loop = loop
         self._context = copy_context()

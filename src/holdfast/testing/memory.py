@@ -96,8 +96,8 @@ class MemoryStore:
         self.seen: dict[str, Worker] = {}
         self.writes = 0
         self._letters = 0
-        # Told of each batch once it is written: run, first sequence, and the batch. For tests that look over the shoulder.
-        self.on_commit: Callable[[str, int, _Stored], None] | None = None
+        # Told of each batch once it is written, for tests that look over the shoulder: run, first sequence, fence, time, events.
+        self.on_commit: Callable[[str, int, int, float, tuple[AnyEvent, ...]], None] | None = None
 
     def run(self, run_id: str) -> _Run:
         """A run, or RunNotFound."""
@@ -119,7 +119,7 @@ class MemoryStore:
             number=len(self.runs) + 1, new=run, status="running", due_at=at, rank=rank(at, run.priority), version=len(events),
             link=link, fence=1, worker=worker, lease_until=until, created_at=at, changed_at=at,
         )  # fmt: skip
-        self._written(self.runs[run.run_id], _Stored(1, len(events), 1, at, body, link))
+        self._written(self.runs[run.run_id], _Stored(1, len(events), 1, at, body, link), events)
         return Claim(run_id=run.run_id, agent=run.agent, fence=1, worker=worker, until=until)
 
     def append(self, batch: Batch) -> Head | Full:
@@ -138,7 +138,7 @@ class MemoryStore:
             head = Head(head.version + len(batch.events), link)
             self.contents.update(blobs)
             run.version, run.link = head.version, head.link
-            self._written(run, _Stored(first, len(batch.events), batch.fence, batch.at, body, link))
+            self._written(run, _Stored(first, len(batch.events), batch.fence, batch.at, body, link), batch.events)
         self._follow_up(run, batch)
         self.writes += 1
         return head
@@ -147,11 +147,11 @@ class MemoryStore:
         if batch.fence != run.fence or batch.head.version != run.version:
             raise Superseded("another worker has written to it since", run_id=batch.run_id)
 
-    def _written(self, run: _Run, stored: _Stored) -> None:
+    def _written(self, run: _Run, stored: _Stored, events: tuple[AnyEvent, ...]) -> None:
         run.batches.append(stored)
         self.writes += 1
         if self.on_commit is not None:
-            self.on_commit(run.new.run_id, stored.first, stored)
+            self.on_commit(run.new.run_id, stored.first, stored.fence, stored.at, events)
 
     def _full_slots(self, batch: Batch) -> tuple[str, ...]:
         freed = {(batch.run_id, step) for step in batch.freed}

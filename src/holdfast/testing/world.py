@@ -419,4 +419,4 @@ def _time() -> float:
 
 def _state_of(request: Request) -> tuple[str, str, str, int]:
     """Where an idempotent service puts it: the same arguments are the same state."""
-    return request.tool, request.step, request.item, request.amount
+    return request.tool, f"{request.run_id} {request.step}", request.item, request.amount

@@ -41,7 +41,7 @@ def check(story: Story, seen: Seen) -> list[str]:
 
 
 def _world_problems(story: Story, hire: Hire, seen: Seen) -> list[str]:
-    expected = {service: 1 for service in SERVICES} | ({"orders": 0} if hire == story.down else {})
+    expected = dict.fromkeys(SERVICES, 1) | ({"orders": 0} if hire == story.down else {})
     counted = effects(seen.ledger, hire)
     problems = [
         f"{counted[service]} rows of {service} in the ledger, where {expected[service]} must be"
@@ -76,7 +76,9 @@ def _run_problems(story: Story, hire: Hire, seen: Seen) -> list[str]:
 
 def _blocked_problems(state: State) -> list[str]:
     asked = [(question.step, question.about) for question in state.interrupts.values()]
-    problems = [] if asked == [("laptop", "failure")] else [f"a person must be asked about the laptop; open is {asked or 'nothing'}"]
+    problems = (
+        [] if asked == [("laptop", "failure")] else [f"a person must be asked about the laptop; open is {asked or 'nothing'}"]
+    )
     undone = [name for name in state.order if name != "laptop" and state.steps[name].phase != "done"]
     problems += [f"{name} is not done, although only the laptop is out of reach" for name in undone]
     if tuple(state.order) != STEPS:

@@ -41,7 +41,6 @@ def run(*, directory: Path | None, seed: int, keep: bool) -> int:
         with start_services("onboarding", shop.world, story.faults, seed=seed) as services:
             was_killed = _work_and_die(shop, story, services)
             _go_on(shop)
-            shop.run("runs", "--db", STORE)
             seen = Seen(
                 ledger=services.ledger(), requests=services.requests(), histories=_histories(shop.db), was_killed=was_killed
             )
@@ -87,37 +86,26 @@ def _work_and_die(shop: Workshop, story: Story, services: Services) -> bool:
         services.hold("mailbox", story.killed.user, seconds=SLOW_MAILBOX_SECONDS)
         services.hold(story.kill_at, story.kill_subject, seconds=30.0)
     worker = shop.start(*COMMAND)
-    _watch_the_lost_order(shop, story, services)
-    was_held = _until_held(services, story)
-    if was_held:
-        shop.note(f"{_EFFECTS[story.kill_at]} for {story.killed.name}; the answer has not left the service")
+    _watch_the_lost_order(shop, story, services, worker)
+    if not shop.until_held(services, story.kill_at, worker):
+        return False
+    shop.note(f"{_EFFECTS[story.kill_at]} for {story.killed.name}; the answer has not left the service")
     was_killed = shop.kill(worker)
     _open_calls(shop, story)
-    return was_held and was_killed
+    return was_killed
 
 
-def _watch_the_lost_order(shop: Workshop, story: Story, services: Services) -> None:
+def _watch_the_lost_order(shop: Workshop, story: Story, services: Services, worker: Worker) -> None:
     """Wait, within reason, until the lost order was looked up: it is to be the time-out that lost it, not the kill."""
     lost = story.lost
-    if _until(lambda: effects(services.ledger(), lost)["orders"], 10.0):
+    if _until(lambda: effects(services.ledger(), lost)["orders"] or worker.has_ended(), 10.0):
         shop.note(f"the shop has taken the order for {lost.name}, and keeps silent")
-    if _until(lambda: _looked_up(services, lost), 5.0):
+    if _until(lambda: _looked_up(services, lost) or worker.has_ended(), 5.0):
         shop.note(f"the worker has given up waiting, and asks for the orders of {lost.name} instead of ordering again")
 
 
 def _looked_up(services: Services, hire: Hire) -> bool:
     return any(row["path"] == f"/orders?for={hire.user}" and row["status"] == 200 for row in services.requests())
-
-
-def _until_held(services: Services, story: Story) -> bool:
-    """Wait for the moment between the effect and its answer; False when it does not come."""
-    try:
-        # A hold on the mailbox may come first, which only makes that service slow.
-        while services.wait_held(10.0)["service"] != story.kill_at:
-            pass
-    except TimeoutError:
-        return False
-    return True
 
 
 def _open_calls(shop: Workshop, story: Story) -> None:
@@ -136,8 +124,7 @@ def _go_on(shop: Workshop) -> None:
     shop.heading("The very same command once more")
     worker = shop.start(*COMMAND)
     shop.note("the claims of the dead worker run out in two seconds at most; then this one takes over")
-    code = worker.wait()
-    shop.show(worker)
+    code = shop.follow(worker)
     shop.note(f"it ended with exit code {code}" + (", which means that a person is asked" if code == 3 else ""))
 
 
@@ -167,34 +154,31 @@ def _timelines(shop: Workshop, story: Story, seen: Seen) -> None:
     for hire, why in ((story.killed, "whose worker was killed"), (story.lost, "whose order was never answered")):
         shop.heading(f"{hire.run_id}, {why}")
         entries = seen.histories.get(hire.run_id, [])
+        workers = 0
         for entry in entries:
             if isinstance(entry.event, e.RunResumed):
-                shop.line("         ---- here the worker was killed; another one goes on ----")
+                workers += 1
+                if workers > 1:
+                    shop.line("        ---- the worker was killed; the next one goes on ----")
             elif words := told(entry.event):
-                shop.line(f"{entry.at - entries[0].at:6.2f} s  {words}")
-        shop.say("", f"  all of it: {shop.pasted('show', hire.run_id, '--events')}")
+                shop.entry(entry.at - entries[0].at, words)
+        shop.say("", "  entry by entry:", f"  {shop.pasted('show', hire.run_id, '--events')}")
 
 
 def _doubts(shop: Workshop, story: Story, seen: Seen) -> None:
     """Every call of which nobody knew whether it had happened, and what settled it."""
-    shop.heading("Calls in doubt, and what settled them")
-    rows: list[Sequence[object]] = [("hire", "step", "because", "so")]
+    shop.heading("Calls of which nobody knew whether they had happened, and what settled them")
     for hire in story.hires:
-        why: dict[str, str] = {}
+        doubts: dict[str, str] = {}
         for entry in seen.histories.get(hire.run_id, ()):
             match entry.event:
-                case e.CallUnknown(step=step, why=because):
-                    why[step] = because
-                case e.RecoveryRuled(step=step, action="repeat" | "take" | "ask" as action, row=row) if step in why:
-                    rows.append((hire.user, step, _BECAUSE.get(why[step], why[step]), f"{_SO[action]} [{row}]"))
-                    del why[step]
+                case e.CallUnknown(step=step, why=why):
+                    doubts[step] = why
+                case e.RecoveryRuled(step=step, action="repeat" | "take" | "ask", reason=reason, row=row) if step in doubts:
+                    shop.line(f"{hire.name}, {step}: {doubts.pop(step)}")
+                    shop.line(f"    {reason} [{row}]")
                 case _:
                     pass
-    shop.table(rows)
-
-
-_BECAUSE = {"its worker was lost during the call": "its worker was killed"}
-_SO = {"repeat": "made again", "take": "found done, not made again", "ask": "a person is asked"}
 
 
 def _world(shop: Workshop, story: Story, seen: Seen) -> None:

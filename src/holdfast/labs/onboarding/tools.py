@@ -54,7 +54,7 @@ class Order:
 
 def find_order(user: str, model: str) -> Happened | Probed:
     """Whether the shop has an order for this user, whoever made it: nobody is to get two laptops."""
-    orders = look("/orders", **{"for": user})
+    orders = look("/orders", {"for": user})
     return Happened(Order(id=orders[0]["id"], model=orders[0]["model"])) if orders else NOT_HAPPENED
 
 
@@ -81,7 +81,7 @@ class Sent:
 
 def find_mail(to: str, name: str, template: str, vpn_profile: str, call: Call) -> Happened | Probed:
     """Whether the provider's sent log has the mail with this call's key."""
-    found = look("/mails", to=to, key=_message_id(call))
+    found = look("/mails", {"to": to, "key": _message_id(call)})
     return Happened(Sent(to=to, message_id=_message_id(call))) if found else NOT_HAPPENED
 
 

@@ -32,7 +32,7 @@ def transfer_keyed(account: str, amount: Decimal, reference: str, call: Call) ->
 
 def find_transfer(account: str, amount: Decimal, reference: str) -> Happened | Probed:
     """Whether a transfer with this reference has landed."""
-    found = look("/lookup/transfers", reference=reference)
+    found = look("/lookup/transfers", {"reference": reference})
     return Happened(_confirmed(found[0])) if found else NOT_HAPPENED
 
 
@@ -54,9 +54,7 @@ def _transfer(gateway: str, account: str, amount: Decimal, reference: str, call:
 
 
 def _confirmed(answer: dict[str, str]) -> Transfer:
-    return Transfer(
-        id=answer["id"], account=answer["account"], amount=Decimal(answer["amount"]), reference=answer["reference"]
-    )
+    return Transfer(id=answer["id"], account=answer["account"], amount=Decimal(answer["amount"]), reference=answer["reference"])
 
 
 _INPUTS = {

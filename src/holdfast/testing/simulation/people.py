@@ -11,6 +11,8 @@ from collections import Counter
 from random import Random
 from typing import Any, Protocol
 
+import msgspec
+
 from holdfast import inbox
 from holdfast.app import Holdfast
 from holdfast.core.events import Asked
@@ -60,11 +62,9 @@ class People:
             return
         if mood < 0.12:
             await asyncio.sleep(PERSON_SECONDS)
-            await self._say(state, asked, ("approve" if asked.about != "owed" else "reject", None), "late")
-            return
         await self._settled(run_id, asked)
         answer = self._choose(run_id, asked)
-        await self._say(state, asked, answer, "ann")
+        await self._say(state, asked, answer, "late" if mood < 0.12 else "ann")
         if mood > 0.85:
             await self._say(state, asked, answer, "bob")
 
@@ -86,7 +86,7 @@ class People:
         if dice.random() < 0.03:
             return "cancel", None
         if asked.about == "call":
-            return dice.choice((("approve", None), ("approve", None), ("approve", None), ("edit", {"amount": 77}), ("reject", None)))
+            return dice.choice((("approve", None), ("approve", None), ("approve", None), ("edit", _edits(asked, 77)), ("reject", None)))
         if asked.about == "agent":
             return dice.choice((("approve", None), ("approve", None), ("reject", None)))
         effects = self._stage.world.effects(run_id=run_id, step=asked.step)
@@ -102,7 +102,7 @@ class People:
         dice = self._stage.dice
         choice = dice.choice(("approve", "approve", "edit", "reject", "reject", "respond"))
         if choice == "edit":
-            return "edit", {"amount": 78}
+            return "edit", _edits(asked, 78)
         if choice == "respond":
             return "respond", self._by_hand(run_id, asked).receipt
         return choice, None
@@ -122,6 +122,7 @@ class People:
         except AnswerRefused as refused:
             self._stage.broken("a person can say what is offered", f"{asked.interrupt} {decision}: {refused}")
             return
+        message = msgspec.structs.replace(message, at=self._stage.clock.now())
         if by == "late":
             self._stage.counter["answered late"] += 1
         await self._send(state.run_id, message)
@@ -140,3 +141,9 @@ class People:
             stage.accepted(run_id, message)
             if message.body["by"] == "bob":
                 stage.broken("one answer to a question", f"{message.slot} was answered twice, and both were taken")
+
+
+def _edits(asked: Asked, amount: int) -> dict[str, Any]:
+    """Another amount; and an item, where what was shown is a reference that led nowhere."""
+    known = isinstance(asked.args.get("item"), str)
+    return {"amount": amount} if known else {"amount": amount, "item": f"item-by-hand-{asked.step}"}

@@ -1,0 +1,421 @@
+"""What must hold, whatever goes wrong: looked at from outside, at every commit, every request and at the end.
+
+Nothing here asks the recovery table or `decide` what it thinks: the laws are made from what was written, what the world
+saw, and what the contracts promise. (The one exception is named `replay`: decided again, the same must be decided.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import combinations
+from typing import Any, Protocol
+
+import msgspec
+
+from holdfast.core import events as e
+from holdfast.core.approval import asks_first
+from holdfast.core.contract import Contract
+from holdfast.core.decide import decide
+from holdfast.core.state import State, StepState, evolve, fold
+from holdfast.journal.base import EMPTY, Claim, Message
+from holdfast.testing.memory import MemoryStore
+from holdfast.testing.world import Effect, Request, World
+
+# Events that come from outside or from the world; all others must follow from the state by themselves.
+_OUTSIDE = (
+    e.RunStarted, e.RunResumed, e.AgentChanged, e.CancelRequested, e.Answered, e.AnswerVoided, e.PlanAdopted, e.ProposalFailed,
+    e.FinishProposed, e.GiveUpProposed, e.CallSucceeded, e.CallPartial, e.CallDeferred, e.CallFailed, e.ProbeAnswered,
+)  # fmt: skip
+# Failures that say nothing of the world: the tool answered, and broke its contract.
+_BROKEN = ("invalid_output", "crashed")
+_SLACK = 0.002
+
+
+class LawBroken(AssertionError):
+    """law: which one. what: how it was seen."""
+
+    def __init__(self, law: str, what: str):
+        super().__init__(f"{law}: {what}")
+        self.law = law
+        self.what = what
+
+
+class Intent(msgspec.Struct, frozen=True):
+    """A call as it was announced, and what was promised then."""
+
+    attempt: int
+    tool: str
+    key: str
+    args: dict[str, Any]
+    contract: Contract
+    at: float
+
+
+class Track(msgspec.Struct):
+    """What an outsider knows of one step. lost: calls without an outcome since a person, or another tool, began anew.
+    settle_at: from then on nothing that was sent before can land. spent: a later attempt failed for certain."""
+
+    intents: dict[int, Intent] = {}
+    words: list[tuple[str, dict[str, Any]]] = []
+    lost: int = 0
+    in_doubt: bool = False
+    doubt_since: float = 0.0
+    settle_at: float = 0.0
+    spent: bool = False
+    key_since: float = 0.0
+    probed_at: float = 0.0
+    verdict: str = "none"
+    not_before: float = 0.0
+    failure: str = ""
+    owed: bool = False
+
+    @property
+    def last(self) -> Intent | None:
+        """The call in force."""
+        return next(reversed(self.intents.values()), None)
+
+    def anew(self) -> None:
+        """A person's word, or another tool: what was before does not count any more."""
+        self.lost, self.in_doubt, self.doubt_since, self.settle_at, self.spent = 0, False, 0.0, 0.0, False
+        self.verdict, self.not_before, self.owed = "none", 0.0, False
+
+
+class Stage(Protocol):
+    """What the laws must know of the seed that is played."""
+
+    world: World
+    store: MemoryStore
+
+    def broken(self, law: str, what: str) -> None: ...
+
+    def now(self) -> float: ...
+
+
+class Laws:
+    """The outsider who reads along."""
+
+    def __init__(self, stage: Stage):
+        self._stage = stage
+        self.states: dict[str, State] = {}
+        self.tracks: dict[tuple[str, str], Track] = {}
+        self.claims: dict[str, Claim] = {}
+        self.messages: dict[str, list[Message]] = {}
+        self.heard: dict[str, list[str]] = {}
+
+    def _break(self, law: str, what: str) -> None:
+        self._stage.broken(law, what)
+
+    def track(self, run_id: str, step: str) -> Track:
+        """What is known of a step."""
+        found = self.tracks.get((run_id, step))
+        if found is None:
+            found = self.tracks[(run_id, step)] = Track()
+        return found
+
+    # --- the store ------------------------------------------------------------------------------------------------
+
+    def claimed(self, claim: Claim, now: float) -> None:
+        """A worker was given a run."""
+        before = self.claims.get(claim.run_id)
+        if before is not None:
+            if claim.fence <= before.fence:
+                self._break("a fence grows with each claim", f"{claim.run_id} was claimed under {claim.fence} after {before.fence}")
+            if before.until > now and before.worker:
+                self._break("a run has one owner", f"{claim.run_id} was claimed while {before.worker} has it until {before.until}")
+        self.claims[claim.run_id] = claim
+
+    def lease(self, run_id: str, worker: str, until: float) -> None:
+        """A lease was made longer, or given back."""
+        claim = self.claims[run_id]
+        self.claims[run_id] = msgspec.structs.replace(claim, worker=worker, until=until)
+
+    def committed(self, run_id: str, first: int, fence: int, at: float, events: tuple[e.AnyEvent, ...]) -> None:
+        """A batch was written."""
+        claim = self.claims.get(run_id)
+        if claim is not None and fence != claim.fence:
+            self._break("a worker that lost its claim writes nothing", f"{run_id} was written under {fence}, not {claim.fence}")
+        state = self.states.get(run_id)
+        if state is not None:
+            self._check_replay(state, first, fence, at, events)
+        for offset, event in enumerate(events):
+            if state is not None:
+                check = _CHECKS.get(type(event))
+                if check is not None:
+                    check(self, state, event, at)
+            state = evolve(state, e.Entry(first + offset, at, fence, event))
+        assert state is not None
+        self.states[run_id] = state
+        self._check_slots()
+
+    def _check_replay(self, state: State, first: int, fence: int, at: float, events: tuple[e.AnyEvent, ...]) -> None:
+        """Decided again from what is written, the same is decided."""
+        outside = 0
+        for event in events:
+            if not (isinstance(event, _OUTSIDE) or (isinstance(event, e.CallUnknown) and not event.crashed)):
+                break
+            state = evolve(state, e.Entry(first + outside, at, fence, event))
+            outside += 1
+        ruled = events[outside:]
+        if ruled and not any(decide(state, at, full).events == ruled for full in _full_sets(state)):
+            again = decide(state, at).events
+            self._break("replay: the same is decided again", f"{state.run_id} at {first}: {ruled} was written, {again} is decided")
+
+    def _check_slots(self) -> None:
+        used: dict[str, int] = {}
+        for state in self.states.values():
+            for name in () if state.ended else state.active:
+                step = state.steps[name]
+                contract = state.contracts.get(step.tool)
+                if step.phase == "flying" and contract is not None and contract.parallel_max is not None:
+                    used[step.tool] = used.get(step.tool, 0) + 1
+                    if used[step.tool] > contract.parallel_max:
+                        self._break("capacity holds over all workers", f"{used[step.tool]} calls of {step.tool} at once")
+
+    # --- what is written ------------------------------------------------------------------------------------------
+
+    def _call_intended(self, state: State, event: e.CallIntended, at: float) -> None:
+        track, step = self.track(state.run_id, event.step), state.steps[event.step]
+        where = f"{event.step} attempt {event.attempt} of {event.tool}"
+        if step.phase in ("done", "skipped", "failed"):
+            self._break("finished work stays finished", f"{where} was begun, and the step is {step.phase}")
+        if track.in_doubt and track.lost >= state.limits.lost_max:
+            self._break("a call is lost a bounded number of times", f"{where} was begun after {track.lost} were lost")
+        if at < track.not_before - _SLACK:
+            self._break("a time that the other side named is kept", f"{where} was begun {track.not_before - at:.3f} s too early")
+        last = track.last
+        if last is None or last.key != event.key:
+            track.key_since = at
+        if not (last is not None and track.in_doubt and last.tool == event.tool):
+            contract = state.contracts[event.tool]
+        else:
+            contract = last.contract
+            if last.key != event.key:
+                self._break("a call in doubt keeps its key", f"{where} has {event.key}, not {last.key}")
+        track.intents[event.attempt] = Intent(event.attempt, event.tool, event.key, event.args, contract, at)
+
+    def _call_unknown(self, state: State, event: e.CallUnknown, at: float) -> None:
+        track = self.track(state.run_id, event.step)
+        contract = track.intents[event.attempt].contract
+        track.lost += 1
+        track.in_doubt, track.doubt_since, track.verdict = contract.safety != "read", at, "none"
+        track.settle_at = max(track.settle_at, at + contract.settles_within_seconds)
+
+    def _call_failed(self, state: State, event: e.CallFailed, at: float) -> None:
+        track = self.track(state.run_id, event.step)
+        track.failure = event.failure.kind
+        track.spent = track.spent or track.in_doubt
+        track.not_before = at + (event.failure.retry_after_seconds or 0.0)
+
+    def _call_done(self, state: State, event: e.CallSucceeded | e.CallPartial | e.CallDeferred, at: float) -> None:
+        track = self.track(state.run_id, event.step)
+        track.in_doubt, track.verdict, track.owed = False, "none", isinstance(event, e.CallDeferred)
+
+    def _probe_intended(self, state: State, event: e.ProbeIntended, at: float) -> None:
+        self.track(state.run_id, event.step).probed_at = at
+
+    def _probe_answered(self, state: State, event: e.ProbeAnswered, at: float) -> None:
+        track = self.track(state.run_id, event.step)
+        track.verdict = event.verdict
+        if event.verdict == "not_happened" and track.probed_at >= track.settle_at - _SLACK:
+            track.in_doubt = False
+
+    def _recovery_ruled(self, state: State, event: e.RecoveryRuled, at: float) -> None:
+        track = self.track(state.run_id, event.step)
+        last = track.last
+        assert last is not None, f"{event.step} is recovered from, and was never called"
+        if event.row == "failed":
+            # A tool that can be asked is asked, whatever it said itself: until then it is in doubt.
+            track.in_doubt, track.doubt_since, track.settle_at = True, at, max(track.settle_at, at)
+        if event.action == "take" and not self._stage.world.effects(run_id=state.run_id, key=last.key):
+            self._break("what is taken from a probe happened", f"{event.step}: there is no effect under {last.key}")
+        if event.action == "fail" and not self._stops(state):
+            tries_left = track.lost < state.limits.lost_max and not track.spent
+            if track.in_doubt and track.verdict != "not_happened":
+                self._break("a doubt is not taken for a failure", f"{event.step} of {last.tool} was given up in doubt")
+            if tries_left:
+                self._break("nothing is given up that can be tried", f"{event.step} of {last.tool} was given up after {track.lost} lost")
+
+    def _stops(self, state: State) -> bool:
+        return state.stopping is not None or state.cancel is not None
+
+    def _fallback_ruled(self, state: State, event: e.FallbackRuled, at: float) -> None:
+        track = self.track(state.run_id, event.step)
+        if track.in_doubt:
+            self._break("a doubt is not taken for a failure", f"{event.step} falls back to {event.tool} in doubt")
+        track.anew()
+
+    def _given_up(self, state: State, event: e.StepSkipped | e.StepFailed, at: float) -> None:
+        if self.track(state.run_id, event.step).in_doubt:
+            self._break("a doubt is not taken for a failure", f"{event.step} was given up in doubt: {event.reason}")
+
+    def _asked(self, state: State, event: e.Asked, at: float) -> None:
+        if event.about == "doubt" and not self._needs_person(state, event.step, at):
+            track = self.track(state.run_id, event.step)
+            self._break("nobody is asked what can be settled", f"{event.interrupt}: {event.question} (verdict {track.verdict})")
+
+    def _needs_person(self, state: State, step: str, at: float) -> bool:
+        """Whether nothing but a person can settle this doubt: from the promises, not from the table."""
+        track = self.track(state.run_id, step)
+        last = track.last
+        assert last is not None, f"{step} is doubted, and was never called"
+        contract = last.contract
+        now_promised = state.contracts.get(last.tool)
+        if now_promised is None or now_promised != contract:
+            return True
+        if contract.safety == "irreversible":
+            return True
+        if contract.safety == "read":
+            return False
+        exhausted = track.lost >= state.limits.lost_max or track.spent
+        timeout = state.steps[step].step.timeout_seconds or contract.timeout_seconds
+        dies_at = track.key_since + (contract.key_ttl_seconds or float("inf"))
+        if contract.safety == "idempotent" or (
+            contract.safety == "keyed" and at + timeout + contract.settles_within_seconds <= dies_at
+        ):
+            return exhausted
+        if not contract.probe or track.verdict == "cannot_tell":
+            return True
+        return track.verdict == "not_yet" and at >= track.doubt_since + contract.probe_window_seconds - _SLACK
+
+    def _answered(self, state: State, event: e.Answered, at: float) -> None:
+        self.heard.setdefault(state.run_id, []).append(event.interrupt)
+        asked = state.interrupts[event.interrupt]
+        said = next((m for m in self.messages.get(state.run_id, []) if m.slot == event.interrupt), None)
+        if said is None or (at if asked.about == "call" else said.at) >= asked.expires_at:
+            self._break("an answer that expired is refused", f"{event.interrupt} was taken at {at:.3f}, {said}")
+        if not asked.step:
+            return
+        track = self.track(state.run_id, asked.step)
+        if event.decision in ("approve", "edit"):
+            track.words.append((asked.tool, event.value if event.decision == "edit" else asked.args))
+        if not (event.decision == "cancel" and asked.about in ("doubt", "owed")):
+            track.anew()
+
+    def _voided(self, state: State, event: e.AnswerVoided, at: float) -> None:
+        self.heard.setdefault(state.run_id, []).append(event.interrupt)
+        asked = state.interrupts.get(event.interrupt)
+        said = next((m for m in self.messages.get(state.run_id, []) if m.slot == event.interrupt), None)
+        if asked is not None and asked.about != "call" and said is not None and said.at < asked.expires_at:
+            self._break("what was said in time counts", f"{event.interrupt} was said at {said.at:.3f}, and voided: {event.reason}")
+
+    def _cancel_requested(self, state: State, event: e.CancelRequested, at: float) -> None:
+        self.heard.setdefault(state.run_id, []).append("cancel")
+
+    # --- the world ------------------------------------------------------------------------------------------------
+
+    def requested(self, request: Request) -> None:
+        """A request reaches the world."""
+        track = self.track(request.run_id, request.step)
+        intent = track.intents.get(request.attempt)
+        where = f"{request.run_id} {request.step} attempt {request.attempt} of {request.tool}"
+        if intent is None or (intent.tool, intent.key) != (request.tool, request.key):
+            self._break("no effect before its intent", f"{where} was sent, and {intent} is written")
+            return
+        if (intent.args.get("item"), intent.args.get("amount", 1)) != (request.item, request.amount):
+            self._break("no effect before its intent", f"{where} was sent with other arguments than {intent.args}")
+        state = self.states[request.run_id]
+        if asks_first(intent.contract, state.steps[request.step].step):
+            self._check_word(request, track, intent, where)
+
+    def _check_word(self, request: Request, track: Track, intent: Intent, where: str) -> None:
+        said = [word for word in track.words if word == (intent.tool, intent.args)]
+        if not said:
+            self._break("nothing that asks first goes unasked", f"{where} was sent, and people said {track.words}")
+        sent = self._stage.world.requests
+        same = [r for r in sent if (r.run_id, r.step, r.tool) == (request.run_id, request.step, request.tool)]
+        if request.safety == "irreversible" and len(same) > len(track.words):
+            self._break("a person's word is used once", f"{where} is the {len(same)}th for {len(track.words)} words")
+
+    def happened(self, effect: Effect) -> None:
+        """An effect lands in the world."""
+        mine = self._stage.world.effects(run_id=effect.run_id, step=effect.step)
+        if len(mine) > 1:
+            self._break("no effect is made twice", f"{effect.run_id} {effect.step}: {_shown(mine)}")
+        intents = self.track(effect.run_id, effect.step).intents
+        if any(intent.contract.business_key for intent in intents.values() if intent.tool == effect.tool):
+            like = {"run_id": effect.run_id, "tool": effect.tool, "item": effect.item, "occurrence": effect.occurrence}
+            same = self._stage.world.effects(**like)
+            if len(same) > 1:
+                self._break("no effect is made twice", f"{effect.run_id} {effect.tool} of {effect.item}: {_shown(same)}")
+
+    # --- the end --------------------------------------------------------------------------------------------------
+
+    def check_end(self) -> None:
+        """Once everything has landed: what the runs say is what the world saw, and the record is whole."""
+        for run_id, state in self.states.items():
+            self._check_record(run_id, state)
+            if not state.ended:
+                self._break("every run ends", f"{run_id} has not ended")
+            for name in state.order:
+                self._check_truth(state, state.steps[name])
+            self._check_words(run_id, state)
+
+    def _check_record(self, run_id: str, state: State) -> None:
+        history = self._stage.store.read(run_id, EMPTY)
+        if fold(history.entries) != state:
+            self._break("what is read back is what was known", f"{run_id}: the fold of what is stored is another state")
+        half = len(history.entries) // 2
+        if half and fold(history.entries[half:], fold(history.entries[:half])) != state:
+            self._break("a prefix and the rest give the whole", f"{run_id}: split at {half}")
+
+    def _check_truth(self, state: State, step: StepState) -> None:
+        name, run_id = step.step.id, state.run_id
+        track = self.track(run_id, name)
+        happened = bool(self._stage.world.effects(run_id=run_id, step=name))
+        last = track.last
+        if step.phase == "done":
+            changes = last is not None and last.contract.safety != "read"
+            if step.settled_by != "reuse" and changes and not happened:
+                self._break("what is reported done happened", f"{run_id} {name} of {step.tool} is done by {step.settled_by}")
+        elif happened and name not in state.unknown and track.failure not in _BROKEN:
+            what = f"{run_id} {name} of {step.tool} is {step.phase} ({step.reason}), and it happened"
+            self._break("what is reported undone did not happen, or is named unknown", what)
+        if name in state.unknown and step.phase == "done":
+            self._break("what is named unknown is not known", f"{run_id} {name} is done and named unknown")
+        if name in state.unknown and not (track.in_doubt or track.owed):
+            self._break("what is named unknown is not known", f"{run_id} {name} is {step.phase} and nothing about it is in doubt")
+
+    def _check_words(self, run_id: str, state: State) -> None:
+        heard = self.heard.get(run_id, [])
+        for message in self.messages.get(run_id, []):
+            slot = message.slot or ""
+            if heard.count(slot) > 1:
+                self._break("a word is taken once", f"{run_id}: {slot} was taken {heard.count(slot)} times")
+
+    def accepted(self, run_id: str, message: Message) -> None:
+        """A person's word was taken into the mailbox."""
+        self.messages.setdefault(run_id, []).append(message)
+
+
+def _full_sets(state: State) -> Iterable[frozenset[str]]:
+    """Which tools may have been full: that is known to whoever asks for the slots, and is written nowhere."""
+    capped = [name for name, contract in state.contracts.items() if contract.parallel_max is not None]
+    for count in range(len(capped) + 1):
+        yield from map(frozenset, combinations(capped, count))
+
+
+def _shown(effects: list[Effect]) -> str:
+    return "; ".join(
+        f"{effect.tool} of {effect.item} for {effect.amount} at {effect.at:.3f} key {effect.key[:9]} occurrence {effect.occurrence}"
+        for effect in effects
+    )
+
+
+_CHECKS: dict[type[e.Event], Any] = {
+    e.CallIntended: Laws._call_intended,
+    e.CallUnknown: Laws._call_unknown,
+    e.CallFailed: Laws._call_failed,
+    e.CallSucceeded: Laws._call_done,
+    e.CallPartial: Laws._call_done,
+    e.CallDeferred: Laws._call_done,
+    e.ProbeIntended: Laws._probe_intended,
+    e.ProbeAnswered: Laws._probe_answered,
+    e.RecoveryRuled: Laws._recovery_ruled,
+    e.FallbackRuled: Laws._fallback_ruled,
+    e.StepSkipped: Laws._given_up,
+    e.StepFailed: Laws._given_up,
+    e.Asked: Laws._asked,
+    e.Answered: Laws._answered,
+    e.AnswerVoided: Laws._voided,
+    e.CancelRequested: Laws._cancel_requested,
+}

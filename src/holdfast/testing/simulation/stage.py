@@ -1,0 +1,450 @@
+"""One seed, played from its draw to its end."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Coroutine, Iterable
+from contextvars import copy_context
+from random import Random
+from typing import Any
+
+import msgspec
+
+from holdfast.agent import Agent
+from holdfast.app import Holdfast
+from holdfast.core import events as e
+from holdfast.errors import HoldfastError, JournalUnavailable, Superseded
+from holdfast.journal.base import Batch, Claim, Full, Head, Message, Release
+from holdfast.testing.clock import EPOCH, InlineThreads, JumpingLoop, Process, SimClock, Stuck, current_process, outside
+from holdfast.testing.memory import MemoryJournal, MemoryStore
+from holdfast.testing.simulation import faults, tools
+from holdfast.testing.simulation.faults import LEASE_SECONDS, POLL_SECONDS, STORM_SECONDS, FaultyJournal, Weather
+from holdfast.testing.simulation.laws import LawBroken, Laws
+from holdfast.testing.simulation.people import People
+from holdfast.testing.simulation.plans import Script, draw_script
+from holdfast.testing.world import Behaviour, Effect, Look, Request, World
+from holdfast.tools.function import Call
+
+# Far more than any seed needs: past these, something is stuck.
+TIME_MAX = 600.0
+TURNS_MAX = 150_000
+
+Line = tuple[float, str, str, object]
+
+
+class Played(msgspec.Struct, kw_only=True):
+    """What came of a seed. broken: the first law that did not hold. trace: what happened, line by line."""
+
+    seed: int
+    broken: LawBroken | None
+    counter: Counter[str]
+    statuses: dict[str, str]
+    seconds: float
+    trace: list[Line]
+
+    def lines(self) -> list[str]:
+        """The trace as text, the same in every process."""
+        return [f"{at:10.3f}  {who:<9}  {what}{f'  {_plain(about)}' if about != '' else ''}" for at, who, what, about in self.trace]
+
+    def digest(self) -> str:
+        """A digest of the whole trace."""
+        return hashlib.sha256("\n".join(self.lines()).encode()).hexdigest()
+
+
+def play(seed: int) -> Played:
+    """Play a seed. Never raises for a law that is broken; see `Played.broken`."""
+    stage = Stage(seed)
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        return stage.play()
+    finally:
+        if collecting:
+            gc.enable()
+
+
+class Stage:
+    """The clock, the store, the world and everybody in it, for one seed."""
+
+    def __init__(self, seed: int):
+        self.seed = seed
+        self.dice = Random(seed)
+        self.script: Script = draw_script(self.dice)
+        self.weather = Weather(self.dice)
+        self.counter: Counter[str] = Counter()
+        self.trace: list[Line] = []
+        self.loop = JumpingLoop(time_max=TIME_MAX, turns_max=TURNS_MAX)
+        self.clock = SimClock(self.loop, EPOCH)
+        self.first_broken: LawBroken | None = None
+        self._over: asyncio.Future[None] = self.loop.create_future()
+        self._set_back = -self.dice.uniform(0.5, faults.SET_BACK_MAX) if self.weather.jump and self.dice.random() < 0.5 else 0.0
+        self.world = GatedWorld(
+            self, self._behave, self._look, clock=self.clock, on=self._in_world,
+            key_life_seconds={name: tools.KEY_TTL - self._set_back for name in ("pay_short", "pay_probed")},
+        )  # fmt: skip
+        self.store = WatchedStore(self)
+        self.laws = Laws(self)
+        self.people = People(self, Holdfast(MemoryJournal(self.store), clock=self.clock))
+        self.workers = Workers(self)
+        self._crashes = 0
+        self._pauses = 0
+        self._disk_full: tuple[float, float] = (0.0, 0.0)
+
+    def play(self) -> Played:
+        """Raise the curtain."""
+        context = copy_context()
+        try:
+            context.run(tools.WORLD.set, self.world)
+            context.run(self.loop.run_until_complete, self._main())
+        except LawBroken:
+            pass
+        except Stuck as stuck:
+            self.broken("every run ends", f"{stuck}: {[(run_id, row.new.run_id, row.status, row.waits_for) for run_id, row in self.store.runs.items()]}")
+        finally:
+            self.loop.close()
+        return Played(
+            seed=self.seed, broken=self.first_broken, counter=self.counter, seconds=self.loop.time(), trace=self.trace,
+            statuses={run_id: run.status for run_id, run in self.store.runs.items()},
+        )  # fmt: skip
+
+    async def _main(self) -> None:
+        await self._begin()
+        self.workers.begin()
+        self._plan_weather()
+        await self._over
+        while self.world.in_flight():
+            await asyncio.sleep(0.5)
+        self.laws.check_end()
+        for error in self.loop.errors:
+            self.broken("no error goes unseen", f"{error.get('message')}: {error.get('exception')!r}")
+        if self.first_broken is not None:
+            raise self.first_broken
+
+    async def _begin(self) -> None:
+        agent = self.script.agent(0)
+        app = Holdfast(MemoryJournal(self.store), clock=self.clock)
+        for number in range(self.script.runs):
+            await app.start(agent, "play", id=f"run-{number}", priority=number)
+
+    # --- what others tell and ask ---------------------------------------------------------------------------------
+
+    def note(self, who: str, what: str, about: object = "") -> None:
+        """A line of the trace."""
+        self.trace.append((self.loop.time(), who, what, about))
+
+    def broken(self, law: str, what: str) -> None:
+        """A law does not hold: the first one counts, and ends the play."""
+        if self.first_broken is None:
+            self.note("law", "BROKEN", f"{law}: {what}")
+            self.first_broken = LawBroken(law, what)
+            if not self._over.done():
+                self._over.set_exception(self.first_broken)
+
+    def now(self) -> float:
+        return self.clock.now()
+
+    def stormy(self) -> bool:
+        """Whether faults may begin."""
+        return self.loop.time() < STORM_SECONDS
+
+    def committed(self, run_id: str, first: int, fence: int, at: float, events: tuple[e.AnyEvent, ...]) -> None:
+        """A batch is in the store."""
+        process = current_process()
+        who = process.name if process is not None else "store"
+        for offset, event in enumerate(events):
+            self.note(who, f"{run_id} {first + offset} f{fence}", event)
+        self.laws.committed(run_id, first, fence, at, events)
+        for event in events:
+            if isinstance(event, e.Asked):
+                outside(self._begin_task, self.people.answer, run_id, event)
+            elif isinstance(event, e.AgentChanged):
+                self.counter["agent changed, weaker" if event.weaker else "agent changed, not weaker"] += 1
+        if all(state.ended for state in self.laws.states.values()) and len(self.laws.states) == self.script.runs:
+            if not self._over.done():
+                self._over.set_result(None)
+
+    def accepted(self, run_id: str, message: Message) -> None:
+        """The mailbox took a person's word."""
+        self.laws.accepted(run_id, message)
+
+    def _in_world(self, name: str, subject: Any) -> None:
+        if name == "request":
+            self.note("world", "request", _request(subject))
+            self.laws.requested(subject)
+        elif name == "effect":
+            self.note("world", "effect", f"{subject.tool}-{subject.number} of {subject.item} for {subject.run_id} {subject.step}")
+            self.laws.happened(subject)
+        elif name != "probe honest":
+            self.counter[name] += 1
+            self.note("world", name, f"{subject.step}")
+
+    # --- faults ---------------------------------------------------------------------------------------------------
+
+    def _behave(self, request: Request) -> Behaviour:
+        if not self.stormy():
+            return Behaviour(name="ok")
+        behaviour = self.weather.behaviour(request)
+        self.counter[behaviour.name] += 1
+        if behaviour.visible > 0:
+            self.counter["effect visible late"] += 1
+        process = current_process()
+        if process is not None and self.weather.crash and self.dice.random() < self.weather.crash * 2:
+            outside(self.loop.call_later, self.dice.uniform(0.0, 0.8), self._crash_in_flight, process, request)
+        return behaviour
+
+    def _look(self, tool: str, call: Call) -> Look:
+        return self.weather.look() if self.stormy() else "honest"
+
+    def may_crash(self) -> bool:
+        return self._crashes < faults.CRASHES_MAX
+
+    def crash(self, process: Process, kind: str) -> None:
+        """SIGKILL."""
+        if not process.dead:
+            self._crashes += 1
+            self.note(process.name, "killed", kind)
+            late = any(request.in_flight for request in self.world.requests)
+            self.counter["request lands after its caller died"] += late
+            process.kill()
+            self.workers.died(process)
+
+    def _crash_in_flight(self, process: Process, request: Request) -> None:
+        if self.may_crash() and not process.dead and self.stormy():
+            self.counter["crash while a call is in flight"] += 1
+            self.crash(process, "while a call is in flight")
+
+    async def gate(self, process: Process, where: str) -> None:
+        """Between two actions of a worker: it may be killed or stopped here."""
+        weather = self.weather
+        if weather.crash and self.dice.random() < weather.crash and self.may_crash():
+            self.counter[f"crash {where}"] += 1
+            self.crash(process, where)
+            await self.loop.create_future()
+        if weather.pause and self._pauses < faults.PAUSES_MAX and where == "after a journal operation":
+            if self.dice.random() < weather.pause:
+                self.stop_process(process, self.dice.uniform(0.2, 4.0) * LEASE_SECONDS)
+                await asyncio.sleep(0)
+
+    def stop_process(self, process: Process, seconds: float) -> None:
+        """SIGSTOP, and SIGCONT later."""
+        self._pauses += 1
+        self.note(process.name, "stopped", f"{seconds:.3f}")
+        if seconds > LEASE_SECONDS:
+            self.counter["worker stopped past its lease"] += 1
+        process.pause()
+        outside(self.loop.call_later, seconds, self._continue_process, process)
+
+    def _continue_process(self, process: Process) -> None:
+        if not process.dead:
+            self.note(process.name, "continued")
+            process.resume()
+
+    def disk_is_full(self) -> bool:
+        full = self._disk_full[0] <= self.loop.time() < self._disk_full[1]
+        self.counter["disk full"] += full
+        return full
+
+    def _plan_weather(self) -> None:
+        dice, weather = self.dice, self.weather
+        if weather.disk_full:
+            begins = dice.uniform(0.0, 6.0)
+            self._disk_full = (begins, begins + dice.uniform(0.5, 10.0))
+        if weather.cancel:
+            self.loop.call_later(
+                dice.uniform(0.0, 10.0), self._begin_task, self._cancel, f"run-{dice.randrange(self.script.runs)}"
+            )
+        if weather.jump:
+            self.loop.call_later(dice.uniform(0.1, 8.0), self._jump)
+        if weather.sigterm:
+            self.loop.call_later(dice.uniform(0.05, 6.0), self.workers.terminate_one)
+        if weather.crash:
+            self.loop.call_later(dice.uniform(0.5, 10.0), self.workers.crash_one)
+        if weather.pause:
+            self.loop.call_later(dice.uniform(0.1, 5.0), self.workers.stop_one)
+
+    def _begin_task(self, what: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> None:
+        self.loop.create_task(what(*args))
+
+    async def _cancel(self, run_id: str) -> None:
+        self.counter["cancelled in the middle"] += 1
+        await self.people.cancel(run_id)
+
+    def _jump(self) -> None:
+        """The clock is set. Ahead: the world has gone on as well, as after a machine slept. Back: by less than keys bear."""
+        seconds = self._set_back or self.dice.choice((0.5, 3.0, 20.0, 60.0))
+        self.counter["clock jump back" if seconds < 0 else "clock jump forward"] += 1
+        self.note("clock", "jumps", f"{seconds:+.3f}")
+        if seconds > 0:
+            self.world.hurry()
+        self.clock.jump(seconds)
+
+
+class GatedWorld(World):
+    """The world, with a place for crashes before and after each call."""
+
+    def __init__(self, stage: Stage, *scripts: Any, **options: Any):
+        super().__init__(*scripts, **options)
+        self._stage = stage
+
+    async def request(self, *args: Any) -> Any:
+        await self._gate("before a call is sent")
+        reply = await super().request(*args)
+        await self._gate("after a call returned")
+        return reply
+
+    async def _gate(self, where: str) -> None:
+        process = current_process()
+        if process is not None and self._stage.stormy():
+            await self._stage.gate(process, where)
+
+
+class WatchedStore(MemoryStore):
+    """The store, with the laws looking on."""
+
+    def __init__(self, stage: Stage):
+        super().__init__()
+        self._stage = stage
+        self.on_commit = stage.committed
+
+    def _claimed(self, run: Any, worker: str, now: float, lease_seconds: float) -> Claim:
+        claim = super()._claimed(run, worker, now, lease_seconds)
+        self._stage.note(worker, "claims", f"{claim.run_id} f{claim.fence}")
+        self._stage.laws.claimed(claim, now)
+        return claim
+
+    def append(self, batch: Batch) -> Head | Full:
+        try:
+            written = super().append(batch)
+        except Superseded:
+            self._stage.counter["two owners at once"] += 1
+            self._stage.note("store", "superseded", f"{batch.run_id} f{batch.fence}")
+            raise
+        if batch.release is not None and not isinstance(written, Full):
+            self._stage.laws.lease(batch.run_id, "", 0.0)
+        return written
+
+    def release(self, claim: Claim, release: Release) -> None:
+        if self.holds(claim):
+            self._stage.laws.lease(claim.run_id, "", 0.0)
+        super().release(claim, release)
+
+    def extend(self, claims: Iterable[Claim], until: float) -> list[Claim]:
+        wanted = list(claims)
+        kept = super().extend(wanted, until)
+        for claim in kept:
+            self._stage.laws.lease(claim.run_id, claim.worker, until)
+        self._stage.counter["lease lost"] += len(wanted) - len(kept)
+        return kept
+
+
+class Workers:
+    """The operator: keeps as many workers as there should be, and starts new ones in place of those that died."""
+
+    def __init__(self, stage: Stage):
+        self._stage = stage
+        self._alive: list[tuple[Process, Holdfast]] = []
+        self._terminated: list[Holdfast] = []
+        self._started = 0
+
+    def begin(self) -> None:
+        """Start the first ones."""
+        for _ in range(self._stage.script.workers):
+            self._start()
+
+    def _start(self) -> None:
+        stage = self._stage
+        number, self._started = self._started, self._started + 1
+        process = Process(stage.loop, f"worker-{number}")
+        version = 0 if number < stage.script.workers else 1
+        journal = FaultyJournal(stage.store, stage, process)
+        app = Holdfast(
+            journal, clock=stage.clock, threads=InlineThreads(), worker=process.name, lease_seconds=LEASE_SECONDS,
+            poll_seconds=POLL_SECONDS, on_error=self._on_error,
+        )  # fmt: skip
+        self._alive.append((process, app))
+        stage.note(process.name, "starts", f"agent {version}")
+        task = process.start(self._work(app, stage.script.agent(version), number))
+        outside(task.add_done_callback, lambda _: self._ended(process, task))
+
+    async def _work(self, app: Holdfast, agent: Agent, number: int) -> None:
+        """`work` on all that is due; or, in some seeds, `run` one run after the other as a person at a shell would."""
+        async with app:
+            if (self._stage.seed + number) % 4:
+                await app.work(agent)
+            else:
+                while app not in self._terminated:
+                    for run_id in self._stage.store.runs:
+                        await app.run(agent, id=run_id, patience_seconds=3.0)
+                    await asyncio.sleep(1.0)
+
+    def _on_error(self, run_id: str, error: HoldfastError) -> None:
+        self._stage.note("error", run_id, f"{type(error).__name__}: {error}")
+        if not isinstance(error, JournalUnavailable):
+            self._stage.broken("no error inside", f"{run_id}: {type(error).__name__}: {error}")
+
+    def _ended(self, process: Process, task: asyncio.Task[None]) -> None:
+        error = task.exception() if not task.cancelled() else None
+        self._stage.note(process.name, "ends", "" if error is None else f"{type(error).__name__}: {error}")
+        if error is not None and not isinstance(error, JournalUnavailable):
+            self._stage.broken("no error inside", f"{process.name}: {type(error).__name__}: {error}")
+        left = [name for other in process.tasks if not other.done() and (name := _name(other)) in _OF_A_RUN]
+        if left and error is None:
+            self._stage.broken("a worker that stopped has stopped", f"{process.name} left {left}")
+        process.kill()
+        self.died(process)
+
+    def died(self, process: Process) -> None:
+        """One is gone: another is started after a while."""
+        self._alive = [(other, app) for other, app in self._alive if other is not process]
+        delay = self._stage.dice.choice((0.1, 1.0, LEASE_SECONDS, LEASE_SECONDS * 2))
+        outside(self._stage.loop.call_later, delay, self._start)
+
+    def _one(self) -> tuple[Process, Holdfast] | None:
+        running = [(process, app) for process, app in self._alive if process.state == "running"]
+        return self._stage.dice.choice(running) if running else None
+
+    def crash_one(self) -> None:
+        """SIGKILL, at any time."""
+        one = self._one()
+        if one is not None and self._stage.may_crash():
+            self._stage.counter["crash while waiting"] += 1
+            self._stage.crash(one[0], "while waiting")
+
+    def stop_one(self) -> None:
+        """SIGSTOP, at any time."""
+        one = self._one()
+        if one is not None:
+            self._stage.stop_process(one[0], self._stage.dice.uniform(0.2, 4.0) * LEASE_SECONDS)
+
+    def terminate_one(self) -> None:
+        """SIGTERM."""
+        one = self._one()
+        if one is not None:
+            self._stage.counter["SIGTERM"] += 1
+            self._stage.note(one[0].name, "SIGTERM")
+            self._terminated.append(one[1])
+            one[0].start(one[1].stop())
+
+
+# What must be over when a worker has stopped.
+_OF_A_RUN = ("Embedded._advance", "Advance._fly")
+
+
+def _name(task: asyncio.Task[Any]) -> str:
+    return str(getattr(task.get_coro(), "__qualname__", ""))
+
+
+def _request(request: Request) -> str:
+    return (
+        f"{request.tool} {request.item} {request.amount} for {request.run_id} {request.step} attempt {request.attempt}: "
+        f"{request.behaviour.name}"
+    )
+
+
+def _plain(about: object) -> str:
+    if isinstance(about, msgspec.Struct):
+        return msgspec.json.encode(about).decode()[:400]
+    return str(about)
