@@ -127,6 +127,7 @@ class Embedded:
             if running is not None:
                 await running[1]
                 give_up_at = None
+                continue  # It may be that everything stops now.
             row = await self._journal.row(run_id)
             if row is None or row.status in ENDED:
                 return
@@ -152,6 +153,8 @@ class Embedded:
 
     def _begin(self, claim: Claim) -> None:
         advance = Advance(self._terms, self.agents[claim.agent], claim)
+        if self._stopping.is_set():
+            advance.stop()  # Claimed at the very moment of stopping: it is given back without an effect.
         task = asyncio.get_running_loop().create_task(self._advance(advance))
         self._running[claim.run_id] = (advance, task)
 

@@ -4,6 +4,8 @@ The commands are the real command line in processes of their own, just as they a
 SIGKILL. Of their output, lines are cut at the width of the page, and nothing else.
 """
 
+import asyncio
+import json
 import os
 import shlex
 import shutil
@@ -18,9 +20,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from holdfast import Holdfast
+from holdfast.core.events import Entry
 from holdfast.errors import UsageError
 from holdfast.labs.http_call import WORLD
 from holdfast.labs.services import Services
+from holdfast.labs.services.ledger import RequestRow
 
 WIDTH = 98
 STORE = "runs.db"
@@ -163,6 +168,23 @@ class Workshop:
                 worker.end()
                 raise RuntimeError(f"a command did not end within {COMMAND_SECONDS_MAX:g} s")
             time.sleep(POLL_SECONDS)
+
+    # --- what came of it ------------------------------------------------------------------------------------------
+
+    def histories(self) -> dict[str, list[Entry]]:
+        """The journals of all runs in the store, by id."""
+
+        async def read() -> dict[str, list[Entry]]:
+            async with Holdfast(self.db) as app:
+                return {row.run_id: await app.history(row.run_id) for row in await app.runs()}
+
+        return asyncio.run(read())
+
+    def requests_of(self, services: Services) -> list[RequestRow]:
+        """All requests that came in; they are kept beside the ledger, which the services write themselves."""
+        requests = services.requests()
+        (self.world / "requests.json").write_text(json.dumps(requests, indent=1), encoding="utf-8")
+        return requests
 
     def pasted(self, *words: str) -> str:
         """A `holdfast` command that works in the caller's shell from any directory."""

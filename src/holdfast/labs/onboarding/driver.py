@@ -4,15 +4,12 @@
 left.
 """
 
-import asyncio
 import json
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from holdfast import Holdfast
 from holdfast.core import events as e
-from holdfast.core.events import Entry
 from holdfast.core.state import fold
 from holdfast.labs.onboarding.check import SERVICES, Seen, check, effects
 from holdfast.labs.onboarding.story import KILL_MAILBOX_SECONDS, SLOW_MAILBOX_SECONDS, Hire, Story, story_of
@@ -42,7 +39,10 @@ def run(*, directory: Path | None, seed: int, keep: bool) -> int:
             was_killed = _work_and_die(shop, story, services)
             _go_on(shop)
             seen = Seen(
-                ledger=services.ledger(), requests=services.requests(), histories=_histories(shop.db), was_killed=was_killed
+                ledger=services.ledger(),
+                requests=shop.requests_of(services),
+                histories=shop.histories(),
+                was_killed=was_killed,
             )
         _timelines(shop, story, seen)
         _doubts(shop, story, seen)
@@ -109,7 +109,7 @@ def _looked_up(services: Services, hire: Hire) -> bool:
 
 
 def _open_calls(shop: Workshop, story: Story) -> None:
-    histories = _histories(shop.db)
+    histories = shop.histories()
     names = [
         f"{hire.name}: {name}"
         for hire in story.hires
@@ -135,16 +135,6 @@ def _until(look: Callable[[], object], seconds: float) -> bool:
             return False
         time.sleep(0.01)
     return True
-
-
-def _histories(db: Path) -> dict[str, list[Entry]]:
-    """The journals of all runs by id."""
-
-    async def read() -> dict[str, list[Entry]]:
-        async with Holdfast(db) as app:
-            return {row.run_id: await app.history(row.run_id) for row in await app.runs()}
-
-    return asyncio.run(read())
 
 
 # --- what is shown of it ------------------------------------------------------------------------------------------

@@ -4,16 +4,13 @@
 left.
 """
 
-import asyncio
 import json
 import random
 import socket
 from collections.abc import Sequence
 from pathlib import Path
 
-from holdfast import Holdfast
 from holdfast.core import events as e
-from holdfast.core.events import Entry
 from holdfast.errors import UsageError
 from holdfast.labs.payment.check import GATEWAYS, Payment, Said, Seen, check, transfers
 from holdfast.labs.services import Services, start_services
@@ -45,8 +42,12 @@ def run(*, directory: Path | None, seed: int, keep: bool, said: str = "happened"
         _introduce(shop, payments, word)
         with start_services("payment", shop.world, seed=seed) as services:
             killed = [_pay(shop, payment, services, word) for payment in payments]
-            histories = _histories(shop.db)
-            seen = Seen(ledger=services.ledger(), requests=services.requests(), histories=histories, were_killed=all(killed))
+            seen = Seen(
+                ledger=services.ledger(),
+                requests=shop.requests_of(services),
+                histories=shop.histories(),
+                were_killed=all(killed),
+            )
         _timelines(shop, payments, seen)
         _world(shop, payments, seen)
         problems = check(payments, seen, word)
@@ -181,16 +182,6 @@ def _answer(shop: Workshop, payment: Payment, services: Services, word: Said) ->
         shop.run("answer", payment.run_id, "respond", json.dumps(result), "--by", PERSON, "--db", STORE)
     else:
         shop.run("answer", payment.run_id, "approve", "--by", PERSON, "--note", "not in the ledger", "--db", STORE)
-
-
-def _histories(db: Path) -> dict[str, list[Entry]]:
-    """The journals of all runs by id."""
-
-    async def read() -> dict[str, list[Entry]]:
-        async with Holdfast(db) as app:
-            return {row.run_id: await app.history(row.run_id) for row in await app.runs()}
-
-    return asyncio.run(read())
 
 
 # --- what is shown of it ------------------------------------------------------------------------------------------

@@ -1,43 +1,19 @@
-"""The embedded journal: one SQLite file, any number of processes on one machine.
-
-All writes of a process go through one thread with one connection. It takes whatever has gathered while the last commit
-was on its way to the disk and commits it as one transaction: each caller waits for the disk once, all of them share it.
-Reads have threads and connections of their own; in WAL mode they never wait for the writer nor it for them.
-
-Safe against power loss: `synchronous=FULL` syncs the log at each commit. apsw brings its own SQLite, because many
-Pythons link a release with the WAL-reset bug (3.7.0 to 3.51.2, https://sqlite.org/wal.html).
-"""
+"""The journal in SQLite: what each method of `Journal` is in SQL."""
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
 import json
 import os
-import queue
-import re
 import threading
-import time
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable
 from functools import lru_cache
-from importlib import resources
-from typing import Any, TypeVar
+from typing import Any
 
 import apsw
 import msgspec
 
 from holdfast.core.events import AnyEvent, Entry
-from holdfast.errors import (
-    AnswerRefused,
-    HoldfastError,
-    JournalCorrupt,
-    JournalError,
-    JournalTooNew,
-    JournalUnavailable,
-    RunNotFound,
-    Superseded,
-)
+from holdfast.errors import AnswerRefused, JournalCorrupt, JournalError, RunNotFound, Superseded
 from holdfast.journal import codec
 from holdfast.journal.base import (
     EMPTY,
@@ -54,14 +30,8 @@ from holdfast.journal.base import (
     Worker,
     rank,
 )
+from holdfast.journal.sqlite.file import BUSY_SECONDS, File, all_rows, one_row
 
-BUSY_SECONDS = 10.0
-# Writers gather at most so much into one commit, so that none waits long for the sync of the others.
-GROUP_MAX = 512
-_APPLICATION_ID = 0x486F6C64  # "Hold"
-
-T = TypeVar("T")
-_Work = Callable[[apsw.Connection], Any]
 _ROW = (
     "run_id, agent, goal_digest, tenant, priority, labels, status, waits_for, due_at, version, fence, worker, lease_until, "
     "created_at, changed_at"
@@ -73,120 +43,20 @@ class SqliteJournal:
 
     def __init__(self, path: str | os.PathLike[str], *, busy_seconds: float = BUSY_SECONDS):
         self.path = os.fspath(path)
-        self._busy_seconds = busy_seconds
-        self._requests: queue.SimpleQueue[tuple[_Work, asyncio.Future[Any]] | None] = queue.SimpleQueue()
-        self._writer: threading.Thread | None = None
-        self._readers: ThreadPoolExecutor | None = None
-        self._local = threading.local()
-        self._connections: list[apsw.Connection] = []
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self.file = File(self.path, busy_seconds=busy_seconds)
+        self._write = self.file.write
+        self._read = self.file.read
         self._numbers: dict[str, int] = {}
         self._stored: set[str] = set()
         self._contents = lru_cache(maxsize=1024)(self._content)
 
-    # --- open and close -------------------------------------------------------------------------------------------
-
     async def open(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        connection = await self._loop.run_in_executor(None, self._open_writer)
-        self._readers = ThreadPoolExecutor(2, thread_name_prefix="holdfast-read")
-        self._writer = threading.Thread(target=self._write_loop, args=(connection,), name="holdfast-write", daemon=True)
-        self._writer.start()
+        await self.file.open()
 
     async def close(self) -> None:
-        if self._writer is not None:
-            self._requests.put(None)
-            await asyncio.get_running_loop().run_in_executor(None, self._writer.join)
-            self._writer = None
-        if self._readers is not None:
-            self._readers.shutdown()
-            self._readers = None
-        # The writer last: whoever closes last moves the log into the file, and readers may not.
-        for connection in reversed(self._connections):
-            connection.close()
-        self._connections.clear()
-
-    def _connect(self, flags: int) -> apsw.Connection:
-        try:
-            connection = apsw.Connection(self.path, flags=flags)
-            connection.set_busy_timeout(int(self._busy_seconds * 1000))
-        except apsw.Error as error:
-            raise _translated(error, self.path) from error
-        self._connections.append(connection)
-        return connection
-
-    def _open_writer(self) -> apsw.Connection:
-        connection = self._connect(apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
-        try:
-            # Another process may be turning the file to WAL at this very moment; that lock does not wait by itself.
-            for tries in range(50):
-                try:
-                    connection.execute("pragma journal_mode = wal")
-                    break
-                except apsw.BusyError:
-                    if tries == 49:
-                        raise
-                    time.sleep(0.02)
-            connection.execute("pragma synchronous = full")
-            connection.execute("pragma foreign_keys = on")
-            connection.execute("pragma wal_autocheckpoint = 4000")
-            connection.execute("pragma cache_size = -16000")
-            _migrate(connection, self.path)
-        except apsw.Error as error:
-            raise _translated(error, self.path) from error
-        return connection
+        await self.file.close()
 
     # --- writing --------------------------------------------------------------------------------------------------
-
-    async def _write(self, work: Callable[[apsw.Connection], T]) -> T:
-        if self._loop is None or self._writer is None:
-            raise JournalUnavailable("the journal is not open")
-        future: asyncio.Future[T] = self._loop.create_future()
-        self._requests.put((work, future))
-        return await future
-
-    def _write_loop(self, connection: apsw.Connection) -> None:
-        assert self._loop is not None
-        running = True
-        while running:
-            group: list[tuple[_Work, asyncio.Future[Any]]] = []
-            request = self._requests.get()
-            while True:
-                if request is None:
-                    running = False
-                    break
-                group.append(request)
-                if len(group) >= GROUP_MAX or self._requests.empty():
-                    break
-                request = self._requests.get()
-            if group:
-                results = self._commit(connection, [work for work, _ in group])
-                try:
-                    self._loop.call_soon_threadsafe(_deliver, [future for _, future in group], results)
-                except RuntimeError:
-                    return  # The loop is closed: nobody waits for an answer any more.
-
-    def _commit(self, connection: apsw.Connection, group: list[_Work]) -> list[Any]:
-        """Run a group in one transaction; results or errors in its order. A group that fails as a whole is taken apart,
-        so that one bad write does not stop the others."""
-        results: list[Any] = []
-        try:
-            connection.execute("begin immediate")
-            for work in group:
-                try:
-                    results.append(work(connection))
-                except HoldfastError as refused:  # Refused before anything of it was written.
-                    results.append(refused)
-            connection.execute("commit")
-            return results
-        except Exception as error:  # noqa: BLE001 — whatever it was, nobody of the group may believe in a write.
-            if not connection.get_autocommit():
-                connection.execute("rollback")
-            if len(group) > 1 and not isinstance(error, (apsw.BusyError, apsw.FullError, apsw.IOError, apsw.ReadOnlyError)):
-                return [self._commit(connection, [work])[0] for work in group]
-            translated = _translated(error, self.path)
-            translated.__cause__ = error
-            return [translated] * len(group)
 
     async def create(
         self, run: NewRun, events: tuple[AnyEvent, ...], at: float, *, worker: str = "", lease_seconds: float = 0.0
@@ -283,7 +153,7 @@ class SqliteJournal:
         until = now + lease_seconds
 
         def work(connection: apsw.Connection) -> list[Claim]:
-            rows = _all(
+            rows = all_rows(
                 connection,
                 "update runs set fence = fence + 1, worker = ?, lease_until = ?, status = 'running', changed_at = ? where id in ("
                 " select id from runs where due_at <= ? and lease_until <= ? and agent in (select value from json_each(?))"
@@ -302,7 +172,7 @@ class SqliteJournal:
         until = now + lease_seconds
 
         def work(connection: apsw.Connection) -> Claim | None:
-            row = _one(
+            row = one_row(
                 connection,
                 "update runs set fence = fence + 1, worker = ?, lease_until = ?, status = 'running', changed_at = ?, due_at = ?,"
                 " rank = ? - priority * 60 where run_id = ? and lease_until <= ?"
@@ -331,7 +201,7 @@ class SqliteJournal:
         return await self._write(work) if wanted else []
 
     async def holds(self, claim: Claim) -> bool:
-        row = await self._read(lambda c: _one(c, "select fence, worker from runs where run_id = ?", (claim.run_id,)))
+        row = await self._read(lambda c: one_row(c, "select fence, worker from runs where run_id = ?", (claim.run_id,)))
         return row is not None and tuple(row) == (claim.fence, claim.worker)
 
     async def release(self, claim: Claim, release: Release) -> None:
@@ -345,11 +215,11 @@ class SqliteJournal:
     async def send(self, run_id: str, message: Message) -> int:
         def work(connection: apsw.Connection) -> int:
             number = _number_of(connection, run_id)
-            ((status, priority),) = _all(connection, "select status, priority from runs where id = ?", (number,))
+            ((status, priority),) = all_rows(connection, "select status, priority from runs where id = ?", (number,))
             if status in ("completed", "failed", "cancelled"):
                 raise AnswerRefused(f"it has ended already ({status})", run_id=run_id, hint=f"holdfast show {run_id}")
             if message.slot is not None:
-                before = _one(connection, "select body, at from messages where run = ? and slot = ?", (number, message.slot))
+                before = one_row(connection, "select body, at from messages where run = ? and slot = ?", (number, message.slot))
                 if before is not None:
                     raise _second_answer(run_id, message.slot, json.loads(before[0]))
             connection.execute(
@@ -367,7 +237,7 @@ class SqliteJournal:
 
     async def messages(self, run_id: str) -> list[Message]:
         rows = await self._read(
-            lambda c: _all(
+            lambda c: all_rows(
                 c,
                 "select m.id, m.kind, m.body, m.slot, m.at from messages m join runs r on r.id = m.run"
                 " where r.run_id = ? and m.taken_at is null order by m.id",
@@ -378,31 +248,14 @@ class SqliteJournal:
 
     async def mailboxes(self) -> set[str]:
         rows = await self._read(
-            lambda c: _all(c, "select distinct r.run_id from messages m join runs r on r.id = m.run where m.taken_at is null")
+            lambda c: all_rows(c, "select distinct r.run_id from messages m join runs r on r.id = m.run where m.taken_at is null")
         )
         return {row[0] for row in rows}
 
     # --- reading --------------------------------------------------------------------------------------------------
 
-    async def _read(self, work: Callable[[apsw.Connection], T]) -> T:
-        if self._readers is None:
-            raise JournalUnavailable("the journal is not open")
-        return await asyncio.get_running_loop().run_in_executor(self._readers, self._reading, work)
-
-    def _reading(self, work: Callable[[apsw.Connection], T]) -> T:
-        try:
-            return work(self._reader())
-        except apsw.Error as error:
-            raise _translated(error, self.path) from error
-
-    def _reader(self) -> apsw.Connection:
-        connection: apsw.Connection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = self._local.connection = self._connect(apsw.SQLITE_OPEN_READONLY)
-        return connection
-
     def _content(self, digest: str) -> bytes:
-        row = _one(self._reader(), "select body from contents where digest = ?", (digest,))
+        row = one_row(self.file.reader(), "select body from contents where digest = ?", (digest,))
         if row is None:
             raise JournalCorrupt(f"the stored content {digest[:12]} is missing")
         self._stored.add(digest)
@@ -414,7 +267,7 @@ class SqliteJournal:
     def _history(self, connection: apsw.Connection, run_id: str, after: Head) -> History:
         with connection:  # One read transaction: the row and the batches of the same moment.
             number, expected, head = _row_of(connection, run_id, "id, version, head")
-            batches = _all(
+            batches = all_rows(
                 connection,
                 "select first, count, fence, at, body, link from batches where run = ? and first > ? order by first",
                 (number, after.version),
@@ -440,14 +293,14 @@ class SqliteJournal:
         return History(found, Head(version, previous))
 
     async def row(self, run_id: str) -> RunRow | None:
-        row = await self._read(lambda c: _one(c, f"select {_ROW} from runs where run_id = ?", (run_id,)))
+        row = await self._read(lambda c: one_row(c, f"select {_ROW} from runs where run_id = ?", (run_id,)))
         return _run_row(row) if row else None
 
     async def rows(
         self, *, status: str | None = None, agent: str | None = None, tenant: str | None = None, limit: int = 1000
     ) -> list[RunRow]:
         rows = await self._read(
-            lambda c: _all(
+            lambda c: all_rows(
                 c,
                 f"select {_ROW} from runs where (?1 is null or status = ?1) and (?2 is null or agent = ?2)"
                 " and (?3 is null or tenant = ?3) order by changed_at desc, id desc limit ?4",
@@ -461,12 +314,12 @@ class SqliteJournal:
 
         def work(connection: apsw.Connection) -> float | None:
             # Two walks over the index that each stop early; one over all parked runs would not.
-            parked = _one(
+            parked = one_row(
                 connection,
                 "select due_at from runs where due_at > ? and agent in (select value from json_each(?)) order by due_at limit 1",
                 (now, wanted),
             )
-            leased = _one(
+            leased = one_row(
                 connection,
                 "select min(lease_until) from runs where due_at <= ? and agent in (select value from json_each(?))",
                 (now, wanted),
@@ -492,7 +345,7 @@ class SqliteJournal:
 
     async def workers(self, since: float) -> list[Worker]:
         rows = await self._read(
-            lambda c: _all(c, "select name, agents, seen_at from workers where seen_at >= ? order by name", (since,))
+            lambda c: all_rows(c, "select name, agents, seen_at from workers where seen_at >= ? order by name", (since,))
         )
         return [Worker(name=name, agents=tuple(json.loads(agents)), seen_at=seen_at) for name, agents, seen_at in rows]
 
@@ -507,7 +360,7 @@ class SqliteJournal:
 
     async def checkpoint(self, run_id: str) -> Checkpoint | None:
         row = await self._read(
-            lambda c: _one(
+            lambda c: one_row(
                 c,
                 "select c.version, c.link, c.form, c.body from checkpoints c join runs r on r.id = c.run where r.run_id = ?",
                 (run_id,),
@@ -516,26 +369,8 @@ class SqliteJournal:
         return Checkpoint(head=Head(row[0], bytes(row[1])), form=row[2], body=bytes(row[3])) if row else None
 
 
-def _all(connection: apsw.Connection, sql: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    return list(connection.execute(sql, values))
-
-
-def _one(connection: apsw.Connection, sql: str, values: tuple[Any, ...] = ()) -> tuple[Any, ...] | None:
-    return next(iter(_all(connection, sql, values)), None)
-
-
-def _deliver(futures: list[asyncio.Future[Any]], results: list[Any]) -> None:
-    for future, result in zip(futures, results, strict=True):
-        if future.done():
-            continue  # Its caller was cancelled while it waited; the commit stands.
-        if isinstance(result, Exception):
-            future.set_exception(result)
-        else:
-            future.set_result(result)
-
-
 def _row_of(connection: apsw.Connection, run_id: str, columns: str) -> tuple[Any, ...]:
-    row = _one(connection, f"select {columns} from runs where run_id = ?", (run_id,))
+    row = one_row(connection, f"select {columns} from runs where run_id = ?", (run_id,))
     if row is None:
         raise RunNotFound("there is no such run in this store", run_id=run_id, hint="`holdfast runs` lists them")
     return row
@@ -551,7 +386,7 @@ def _full_slots(connection: apsw.Connection, batch: Batch, number: int) -> tuple
     freed = json.dumps(batch.freed)
     for name in dict.fromkeys(slot.name for slot in batch.slots):
         wanted = [slot for slot in batch.slots if slot.name == name]
-        ((taken,),) = _all(
+        ((taken,),) = all_rows(
             connection,
             "select count(*) from slots where name = ? and not (run = ? and step in (select value from json_each(?)))",
             (name, number, freed),
@@ -594,65 +429,3 @@ def _run_row(row: tuple[Any, ...]) -> RunRow:
     values = dict(zip(_ROW.split(", "), row, strict=True))
     values["labels"] = json.loads(values["labels"])
     return RunRow(**values)
-
-
-def _translated(error: Exception, path: str) -> HoldfastError:
-    """What an error of SQLite means for the operator."""
-    if isinstance(error, HoldfastError):
-        return error
-    for kind, what, hint in (
-        (apsw.FullError, "the disk is full", "free space and start again; nothing that was recorded is lost"),
-        (apsw.ReadOnlyError, "the store is read-only", "check the file's and the folder's permissions"),
-        (apsw.CantOpenError, "the store cannot be opened", "check that the folder exists and can be written"),
-        (apsw.BusyError, "the store is locked by another process for too long", "find who holds it; try again"),
-        (apsw.NotADBError, "the file is not a store of holdfast", "give another --db"),
-        (apsw.CorruptError, "the file is damaged", "restore it from a backup"),
-        (apsw.IOError, "reading or writing the file failed", "check the disk; start again when it is well"),
-    ):
-        if isinstance(error, kind):
-            corrupt = kind in (apsw.NotADBError, apsw.CorruptError)
-            return (JournalCorrupt if corrupt else JournalUnavailable)(f"{path}: {what} ({error})", hint=hint)
-    return JournalUnavailable(f"{path}: {type(error).__name__}: {error}")
-
-
-# --- migrations ---------------------------------------------------------------------------------------------------
-
-
-def migrations() -> list[tuple[int, str, str]]:
-    """Number, text and checksum of each SQL file, in order."""
-    found = []
-    for file in sorted(resources.files("holdfast.journal").joinpath("sql").iterdir(), key=lambda file: file.name):
-        if match := re.fullmatch(r"(\d{4})_\w+\.sql", file.name):
-            text = file.read_text(encoding="utf-8")
-            found.append((int(match[1]), text, hashlib.sha256(text.encode()).hexdigest()))
-    return found
-
-
-def _migrate(connection: apsw.Connection, path: str) -> None:
-    steps = migrations()
-    if connection.pragma("application_id") == _APPLICATION_ID and connection.pragma("user_version") == steps[-1][0]:
-        return
-    connection.execute("begin immediate")
-    try:
-        if connection.pragma("application_id") not in (0, _APPLICATION_ID) or (
-            connection.pragma("application_id") == 0 and _one(connection, "select count(*) from sqlite_master") != (0,)
-        ):
-            raise JournalCorrupt(f"{path} is a database of something else", hint="give another --db")
-        at = int(str(connection.pragma("user_version") or 0))
-        if at > steps[-1][0]:
-            raise JournalTooNew(
-                f"{path} was written by a later release (form {at}, this one knows {steps[-1][0]})",
-                hint="upgrade holdfast",
-            )
-        connection.execute("create table if not exists migrations (number integer primary key, checksum text not null) strict")
-        for number, text, checksum in steps:
-            if number > at:
-                connection.execute(text)
-                connection.execute("insert into migrations values (?, ?)", (number, checksum))
-                connection.pragma("user_version", number)
-        connection.pragma("application_id", _APPLICATION_ID)
-        connection.execute("commit")
-    except BaseException:
-        if not connection.get_autocommit():
-            connection.execute("rollback")
-        raise

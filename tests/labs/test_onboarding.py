@@ -1,0 +1,159 @@
+"""The lab `onboarding`, whole: its own processes, its own services, a real kill, and the ledger read a second time here."""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from holdfast.labs.onboarding import driver
+from holdfast.labs.onboarding.check import SERVICES, Seen, check
+from holdfast.labs.onboarding.story import KILLS, Story, story_of
+
+SOURCES = Path(__file__).resolve().parents[2] / "src"
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(SOURCES)}
+HIRES = Path(driver.__file__).with_name("hires.csv")
+SEEDS = {next(seed for seed in range(100) if story_of(seed, HIRES).kill_at == service): service for service in KILLS}
+
+
+def run_lab(directory: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-P", "-m", "holdfast", "lab", "onboarding", "--dir", str(directory), *words]
+    return subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=60, check=False)
+
+
+def ledger_of(directory: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (directory / "world" / "ledger.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize("seed", SEEDS, ids=SEEDS.get)
+def test_each_hire_is_served_once_whichever_service_the_worker_is_killed_in(tmp_path: Path, seed: int) -> None:
+    """Exit code 0, and the ledger, read here once more, has one row of each kind for each hire but the one flagged."""
+    story = story_of(seed, HIRES)
+    done = run_lab(tmp_path / "lab", "--seed", str(seed))
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    counted = Counter((row["service"], row["subject"].removesuffix("@corp.test")) for row in ledger_of(tmp_path / "lab"))
+    expected = {(service, hire.user): 1 for service in SERVICES for hire in story.hires}
+    del expected["orders", story.down.user]
+    assert counted == expected
+
+
+def test_what_is_printed_can_be_followed_and_its_last_commands_end_the_flagged_run(tmp_path: Path) -> None:
+    """The kill, the doubts and the person are on the page, and what it says to paste works when it is pasted."""
+    directory = tmp_path / "lab"
+    done = run_lab(directory)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    story = story_of(7, HIRES)
+    assert re.search(r"^\$ kill -9 \d+$", done.stdout, re.MULTILINE)
+    assert f"{story.killed.name}, laptop: its worker was lost during the call" in done.stdout
+    assert f"{story.lost.name}, laptop: POST /orders went out, and no answer came" in done.stdout
+    assert done.stdout.count("its result is taken [reconcilable-happened]") >= 2
+    pasted = [line.strip() for line in done.stdout.splitlines() if str(directory / "runs.db") in line]
+    assert all(len(line) <= 98 for line in done.stdout.splitlines() if line.strip() not in pasted)
+
+    answer, go_on = pasted[-2:]
+    for command in (answer.replace("YOUR NAME", "Ada"), go_on):
+        assert " -m holdfast " in command
+        run = subprocess.run(shlex.split(command), env=ENVIRONMENT, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert run.returncode == 0, run.stderr
+    assert f"{story.down.run_id}  completed" in run.stdout
+    assert "bought by hand" in run.stdout
+
+
+def test_a_tool_that_promises_too_much_fails_the_lab(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With laptops declared idempotent, which they are not, the lost order is made twice, and the lab says so."""
+    lying = tmp_path / "lying"
+    lying.mkdir()
+    for name in driver.FILES:
+        (lying / name).write_text(HIRES.with_name(name).read_text(encoding="utf-8"), encoding="utf-8")
+    tools = (lying / "tools.py").read_text(encoding="utf-8")
+    assert tools.count('safety="reconcilable",\n    probe=find_order') == 1
+    tools = tools.replace('safety="reconcilable",\n    probe=find_order', 'safety="idempotent",\n    probe=find_order')
+    (lying / "tools.py").write_text(tools, encoding="utf-8")
+    monkeypatch.setattr(driver, "_HERE", lying)
+
+    assert driver.run(directory=tmp_path / "lab", seed=7, keep=False) == 1
+    said = capsys.readouterr().out
+    lost = story_of(7, HIRES).lost.name
+    assert f"WRONG: {lost}: 2 rows of orders in the ledger, where 1 must be" in said
+
+
+def test_a_seed_always_tells_the_same_story_and_three_different_hires_are_hit() -> None:
+    """Who meets which fault follows from the seed alone."""
+    for seed in range(50):
+        story = story_of(seed, HIRES)
+        assert story == story_of(seed, HIRES)
+        assert len({story.lost, story.down, story.killed}) == 3
+
+
+# --- the check itself ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def well(tmp_path_factory: pytest.TempPathFactory) -> tuple[Story, Seen]:
+    """What a run of the lab that went well left behind."""
+    directory = tmp_path_factory.mktemp("well") / "lab"
+    done = run_lab(directory)
+    assert done.returncode == 0, done.stdout + done.stderr
+    shop = object.__new__(driver.Workshop)
+    shop.db = directory / "runs.db"
+    requests = json.loads((directory / "world" / "requests.json").read_text())
+    seen = Seen(ledger=ledger_of(directory), requests=requests, histories=shop.histories(), was_killed=True)  # type: ignore[arg-type]
+    return story_of(7, HIRES), seen
+
+
+def test_the_check_is_content_with_a_world_that_is_as_it_must_be(well: tuple[Story, Seen]) -> None:
+    """No problems are found where there are none."""
+    assert check(*well) == []
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_the_check_finds_an_effect_that_happened_twice_and_one_that_did_not_happen(
+    well: tuple[Story, Seen], service: str
+) -> None:
+    """A row more and a row less are each told, with the hire."""
+    story, seen = well
+    hire = story.killed
+    rows = [row for row in seen.ledger if row["service"] == service and row["subject"] in (hire.user, hire.address)]
+    twice = replace(seen, ledger=[*seen.ledger, *rows])
+    never = replace(seen, ledger=[row for row in seen.ledger if row not in rows])
+
+    assert check(story, twice) == [f"{hire.name}: 2 rows of {service} in the ledger, where 1 must be"]
+    assert check(story, never) == [f"{hire.name}: 0 rows of {service} in the ledger, where 1 must be"]
+
+
+def test_the_check_finds_a_stranger_a_missing_kill_and_an_answer_that_was_not_lost(well: tuple[Story, Seen]) -> None:
+    """What the story claims to show must have taken place."""
+    story, seen = well
+    stranger = replace(seen, ledger=[*seen.ledger, {**seen.ledger[0], "subject": "nobody"}])
+    answered = replace(seen, requests=[{**row, "status": row["status"] or 201} for row in seen.requests])
+
+    assert check(story, stranger) == ["the ledger has something for nobody, who is no hire"]
+    assert check(story, replace(seen, was_killed=False)) == ["the worker was not killed between an effect and its answer"]
+    assert check(story, answered) == [f"{story.lost.name}: the answer to the order was not lost, so nothing is shown about that"]
+
+
+def test_the_check_finds_runs_that_were_left_as_they_must_not_be(well: tuple[Story, Seen]) -> None:
+    """A run that did not end, one that is not there, and a flagged one that is not flagged."""
+    story, seen = well
+    done, down = story.killed.run_id, story.down.run_id
+
+    def left(run_id: str, entries: Sequence[Any]) -> list[str]:
+        return check(story, replace(seen, histories={**seen.histories, run_id: entries}))
+
+    assert left(done, seen.histories[done][:-1]) == [f"{done}: it is not ended, and must be completed"]
+    assert left(done, []) == [f"{done}: there is no such run"]
+    unasked = left(down, [entry for entry in seen.histories[down] if entry.sequence < 10])
+    assert f"{down}: a person must be asked about the laptop; open is nothing" in unasked
+    assert f"{down}: welcome is not done, although only the laptop is out of reach" in unasked

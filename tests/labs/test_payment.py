@@ -1,0 +1,126 @@
+"""The lab `payment`, whole: a real kill at each gateway, and the ledger read a second time here."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+from holdfast.labs.payment import driver
+from holdfast.labs.payment.check import GATEWAYS, Payment, Said, Seen, check
+
+SOURCES = Path(__file__).resolve().parents[2] / "src"
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(SOURCES)}
+
+
+def run_lab(*words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-P", "-m", "holdfast", "lab", "payment", *words]
+    return subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=60, check=False)
+
+
+def ledger_of(directory: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (directory / "world" / "ledger.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize("said", get_args(Said))
+def test_each_gateway_transfers_once_whatever_the_person_says(tmp_path: Path, said: str) -> None:
+    """Exit code 0; the ledger, read here once more, has one transfer for each gateway; three workers were killed."""
+    directory = tmp_path / "lab"
+    done = run_lab("--dir", str(directory), "--said", said)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert Counter(row["service"] for row in ledger_of(directory)) == dict.fromkeys(GATEWAYS, 1)
+    assert len(re.findall(r"^\$ kill -9 \d+$", done.stdout, re.MULTILINE)) == 3
+    assert ("payment-plain  failed: " in done.stdout) == (said == "not-happened")
+
+
+def test_the_temporary_directory_is_gone_when_all_went_well(tmp_path: Path) -> None:
+    """Without --dir nothing is left behind."""
+    command = [sys.executable, "-P", "-m", "holdfast", "lab", "payment"]
+    environment = {**ENVIRONMENT, "TMPDIR": str(tmp_path)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["--said", "perhaps"], "the person cannot say 'perhaps' — they say happened, not-happened, never-sent"),
+        (["--dir", str(Path(__file__).parent)], "is not an empty directory"),
+    ],
+)
+def test_what_cannot_be_asked_for_is_told_before_anything_starts(words: list[str], complaint: str) -> None:
+    """One sentence and exit code 2."""
+    refused = run_lab(*words)
+    assert refused.returncode == 2
+    assert complaint in refused.stderr
+    assert refused.stdout == ""
+
+
+# --- the check itself ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def well(tmp_path_factory: pytest.TempPathFactory) -> tuple[tuple[Payment, ...], Seen]:
+    """What a run of the lab that went well left behind."""
+    directory = tmp_path_factory.mktemp("well") / "lab"
+    done = run_lab("--dir", str(directory))
+    assert done.returncode == 0, done.stdout + done.stderr
+    shop = object.__new__(driver.Workshop)
+    shop.db = directory / "runs.db"
+    requests = json.loads((directory / "world" / "requests.json").read_text())
+    seen = Seen(ledger=ledger_of(directory), requests=requests, histories=shop.histories(), were_killed=True)  # type: ignore[arg-type]
+    return driver.payments_of(7), seen
+
+
+def test_the_check_is_content_with_a_world_that_is_as_it_must_be(well: tuple[tuple[Payment, ...], Seen]) -> None:
+    """No problems are found where there are none."""
+    assert check(*well, "happened") == []
+
+
+@pytest.mark.parametrize("gateway", GATEWAYS)
+def test_the_check_finds_a_second_transfer_and_a_missing_one(well: tuple[tuple[Payment, ...], Seen], gateway: str) -> None:
+    """Two and none are each told, with the account."""
+    payments, seen = well
+    (account,) = (payment.account for payment in payments if payment.gateway == gateway)
+    (row,) = (row for row in seen.ledger if row["service"] == gateway)
+
+    twice = check(payments, replace(seen, ledger=[*seen.ledger, row]), "happened")
+    never = check(payments, replace(seen, ledger=[other for other in seen.ledger if other is not row]), "happened")
+    assert twice == [f"{gateway}: 2 transfers to {account}, where one must be"]
+    assert never == [f"{gateway}: 0 transfers to {account}, where one must be"]
+
+
+def test_the_check_finds_a_repeat_that_no_gateway_would_drop(well: tuple[tuple[Payment, ...], Seen]) -> None:
+    """Under another key, or at a gateway without keys."""
+    payments, seen = well
+    keyed = next(row for row in seen.requests if row["path"] == "/keyed/transfers")
+    plain = next(row for row in seen.requests if row["path"] == "/plain/transfers")
+    other_key = [{**row, "key": "another"} if row is keyed else row for row in seen.requests]
+
+    assert check(payments, replace(seen, requests=other_key), "happened") == ["keyed: a repeat went out under another key"]
+    assert check(payments, replace(seen, requests=[*seen.requests, plain]), "happened") == [
+        "plain: 2 requests for a transfer, where 1 must be"
+    ]
+
+
+def test_the_check_finds_runs_that_were_left_as_they_must_not_be(well: tuple[tuple[Payment, ...], Seen]) -> None:
+    """A run that did not end, a word that was not heard, and a kill that was none."""
+    payments, seen = well
+    short = {**seen.histories, "payment-keyed": seen.histories["payment-keyed"][:-1]}
+
+    assert check(payments, replace(seen, histories=short), "happened") == [
+        "payment-keyed: it is not ended, and must be completed"
+    ]
+    assert "payment-plain: it is completed, and must be failed" in check(payments, seen, "not-happened")
+    assert check(payments, replace(seen, were_killed=False), "happened") == [
+        "a worker was not killed before the transfer was written down"
+    ]
