@@ -92,9 +92,9 @@ inputs: {hire: {type: object, required: [user], properties: {user: {type: string
 steps:
   access: {tool: grant, args: {name: {$ref: inputs.hire.user}}}
 """,
-    "fails.yaml": "goal: fail\ntools: tools.py\nsteps: {no: {tool: refuse}}\n",
+    "fails.yaml": "goal: fail\ntools: tools.py\nsteps: {bad: {tool: refuse}}\n",
     "later.yaml": "goal: later\ntools: tools.py\nsteps: {soon: {tool: later}}\n",
-    "asks.yaml": "goal: ask\ntools: tools.py\nsteps: {no: {tool: refuse, on_failure: ask}, pay: {tool: pay, args: {to: bob}}}\n",
+    "asks.yaml": "goal: ask\ntools: tools.py\nsteps: {bad: {tool: refuse, on_failure: ask}, pay: {tool: pay, args: {to: bob}}}\n",
     "slow.yaml": """
 goal: slow
 tools: tools.py

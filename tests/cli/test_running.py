@@ -76,8 +76,8 @@ def test_a_run_that_failed_says_why_and_exits_with_one(cli: Cli) -> None:
     """The reason stands in the result line, the step among those not done."""
     ended = cli("run", "fails.yaml", "--id", "f")
     assert ended.code == 1
-    assert ended.out.splitlines()[0] == "f  failed: step no: conflict: sold out"
-    assert "not done: no" in ended.out
+    assert ended.out.splitlines()[0] == "f  failed: step bad: conflict: sold out"
+    assert "not done: bad" in ended.out
 
 
 def test_patience_ends_the_command_where_a_run_is_to_wait_longer(cli: Cli) -> None:

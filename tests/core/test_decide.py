@@ -352,13 +352,24 @@ def test_a_broken_answer_of_a_tool_that_changes_the_world_is_neither_retried_nor
     assert len(story.keys) == 1
 
 
-@pytest.mark.parametrize("safety", ["read", "idempotent"])
-def test_a_broken_answer_of_a_harmless_tool_is_asked_for_again(safety: Any) -> None:
-    """It can be had again, and fallen back from."""
-    story = Story([step("a", fallbacks=(Fallback(tool="u"),))], tool("t", safety, retry=Retry(attempts_max=1)), tool("u", "read"))
+def test_a_broken_answer_of_a_read_is_fallen_back_from() -> None:
+    """It changed nothing, so another tool may take over."""
+    story = Story([step("a", fallbacks=(Fallback(tool="u"),))], tool("t", "read", retry=Retry(attempts_max=1)), tool("u", "read"))
     story.decide()
     assert story.fail("a", "invalid_output").called() == ["a"]
     assert story["a"].tool == "u"
+
+
+def test_a_broken_answer_of_an_idempotent_tool_is_asked_for_again_but_never_replaced() -> None:
+    """Twice is as once; but another tool would change the world once more, also when a later attempt failed for certain."""
+    again = tool("t", "idempotent", retry=Retry(attempts_max=2))
+    story = Story([step("a", fallbacks=(Fallback(tool="u"),))], again, tool("u", "read"))
+    story.decide()
+    story.fail("a", "invalid_output").decide()
+    assert story.called(after=100) == ["a"]
+    story.fail("a", "denied").decide()
+    assert story["a"].tool == "t"
+    assert story.run.ended == "failed"
 
 
 def test_a_retry_waits_as_long_as_the_other_side_asked_even_over_a_crash() -> None:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,12 @@ from holdfast.labs.onboarding.story import KILLS, Story, story_of
 SOURCES = Path(__file__).resolve().parents[2] / "src"
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(SOURCES)}
 HIRES = Path(driver.__file__).with_name("hires.csv")
-SEEDS = {next(seed for seed in range(100) if story_of(seed, HIRES).kill_at == service): service for service in KILLS}
+SEEDS = {
+    next(seed for seed in range(100) if story_of(seed, HIRES).kill_at == service): service
+    for service in KILLS
+    if service != "orders"
+}
+"""A seed for each service in which the demo itself does not kill."""
 
 
 def run_lab(directory: Path, *words: str) -> subprocess.CompletedProcess[str]:
@@ -33,39 +38,69 @@ def ledger_of(directory: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (directory / "world" / "ledger.jsonl").read_text().splitlines()]
 
 
-@pytest.mark.parametrize("seed", SEEDS, ids=SEEDS.get)
-def test_each_hire_is_served_once_whichever_service_the_worker_is_killed_in(tmp_path: Path, seed: int) -> None:
-    """Exit code 0, and the ledger, read here once more, has one row of each kind for each hire but the one flagged."""
-    story = story_of(seed, HIRES)
-    done = run_lab(tmp_path / "lab", "--seed", str(seed))
-
-    assert done.returncode == 0, done.stdout + done.stderr
-    counted = Counter((row["service"], row["subject"].removesuffix("@corp.test")) for row in ledger_of(tmp_path / "lab"))
+def assert_each_hire_is_served_once(directory: Path, story: Story) -> None:
+    """One row of each kind for each hire, and none for the laptop of the one flagged."""
+    counted = Counter((row["service"], row["subject"].removesuffix("@corp.test")) for row in ledger_of(directory))
     expected = {(service, hire.user): 1 for service in SERVICES for hire in story.hires}
     del expected["orders", story.down.user]
     assert counted == expected
 
 
-def test_what_is_printed_can_be_followed_and_its_last_commands_end_the_flagged_run(tmp_path: Path) -> None:
-    """The kill, the doubts and the person are on the page, and what it says to paste works when it is pasted."""
+@pytest.mark.parametrize("seed", SEEDS, ids=SEEDS.get)
+def test_each_hire_is_served_once_whichever_service_the_worker_is_killed_in(tmp_path: Path, seed: int) -> None:
+    """Exit code 0, and the ledger, read here once more, bears it out."""
     directory = tmp_path / "lab"
-    done = run_lab(directory)
+    done = run_lab(directory, "--seed", str(seed))
 
     assert done.returncode == 0, done.stdout + done.stderr
-    story = story_of(7, HIRES)
-    assert re.search(r"^\$ kill -9 \d+$", done.stdout, re.MULTILINE)
-    assert f"{story.killed.name}, laptop: its worker was lost during the call" in done.stdout
-    assert f"{story.lost.name}, laptop: POST /orders went out, and no answer came" in done.stdout
-    assert done.stdout.count("its result is taken [reconcilable-happened]") >= 2
-    pasted = [line.strip() for line in done.stdout.splitlines() if str(directory / "runs.db") in line]
-    assert all(len(line) <= 98 for line in done.stdout.splitlines() if line.strip() not in pasted)
+    assert_each_hire_is_served_once(directory, story_of(seed, HIRES))
 
+
+@dataclass(frozen=True)
+class Left:
+    """What a run of the lab that went well left behind."""
+
+    directory: Path
+    page: str
+    story: Story
+    seen: Seen
+
+
+@pytest.fixture(scope="session")
+def left(tmp_path_factory: pytest.TempPathFactory) -> Left:
+    """The lab as `make demo` runs it."""
+    directory = tmp_path_factory.mktemp("left") / "lab"
+    done = run_lab(directory)
+    assert done.returncode == 0, done.stdout + done.stderr
+    shop = object.__new__(driver.Workshop)
+    shop.db = directory / "runs.db"
+    requests = json.loads((directory / "world" / "requests.json").read_text())
+    seen = Seen(ledger=ledger_of(directory), requests=requests, histories=shop.histories(), was_killed=True)  # type: ignore[arg-type]
+    return Left(directory, done.stdout, story_of(7, HIRES), seen)
+
+
+@pytest.mark.xdist_group("onboarding")
+def test_the_demo_serves_each_hire_once_and_shows_the_kill_and_the_doubts(left: Left) -> None:
+    """The kill comes in the middle of an order; that call and the lost answer are settled by asking the shop."""
+    story, page = left.story, left.page
+    assert_each_hire_is_served_once(left.directory, story)
+    assert story.kill_at == "orders"
+    assert re.search(r"^\$ kill -9 \d+$", page, re.MULTILINE)
+    assert f"{story.killed.name}, laptop: its worker was lost during the call" in page
+    assert f"{story.lost.name}, laptop: POST /orders went out, and no answer came" in page
+    assert page.count("its result is taken [reconcilable-happened]") >= 2
+    assert [line for line in page.splitlines() if len(line) > 98 and str(left.directory) not in line] == []
+
+
+@pytest.mark.xdist_group("onboarding")
+def test_the_commands_that_the_demo_prints_last_end_the_flagged_run(left: Left, tmp_path: Path) -> None:
+    """Pasted into a shell that stands somewhere else, the answer is taken and the run completes."""
+    pasted = [line.strip() for line in left.page.splitlines() if str(left.directory / "runs.db") in line]
     answer, go_on = pasted[-2:]
     for command in (answer.replace("YOUR NAME", "Ada"), go_on):
-        assert " -m holdfast " in command
         run = subprocess.run(shlex.split(command), env=ENVIRONMENT, cwd=tmp_path, capture_output=True, text=True, check=False)
         assert run.returncode == 0, run.stderr
-    assert f"{story.down.run_id}  completed" in run.stdout
+    assert f"{left.story.down.run_id}  completed" in run.stdout
     assert "bought by hand" in run.stdout
 
 
@@ -100,24 +135,19 @@ def test_a_seed_always_tells_the_same_story_and_three_different_hires_are_hit() 
 # --- the check itself ---------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def well(tmp_path_factory: pytest.TempPathFactory) -> tuple[Story, Seen]:
-    """What a run of the lab that went well left behind."""
-    directory = tmp_path_factory.mktemp("well") / "lab"
-    done = run_lab(directory)
-    assert done.returncode == 0, done.stdout + done.stderr
-    shop = object.__new__(driver.Workshop)
-    shop.db = directory / "runs.db"
-    requests = json.loads((directory / "world" / "requests.json").read_text())
-    seen = Seen(ledger=ledger_of(directory), requests=requests, histories=shop.histories(), was_killed=True)  # type: ignore[arg-type]
-    return story_of(7, HIRES), seen
+@pytest.fixture
+def well(left: Left) -> tuple[Story, Seen]:
+    """A story and a world in which all is well."""
+    return left.story, left.seen
 
 
+@pytest.mark.xdist_group("onboarding")
 def test_the_check_is_content_with_a_world_that_is_as_it_must_be(well: tuple[Story, Seen]) -> None:
     """No problems are found where there are none."""
     assert check(*well) == []
 
 
+@pytest.mark.xdist_group("onboarding")
 @pytest.mark.parametrize("service", SERVICES)
 def test_the_check_finds_an_effect_that_happened_twice_and_one_that_did_not_happen(
     well: tuple[Story, Seen], service: str
@@ -133,6 +163,7 @@ def test_the_check_finds_an_effect_that_happened_twice_and_one_that_did_not_happ
     assert check(story, never) == [f"{hire.name}: 0 rows of {service} in the ledger, where 1 must be"]
 
 
+@pytest.mark.xdist_group("onboarding")
 def test_the_check_finds_a_stranger_a_missing_kill_and_an_answer_that_was_not_lost(well: tuple[Story, Seen]) -> None:
     """What the story claims to show must have taken place."""
     story, seen = well
@@ -144,16 +175,17 @@ def test_the_check_finds_a_stranger_a_missing_kill_and_an_answer_that_was_not_lo
     assert check(story, answered) == [f"{story.lost.name}: the answer to the order was not lost, so nothing is shown about that"]
 
 
+@pytest.mark.xdist_group("onboarding")
 def test_the_check_finds_runs_that_were_left_as_they_must_not_be(well: tuple[Story, Seen]) -> None:
     """A run that did not end, one that is not there, and a flagged one that is not flagged."""
     story, seen = well
     done, down = story.killed.run_id, story.down.run_id
 
-    def left(run_id: str, entries: Sequence[Any]) -> list[str]:
+    def problems_of(run_id: str, entries: Sequence[Any]) -> list[str]:
         return check(story, replace(seen, histories={**seen.histories, run_id: entries}))
 
-    assert left(done, seen.histories[done][:-1]) == [f"{done}: it is not ended, and must be completed"]
-    assert left(done, []) == [f"{done}: there is no such run"]
-    unasked = left(down, [entry for entry in seen.histories[down] if entry.sequence < 10])
+    assert problems_of(done, seen.histories[done][:-1]) == [f"{done}: it is not ended, and must be completed"]
+    assert problems_of(done, []) == [f"{done}: there is no such run"]
+    unasked = problems_of(down, [entry for entry in seen.histories[down] if entry.sequence < 10])
     assert f"{down}: a person must be asked about the laptop; open is nothing" in unasked
     assert f"{down}: welcome is not done, although only the laptop is out of reach" in unasked

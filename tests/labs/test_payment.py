@@ -6,14 +6,14 @@ import re
 import subprocess
 import sys
 from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 
 from holdfast.labs.payment import driver
-from holdfast.labs.payment.check import GATEWAYS, Payment, Said, Seen, check
+from holdfast.labs.payment.check import GATEWAYS, Payment, Seen, check
 
 SOURCES = Path(__file__).resolve().parents[2] / "src"
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(SOURCES)}
@@ -28,16 +28,53 @@ def ledger_of(directory: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (directory / "world" / "ledger.jsonl").read_text().splitlines()]
 
 
-@pytest.mark.parametrize("said", get_args(Said))
-def test_each_gateway_transfers_once_whatever_the_person_says(tmp_path: Path, said: str) -> None:
-    """Exit code 0; the ledger, read here once more, has one transfer for each gateway; three workers were killed."""
+@dataclass(frozen=True)
+class Left:
+    """What a run of the lab that went well left behind."""
+
+    directory: Path
+    page: str
+    payments: tuple[Payment, ...]
+    seen: Seen
+
+
+@pytest.fixture(scope="session")
+def left(tmp_path_factory: pytest.TempPathFactory) -> Left:
+    """The lab as it runs when nothing else is said."""
+    directory = tmp_path_factory.mktemp("left") / "lab"
+    done = run_lab("--dir", str(directory))
+    assert done.returncode == 0, done.stdout + done.stderr
+    shop = object.__new__(driver.Workshop)
+    shop.db = directory / "runs.db"
+    requests = json.loads((directory / "world" / "requests.json").read_text())
+    seen = Seen(ledger=ledger_of(directory), requests=requests, histories=shop.histories(), were_killed=True)  # type: ignore[arg-type]
+    return Left(directory, done.stdout, driver.payments_of(7), seen)
+
+
+def assert_each_gateway_transferred_once(directory: Path, page: str) -> None:
+    """By the ledger, read here once more; and three workers were killed."""
+    assert Counter(row["service"] for row in ledger_of(directory)) == dict.fromkeys(GATEWAYS, 1)
+    assert len(re.findall(r"^\$ kill -9 \d+$", page, re.MULTILINE)) == 3
+
+
+@pytest.mark.xdist_group("payment")
+def test_each_gateway_transfers_once_though_its_worker_is_killed(left: Left) -> None:
+    """Keyed is sent twice and lands once, lookup is looked up, plain is settled by a person."""
+    assert_each_gateway_transferred_once(left.directory, left.page)
+    assert re.search(r"^  keyed +2 +1 +0 +1 ", left.page, re.MULTILINE)
+    assert re.search(r"^  lookup +1 +1 +[1-9] +1 ", left.page, re.MULTILINE)
+    assert "payment-plain  completed: " in left.page
+
+
+@pytest.mark.parametrize(("said", "ending"), [("not-happened", "failed"), ("never-sent", "completed")])
+def test_what_the_person_says_holds_and_each_gateway_transfers_once(tmp_path: Path, said: str, ending: str) -> None:
+    """A wrong word is held to and nothing is sent again; where nothing was sent, it is sent once after their word."""
     directory = tmp_path / "lab"
     done = run_lab("--dir", str(directory), "--said", said)
 
     assert done.returncode == 0, done.stdout + done.stderr
-    assert Counter(row["service"] for row in ledger_of(directory)) == dict.fromkeys(GATEWAYS, 1)
-    assert len(re.findall(r"^\$ kill -9 \d+$", done.stdout, re.MULTILINE)) == 3
-    assert ("payment-plain  failed: " in done.stdout) == (said == "not-happened")
+    assert_each_gateway_transferred_once(directory, done.stdout)
+    assert f"payment-plain  {ending}: " in done.stdout
 
 
 def test_the_temporary_directory_is_gone_when_all_went_well(tmp_path: Path) -> None:
@@ -68,24 +105,19 @@ def test_what_cannot_be_asked_for_is_told_before_anything_starts(words: list[str
 # --- the check itself ---------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def well(tmp_path_factory: pytest.TempPathFactory) -> tuple[tuple[Payment, ...], Seen]:
-    """What a run of the lab that went well left behind."""
-    directory = tmp_path_factory.mktemp("well") / "lab"
-    done = run_lab("--dir", str(directory))
-    assert done.returncode == 0, done.stdout + done.stderr
-    shop = object.__new__(driver.Workshop)
-    shop.db = directory / "runs.db"
-    requests = json.loads((directory / "world" / "requests.json").read_text())
-    seen = Seen(ledger=ledger_of(directory), requests=requests, histories=shop.histories(), were_killed=True)  # type: ignore[arg-type]
-    return driver.payments_of(7), seen
+@pytest.fixture
+def well(left: Left) -> tuple[tuple[Payment, ...], Seen]:
+    """Payments and a world in which all is well."""
+    return left.payments, left.seen
 
 
+@pytest.mark.xdist_group("payment")
 def test_the_check_is_content_with_a_world_that_is_as_it_must_be(well: tuple[tuple[Payment, ...], Seen]) -> None:
     """No problems are found where there are none."""
     assert check(*well, "happened") == []
 
 
+@pytest.mark.xdist_group("payment")
 @pytest.mark.parametrize("gateway", GATEWAYS)
 def test_the_check_finds_a_second_transfer_and_a_missing_one(well: tuple[tuple[Payment, ...], Seen], gateway: str) -> None:
     """Two and none are each told, with the account."""
@@ -99,6 +131,7 @@ def test_the_check_finds_a_second_transfer_and_a_missing_one(well: tuple[tuple[P
     assert never == [f"{gateway}: 0 transfers to {account}, where one must be"]
 
 
+@pytest.mark.xdist_group("payment")
 def test_the_check_finds_a_repeat_that_no_gateway_would_drop(well: tuple[tuple[Payment, ...], Seen]) -> None:
     """Under another key, or at a gateway without keys."""
     payments, seen = well
@@ -112,6 +145,7 @@ def test_the_check_finds_a_repeat_that_no_gateway_would_drop(well: tuple[tuple[P
     ]
 
 
+@pytest.mark.xdist_group("payment")
 def test_the_check_finds_runs_that_were_left_as_they_must_not_be(well: tuple[tuple[Payment, ...], Seen]) -> None:
     """A run that did not end, a word that was not heard, and a kill that was none."""
     payments, seen = well

@@ -15,7 +15,10 @@ from holdfast.core.contract import Contract
 
 
 class CallTool(msgspec.Struct, frozen=True, kw_only=True):
-    """Call a tool; bring back CallSucceeded, CallPartial, CallDeferred, CallFailed or CallUnknown."""
+    """Call a tool; bring back CallSucceeded, CallPartial, CallDeferred, CallFailed or CallUnknown.
+
+    send_by: seconds since the epoch, after which it must not be sent any more; bring back CallFailed then.
+    """
 
     step: str
     attempt: int
@@ -25,6 +28,7 @@ class CallTool(msgspec.Struct, frozen=True, kw_only=True):
     occurrence: int
     timeout_seconds: float
     contract: Contract
+    send_by: float | None = None
 
 
 class RunProbe(msgspec.Struct, frozen=True, kw_only=True):

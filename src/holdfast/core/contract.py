@@ -87,8 +87,8 @@ def differences(before: dict[str, Contract], after: dict[str, Contract]) -> tupl
     """Compare the contracts a run holds with those of the agent as loaded; empty when they are the same.
 
     A difference is `weaker` when something that the run may rely on is no longer promised: a tool is gone, its
-    safety moved towards irreversible, its keys live shorter, its probe is gone, its effects settle later, or a person
-    is no longer asked.
+    safety moved towards irreversible, its keys live shorter, its probe is gone, its effects settle later, a person is no
+    longer asked, or a secret of it would be written down.
     """
     found: list[Difference] = []
     for name in sorted(before.keys() | after.keys()):
@@ -102,14 +102,27 @@ def differences(before: dict[str, Contract], after: dict[str, Contract]) -> tupl
     return tuple(found)
 
 
+def weakest(sent: Contract, now: Contract) -> Contract:
+    """What may be relied on for a call that was sent under one contract and would be repeated under another: the less of
+    both. Nothing that is promised later makes an earlier call safer, and a repeat gets only what is promised now."""
+    lives = [ttl for ttl in (sent.key_ttl_seconds, now.key_ttl_seconds) if ttl is not None]
+    return msgspec.structs.replace(
+        now,
+        safety=max(sent.safety, now.safety, key=SAFETIES.index),
+        key_ttl_seconds=min(lives, default=None),
+        settles_within_seconds=max(sent.settles_within_seconds, now.settles_within_seconds),
+    )
+
+
 def _changed_fields(old: Contract, new: Contract) -> list[Difference]:
     weaker = {
         "safety": SAFETIES.index(new.safety) > SAFETIES.index(old.safety),
-        "key_ttl_seconds": (new.key_ttl_seconds or float("inf")) < (old.key_ttl_seconds or float("inf")),
+        "key_ttl_seconds": _life(new) < _life(old),
         "probe": old.probe and not new.probe,
         "settles_within_seconds": new.settles_within_seconds > old.settles_within_seconds,
         "approve": old.asks_first and not new.asks_first,
         "business_key": bool(old.business_key) and old.business_key != new.business_key,
+        "secrets": not set(old.secrets) <= set(new.secrets),
     }
     return [
         Difference(
@@ -124,19 +137,25 @@ def _changed_fields(old: Contract, new: Contract) -> list[Difference]:
     ]
 
 
+def _life(contract: Contract) -> float:
+    return float("inf") if contract.key_ttl_seconds is None else contract.key_ttl_seconds
+
+
 def digest(value: Any) -> str:
     """A short digest of any JSON value or record, the same in every process (keys sorted)."""
     return hashlib.sha256(msgspec.json.encode(value, order="deterministic")).hexdigest()[:32]
 
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
-_DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)\s*")
+_DURATION = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*(ms|s|m|h|d|w)\s*")
+# A thousand years: what is longer is a slip of the pen, or no number that a clock can hold.
+_LONGEST_SECONDS = 1000 * 366 * 86400.0
 
 
 def duration(value: Any, *, what: str = "duration") -> float:
     """Seconds from a number or from words like `20s`, `1h30m`, `24h`, `7d`; DefinitionError on anything else."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        if value >= 0 and value == value and value != float("inf"):
+        if 0 <= value <= _LONGEST_SECONDS:
             return float(value)
     elif isinstance(value, str):
         total, end = 0.0, 0
@@ -144,9 +163,11 @@ def duration(value: Any, *, what: str = "duration") -> float:
             if found.start() != end:
                 break
             total, end = total + float(found[1]) * _UNITS[found[2]], found.end()
-        if end == len(value) and end:
+        if end == len(value) and end and total <= _LONGEST_SECONDS:
             return total
-    raise DefinitionError(f"{what}: {value!r} is not a duration", hint="write seconds as a number, or 500ms, 20s, 5m, 24h, 7d")
+    raise DefinitionError(
+        f"{what}: {_brief(value)} is not a duration", hint="write seconds as a number, or 500ms, 20s, 5m, 24h, 7d"
+    )
 
 
 def retry_of(value: Any, *, what: str = "retry", default: Retry | None = None) -> Retry:
@@ -180,19 +201,37 @@ def retry_of(value: Any, *, what: str = "retry", default: Retry | None = None) -
             raise DefinitionError(f"{what}: {error}") from error
     else:
         raise DefinitionError(
-            f"{what}: {value!r} is neither a number of attempts nor a table",
+            f"{what}: {_brief(value)} is neither a number of attempts nor a table",
             hint="write `retry: {attempts: 5, backoff: 2s..60s}`",
         )
-    if not (
-        1 <= retry.attempts_max <= 1000
-        and retry.factor >= 1
-        and 0 <= retry.jitter <= 1
-        and retry.backoff_seconds <= retry.backoff_seconds_max
-    ):
+    if not is_sound(retry):
         raise DefinitionError(
             f"{what}: needs 1 to 1000 attempts, a factor of at least 1, a jitter between 0 and 1, and a backoff that grows"
         )
     return retry
+
+
+def is_sound(retry: Retry) -> bool:
+    """Whether its waits are times and its attempts come to an end."""
+    try:
+        msgspec.convert(msgspec.to_builtins(retry), Retry)
+    except msgspec.ValidationError:
+        return False
+    return (
+        1 <= retry.attempts_max <= 1000
+        and 1 <= retry.factor <= 1000
+        and 0 <= retry.jitter <= 1
+        and 0 <= retry.backoff_seconds <= retry.backoff_seconds_max <= _LONGEST_SECONDS
+    )
+
+
+def _brief(value: Any) -> str:
+    """A value as it was written, short; also one too large to be written at all."""
+    try:
+        text = repr(value)
+    except ValueError:
+        text = f"a number of {value.bit_length()} bits" if isinstance(value, int) else type(value).__name__
+    return text if len(text) <= 60 else text[:60] + "…"
 
 
 def _number(text: str) -> Any:

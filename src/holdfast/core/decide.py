@@ -264,6 +264,7 @@ class _Decider:
             run_id=self.state.run_id,
             tries=tries,
             fallbacks_taken=step.fallbacks_taken,
+            landed=step.landed,
         )
         name = step.step.id
         if ruling.verb == "retry":
@@ -282,7 +283,8 @@ class _Decider:
             self._rule(e.FallbackRuled(step=name, tool=fallback.tool, reason=ruling.reason))
         else:
             tried = f" after {step.tries} attempts" if step.tries > 1 else ""
-            self._give_up(step, f"{_said(step.failure)}{tried}", ruling.verb)
+            broken = "; one of them happened, and its answer could not be used" if step.landed and step.tries > 1 else ""
+            self._give_up(step, f"{_said(step.failure)}{tried}{broken}", ruling.verb)
 
     def _last_look(self, step: StepState, contract: Contract) -> None:
         row = recovery.rule(self._doubt(step, contract, spent=True))
@@ -311,14 +313,15 @@ class _Decider:
             self._wake(step.due_at)
             return
         contract = self._contract(step)
-        if step.doubt_since is not None and contract.safety == "keyed" and not self._key_alive(step, contract):
-            self._last_look_before_repeat(step, contract)
-            return
+        if step.doubt_since is not None:
+            row = recovery.rule(self._doubt(step, contract))
+            if row.action != "repeat":
+                self._last_look_before_repeat(step, contract, row)
+                return
         self._begin(step)
 
-    def _last_look_before_repeat(self, step: StepState, contract: Contract) -> None:
-        """The key died while the repeat waited: what was a harmless repeat is one no more."""
-        row = recovery.rule(self._doubt(step, contract))
+    def _last_look_before_repeat(self, step: StepState, contract: Contract, row: recovery.Row) -> None:
+        """While the repeat waited, the key died or the tool changed: what was a harmless repeat is one no more."""
         due_at = self._probe_due(step, contract) if row.action == "probe" else 0.0
         self._rule(e.RecoveryRuled(step=step.step.id, row=row.label, action=row.action, reason=row.reason, due_at=due_at))
         if row.action == "ask":
@@ -426,6 +429,7 @@ class _Decider:
                 occurrence=step.occurrence,
                 timeout_seconds=self._timeout(step, contract),
                 contract=contract,
+                send_by=self._send_by(step) if again else None,
             )
         )
 
@@ -454,6 +458,13 @@ class _Decider:
             reason = f"the same call was made in step {twin.step.id}, whose answer could not be used"
             self._give_up(step, reason, step.step.on_failure)
         return True
+
+    def _send_by(self, step: StepState) -> float | None:
+        """Until when a repeat of a call in doubt may go out: whoever sends it may have been stopped since this was decided."""
+        contract = self._contract(step)
+        if contract.key_ttl_seconds is None or step.first_sent_at is None:
+            return None
+        return step.first_sent_at + contract.key_ttl_seconds - self._timeout(step, contract) - contract.settles_within_seconds
 
     def _timeout(self, step: StepState, contract: Contract) -> float:
         return step.step.timeout_seconds if step.step.timeout_seconds is not None else contract.timeout_seconds

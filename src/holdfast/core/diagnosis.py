@@ -16,8 +16,9 @@ Verb = Literal["retry", "reconcile", "fall_back", "stop", "skip", "flag", "ask"]
 # Failures after which the same call may work. The others need other arguments, another tool or a person.
 PASSING: frozenset[FailureKind] = frozenset({"transient", "rate_limited", "unavailable"})
 
-# The tool answered and broke its contract. What a read answered can be asked for again; a call that changes the world
-# has changed it, so making it again is out of the question, and so is a fallback that would change it once more.
+# The tool answered and broke its contract. What a read answered can be asked for again, and so can what leaves the world
+# as once; any other call that changes the world has changed it, so making it again is out of the question. A fallback would
+# change it once more, whatever the tool promises of its own repeats.
 BROKEN_ANSWER: frozenset[FailureKind] = frozenset({"invalid_output", "crashed"})
 
 _REPEATABLE: frozenset[Safety] = frozenset({"read", "idempotent"})
@@ -32,8 +33,11 @@ class Ruling(msgspec.Struct, frozen=True, kw_only=True):
     fallback: int = 0
 
 
-def diagnose(failure: Failure, contract: Contract, step: Step, *, run_id: str, tries: int, fallbacks_taken: int) -> Ruling:
-    """Rule on a failed attempt. tries: attempts made with the tool in force; it is out of them when retry says so."""
+def diagnose(
+    failure: Failure, contract: Contract, step: Step, *, run_id: str, tries: int, fallbacks_taken: int, landed: bool = False
+) -> Ruling:
+    """Rule on a failed attempt. tries: attempts made with the tool in force; it is out of them when retry says so. landed:
+    an earlier one had its effect, though its answer could not be used."""
     what = f"{failure.kind}: {failure.message}" if failure.message else failure.kind
     passing = failure.kind in PASSING
     if passing or (failure.kind in BROKEN_ANSWER and contract.safety in _REPEATABLE):
@@ -50,7 +54,7 @@ def diagnose(failure: Failure, contract: Contract, step: Step, *, run_id: str, t
             # A reconcilable tool is asked first, even when it said that it failed: the promise is to probe, not to trust.
             verb: Verb = "reconcile" if contract.safety == "reconcilable" else "retry"
             return Ruling(verb=verb, reason=what, wait_seconds=wait)
-    if fallbacks_taken < len(step.fallbacks) and not changed_the_world(failure, contract):
+    if fallbacks_taken < len(step.fallbacks) and not (landed or changed_the_world(failure, contract)):
         return Ruling(verb="fall_back", reason=what, fallback=fallbacks_taken)
     tried = f" after {tries} attempts" if tries > 1 else ""
     return Ruling(verb=step.on_failure, reason=f"{what}{tried}")
@@ -58,7 +62,7 @@ def diagnose(failure: Failure, contract: Contract, step: Step, *, run_id: str, t
 
 def changed_the_world(failure: Failure, contract: Contract) -> bool:
     """Whether a call that counts as failed has had its effect all the same, and must not have it once more."""
-    return failure.kind in BROKEN_ANSWER and contract.safety not in _REPEATABLE
+    return failure.kind in BROKEN_ANSWER and contract.safety != "read"
 
 
 def retry_in_force(contract: Contract, step: Step) -> Retry:

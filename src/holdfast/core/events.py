@@ -61,7 +61,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_f
 
 
 class RunStarted(Event, frozen=True):
-    """A goal was taken on. contracts: what each tool promised then."""
+    """A goal was taken on. contracts: what each tool promised then. secrets: names that are never written down, beside
+    those that never are."""
 
     run_id: str
     agent: str
@@ -72,6 +73,7 @@ class RunStarted(Event, frozen=True):
     tenant: str = ""
     priority: int = 0
     labels: dict[str, str] = {}
+    secrets: tuple[str, ...] = ()
 
 
 class RunResumed(Event, frozen=True):

@@ -10,8 +10,8 @@ from typing import Any, Literal
 import jsonschema_rs
 import msgspec
 
-from holdfast.core import references
-from holdfast.core.contract import Contract, Gate, Retry
+from holdfast.core import references, values
+from holdfast.core.contract import Contract, Gate, Retry, is_sound
 
 OnFailure = Literal["stop", "skip", "flag", "ask"]
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -77,11 +77,27 @@ def waits_for(step: Step) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*needed, *step.after))) if step.after else needed
 
 
-def problems(plan: Plan, contracts: dict[str, Contract], inputs: dict[str, Any] | None, before: Iterable[str] = ()) -> list[str]:
+def plain_plan(plan: Plan) -> Plan:
+    """The plan as it will be read back. ValueError, which says what and where, for one that is not of JSON and of the types
+    that it declares."""
+    try:
+        return msgspec.convert(values.plain(plan), Plan)
+    except msgspec.ValidationError as error:
+        raise ValueError(str(error)) from error
+
+
+def problems(
+    plan: Plan,
+    contracts: dict[str, Contract],
+    inputs: dict[str, Any] | None,
+    before: Iterable[str] = (),
+    secrets: frozenset[str] = values.SECRET_NAMES,
+) -> list[str]:
     """Everything that makes a plan unsound, each as one sentence; empty when it may run.
 
     contracts: the tools there are. inputs: the run's inputs, or None where they are not known yet. before: ids of
-    the steps that the run has already, which new ones may refer to and must not take again.
+    the steps that the run has already, which new ones may refer to and must not take again. secrets: names whose values
+    are never written down, and a plan is.
     """
     known = set(before)
     found: list[str] = []
@@ -92,7 +108,10 @@ def problems(plan: Plan, contracts: dict[str, Contract], inputs: dict[str, Any] 
         steps.setdefault(step.id, step)
     for step in steps.values():
         found.extend(f"step {step.id}: {problem}" for problem in _step_problems(step, steps, known, contracts, inputs))
+        written = [step.args, *(fallback.args for fallback in step.fallbacks)]
+        found.extend(f"step {step.id}: {_secret_problem(name)}" for name in _secrets_in(written, contracts.get(step.tool), secrets))
     found.extend(f"result: {problem}" for problem in _reference_problems(plan.result, steps, known, contracts, inputs))
+    found.extend(f"result: {_secret_problem(name)}" for name in values.plain_secrets(plan.result, secrets))
     found.extend(f"the steps {' → '.join(cycle)} wait for one another in a circle" for cycle in _cycles(steps))
     if not plan.steps and plan.final and plan.result is None and not known:
         found.append("there is no step in it")
@@ -106,8 +125,10 @@ def _step_problems(
         yield "an id has letters, digits and underscores, and starts with no digit"
     if step.occurrence < 1:
         yield "occurrence starts at 1"
-    if step.timeout_seconds is not None and step.timeout_seconds <= 0:
+    if step.timeout_seconds is not None and not 0 < step.timeout_seconds < float("inf"):
         yield "timeout must be more than nothing"
+    if step.retry is not None and not is_sound(step.retry):
+        yield "retry needs 1 to 1000 attempts, a factor of at least 1, a jitter between 0 and 1, and a backoff that grows"
     for other in step.after:
         if other not in steps and other not in known:
             yield f"after: there is no step {other}{_meant(other, steps)}"
@@ -143,6 +164,16 @@ def _call_problems(tool: str, args: dict[str, Any], contracts: dict[str, Contrac
                 yield f"{name} is a secret of {tool} and must not stand in a plan; write {{$secret: NAME}}"
         elif not _has_forms(value) and (wrong := schema_problem(value, properties[name], schema)):
             yield f"argument {name} of {tool}: {wrong}"
+
+
+def _secrets_in(written: list[Any], contract: Contract | None, secrets: frozenset[str]) -> list[str]:
+    """Names of secrets that stand in the open; those that the tool declares are named with its arguments."""
+    declared = contract.secrets if contract is not None else ()
+    return [name for name in dict.fromkeys(values.plain_secrets(written, secrets)) if name not in declared]
+
+
+def _secret_problem(name: str) -> str:
+    return f"{name} is never written down, by its name, and must not stand in a plan; write {{$secret: NAME}}"
 
 
 def _has_forms(value: Any) -> bool:

@@ -26,7 +26,8 @@ from msgspec.structs import replace
 from rpds import HashTrieMap
 
 from holdfast.core import events as e
-from holdfast.core.contract import Contract
+from holdfast.core import values
+from holdfast.core.contract import Contract, weakest
 from holdfast.core.diagnosis import changed_the_world
 from holdfast.core.limits import Limits
 from holdfast.core.plan import Goal, Step, needs
@@ -125,6 +126,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     tenant: str = ""
     priority: int = 0
     labels: dict[str, str] = {}
+    secrets: tuple[str, ...] = ()
     limits: Limits = Limits()
     contracts: dict[str, Contract] = {}
     version: int = 0
@@ -186,6 +188,11 @@ def contract_of(state: State, step: StepState) -> Contract | None:
     return step.contract or state.contracts.get(step.tool)
 
 
+def secret_names(state: State) -> frozenset[str]:
+    """The names whose values are never written down in this run."""
+    return values.SECRET_NAMES | frozenset(state.secrets)
+
+
 def result_of(state: State, step: str) -> Any:
     """The result of a finished step; None for one that was skipped."""
     return state.steps[step].value
@@ -198,6 +205,7 @@ def unknown_steps(state: State) -> tuple[str, ...]:
         for name in state.active
         if (step := state.steps[name]).doubt_since is not None
         or step.phase in ("owed", "flying")
+        or step.landed
         or (step.interrupt is not None and state.interrupts[step.interrupt].about == "owed")
     )
 
@@ -274,6 +282,7 @@ def _started(event: e.RunStarted, entry: e.Entry) -> State:
         tenant=event.tenant,
         priority=event.priority,
         labels=event.labels,
+        secrets=event.secrets,
         limits=event.limits,
         contracts={c.tool: c for c in event.contracts},
         version=entry.sequence,
@@ -301,9 +310,17 @@ def _adopt_contracts(state: State, event: e.AgentChanged) -> State:
         step = steps[name]
         old = contract_of(state, step)
         if contracts.get(step.tool) != old:
-            # What a person approved was bound to the old promises; what was sent is judged by them.
-            steps = steps.insert(name, replace(step, approved=None, contract=old if step.key else None))
+            # What a person approved was bound to the old promises; what was sent is judged by them, and by the new ones
+            # where they are less.
+            held = _held_for_what_was_sent(step, old, contracts.get(step.tool))
+            steps = steps.insert(name, replace(step, approved=None, contract=held))
     return replace(state, contracts=contracts, steps=steps, changed=None)
+
+
+def _held_for_what_was_sent(step: StepState, old: Contract | None, new: Contract | None) -> Contract | None:
+    if not step.key or old is None:
+        return None
+    return old if new is None else weakest(old, new)
 
 
 def _cancel_requested(state: State, event: e.CancelRequested, entry: e.Entry) -> State:

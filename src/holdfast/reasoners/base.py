@@ -10,10 +10,13 @@ from typing import Any, Protocol
 
 import msgspec
 
+from holdfast.core import values
 from holdfast.core.contract import Contract
 from holdfast.core.events import AnyEvent, FinishProposed, GiveUpProposed, PlanAdopted, ProposalFailed
-from holdfast.core.plan import Goal, Plan, Step, problems
-from holdfast.core.state import State
+from holdfast.core.plan import Goal, Plan, Step, plain_plan, problems
+from holdfast.core.state import State, secret_names
+
+PROBLEMS_MAX = 50
 
 
 class StepReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,15 +105,18 @@ def taken(proposal: object, state: State, turn: int) -> AnyEvent:
         proposal = Propose(plan=proposal if isinstance(proposal, Plan) else Plan(steps=(proposal,), final=False))
     match proposal:
         case Finish(result):
-            return FinishProposed(turn=turn, result=result)
+            try:
+                return FinishProposed(turn=turn, result=values.plain(result))
+            except ValueError as error:
+                return ProposalFailed(turn=turn, problems=(f"the result cannot be written as JSON: {error}",))
         case GiveUp(reason):
             return GiveUpProposed(turn=turn, reason=reason)
         case Propose(plan=plan, reason=reason):
-            found = _problems(plan, state)
+            plan, found = _checked(plan, state)
             if not plan.steps and not plan.final:
                 found.append("the proposal has no step, and says neither finish nor give up")
             if found:
-                return ProposalFailed(turn=turn, problems=tuple(found))
+                return ProposalFailed(turn=turn, problems=_bounded(found))
             return PlanAdopted(turn=turn, revision=state.revision + 1, plan=plan, reason=reason)
         case _:
             pass
@@ -119,18 +125,28 @@ def taken(proposal: object, state: State, turn: int) -> AnyEvent:
     )
 
 
-# The last plan that was found sound, with the tools and inputs it was checked for: a plan file proposes the same plan to
-# each of its runs, and walking it again for each would cost more than the steps.
-_sound: tuple[Plan, dict[str, Contract], frozenset[str]] | None = None
+# The last plan that was found sound, what it was checked for, and its plain form: a plan file proposes the same plan to each
+# of its runs, and walking it again for each would cost more than the steps.
+_sound: tuple[Plan, tuple[dict[str, Contract], frozenset[str], tuple[str, ...]], Plan] | None = None
 
 
-def _problems(plan: Plan, state: State) -> list[str]:
+def _checked(plan: Plan, state: State) -> tuple[Plan, list[str]]:
+    """The plan as it will be read back, and what is wrong with it."""
     global _sound
-    inputs = frozenset(state.goal.inputs)
-    known = _sound
-    if known is not None and known[0] is plan and not state.order and known[2] == inputs and known[1] == state.contracts:
-        return []
-    found = problems(plan, state.contracts, state.goal.inputs, state.order)
+    checked_for = (state.contracts, frozenset(state.goal.inputs), state.secrets)
+    if _sound is not None and _sound[0] is plan and not state.order and _sound[1] == checked_for:
+        return _sound[2], []
+    try:
+        form = plain_plan(plan)
+    except ValueError as error:
+        return plan, [f"it is no plan: {error}"]
+    found = problems(form, state.contracts, state.goal.inputs, state.order, secret_names(state))
     if not found and not state.order:
-        _sound = (plan, state.contracts, inputs)
-    return found
+        _sound = (plan, checked_for, form)
+    return form, found
+
+
+def _bounded(found: list[str]) -> tuple[str, ...]:
+    """Problems are written down and shown again; a plan with a thousand of them is told the first."""
+    more = len(found) - PROBLEMS_MAX
+    return (*found[:PROBLEMS_MAX], f"and {more} more") if more > 0 else tuple(found)

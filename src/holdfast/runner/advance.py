@@ -314,11 +314,27 @@ class Advance:
         )
 
     async def _fly(self, number: int, command: Command, state: State) -> None:
-        # The fence guards the journal, not the wire: a worker that was stopped past its lease must not send.
-        if self._clock.monotonic() - self.proven_at >= self.terms.lease_seconds and not await self._journal.holds(self.claim):
+        if not await self._still_holds():
             self.lose()
-            return
-        self._land(number, await perform(command, self.agent, state, self.terms.hands))
+        elif isinstance(command, CallTool) and command.send_by is not None and self._clock.now() > command.send_by:
+            why = "it was not sent: by now the other side may have forgotten its key"
+            failure = e.Failure(kind="transient", message=why)
+            self._land(number, e.CallFailed(step=command.step, attempt=command.attempt, failure=failure))
+        else:
+            self._land(number, await perform(command, self.agent, state, self.terms.hands))
+
+    async def _still_holds(self) -> bool:
+        """The fence guards the journal, not the wire: a worker that was stopped past its lease must not send. It may be
+        stopped while it asks, too; so the answer counts from when it was asked for."""
+        while self._clock.monotonic() - self.proven_at >= self.terms.lease_seconds:
+            asked_at = self._clock.monotonic()
+            try:
+                if not await self._journal.holds(self.claim):
+                    return False
+            except JournalUnavailable:
+                return False
+            self.proven_at = max(self.proven_at, asked_at)
+        return True
 
     def _land(self, number: int, outcome: e.AnyEvent) -> None:
         if self._flights.pop(number, None) is None:

@@ -335,6 +335,13 @@ class World:
             if request.in_flight and all(getattr(request, name) == value for name, value in like.items())
         ]
 
+    async def settled(self, **like: Any) -> None:
+        """Wait until none of these may land any more."""
+        ends = [landing.when() for request in self.in_flight(**like) if (landing := self._landings.get(request.number))]
+        if ends:
+            await asyncio.sleep(max(ends) - _time())
+            await self.settled(**like)
+
     def do_by_hand(self, *, tool: str, run_id: str, step: str, item: str, amount: int, occurrence: int = 1) -> Effect:
         """A person does it themselves."""
         effect = Effect(

@@ -56,7 +56,7 @@ KINDS: tuple[str, ...] = (
     "agent changed, weaker",
     "agent changed, not weaker",
     "request lands after its caller died",
-    "key forgotten",
+    "service forgets keys",
     "probe not_yet",
     "probe error",
     "probe hang",
@@ -80,11 +80,10 @@ KINDS: tuple[str, ...] = (
     *(f"failure {kind}" for kind in FAILURES),
 )
 
-_WRITES = frozenset(
-    {"create", "append", "claim", "claim_due", "extend", "release", "send", "seen", "keep"}
-)  # fmt: skip
+_WRITES = frozenset({"create", "append", "claim", "claim_due", "extend", "release", "send", "seen", "keep"})
 _CALLS = (
-    "failure", "failure", "429", "reply lost", "lands late", "hang", "stubborn", "lie", "unknown", "before", "after", "partial", "deferred",
+    "failure", "failure", "429", "reply lost", "lands late", "hang", "stubborn", "lie", "unknown", "before", "after", "partial",
+    "deferred",
 )  # fmt: skip
 
 
@@ -123,7 +122,7 @@ class Weather:
         kind = dice.choice(self.calls)
         effect = dice.random() < 0.5
         if kind == "failure":
-            return w.fail(dice.choice(self.failures), quick)  # type: ignore[arg-type]
+            return w.fail(dice.choice(self.failures), quick)
         if kind == "429":
             return w.rate_limited(dice.choice((0.5, 2.0, 5.0)), quick)
         if kind == "reply lost":
@@ -163,9 +162,14 @@ SETTLED_BY = tools.SETTLES * 0.95
 class Stage(Protocol):
     """What the journal of a worker must know of the seed that is played."""
 
-    loop: JumpingLoop
-    weather: Weather
-    counter: Counter[str]
+    @property
+    def loop(self) -> JumpingLoop: ...
+
+    @property
+    def weather(self) -> Weather: ...
+
+    @property
+    def counter(self) -> Counter[str]: ...
 
     def stormy(self) -> bool: ...
 

@@ -66,7 +66,7 @@ class Track(msgspec.Struct):
     probed_at: float = 0.0
     verdict: str = "none"
     not_before: float = 0.0
-    failure: str = ""
+    broken_answer: bool = False
     owed: bool = False
 
     @property
@@ -83,8 +83,11 @@ class Track(msgspec.Struct):
 class Stage(Protocol):
     """What the laws must know of the seed that is played."""
 
-    world: World
-    store: MemoryStore
+    @property
+    def world(self) -> World: ...
+
+    @property
+    def store(self) -> MemoryStore: ...
 
     def broken(self, law: str, what: str) -> None: ...
 
@@ -119,9 +122,9 @@ class Laws:
         before = self.claims.get(claim.run_id)
         if before is not None:
             if claim.fence <= before.fence:
-                self._break("a fence grows with each claim", f"{claim.run_id} was claimed under {claim.fence} after {before.fence}")
+                self._break("a fence grows with each claim", f"{claim.run_id}: {claim.fence} after {before.fence}")
             if before.until > now and before.worker:
-                self._break("a run has one owner", f"{claim.run_id} was claimed while {before.worker} has it until {before.until}")
+                self._break("a run has one owner", f"{claim.run_id}: {before.worker} has it until {before.until}")
         self.claims[claim.run_id] = claim
 
     def lease(self, run_id: str, worker: str, until: float) -> None:
@@ -158,7 +161,8 @@ class Laws:
         ruled = events[outside:]
         if ruled and not any(decide(state, at, full).events == ruled for full in _full_sets(state)):
             again = decide(state, at).events
-            self._break("replay: the same is decided again", f"{state.run_id} at {first}: {ruled} was written, {again} is decided")
+            what = f"{state.run_id} at {first}: {ruled} was written, {again} is decided"
+            self._break("replay: the same is decided again", what)
 
     def _check_slots(self) -> None:
         used: dict[str, int] = {}
@@ -202,7 +206,7 @@ class Laws:
 
     def _call_failed(self, state: State, event: e.CallFailed, at: float) -> None:
         track = self.track(state.run_id, event.step)
-        track.failure = event.failure.kind
+        track.broken_answer = track.broken_answer or event.failure.kind in _BROKEN
         track.spent = track.spent or track.in_doubt
         track.not_before = at + (event.failure.retry_after_seconds or 0.0)
 
@@ -233,7 +237,7 @@ class Laws:
             if track.in_doubt and track.verdict != "not_happened":
                 self._break("a doubt is not taken for a failure", f"{event.step} of {last.tool} was given up in doubt")
             if tries_left:
-                self._break("nothing is given up that can be tried", f"{event.step} of {last.tool} was given up after {track.lost} lost")
+                self._break("nothing is given up that can be tried", f"{event.step} of {last.tool} after {track.lost} lost")
 
     def _stops(self, state: State) -> bool:
         return state.stopping is not None or state.cancel is not None
@@ -296,7 +300,7 @@ class Laws:
         asked = state.interrupts.get(event.interrupt)
         said = next((m for m in self.messages.get(state.run_id, []) if m.slot == event.interrupt), None)
         if asked is not None and asked.about != "call" and said is not None and said.at < asked.expires_at:
-            self._break("what was said in time counts", f"{event.interrupt} was said at {said.at:.3f}, and voided: {event.reason}")
+            self._break("what was said in time counts", f"{event.interrupt}, said at {said.at:.3f}: {event.reason}")
 
     def _cancel_requested(self, state: State, event: e.CancelRequested, at: float) -> None:
         self.heard.setdefault(state.run_id, []).append("cancel")
@@ -367,12 +371,12 @@ class Laws:
             changes = last is not None and last.contract.safety != "read"
             if step.settled_by != "reuse" and changes and not happened:
                 self._break("what is reported done happened", f"{run_id} {name} of {step.tool} is done by {step.settled_by}")
-        elif happened and name not in state.unknown and track.failure not in _BROKEN:
+        elif happened and name not in state.unknown and not track.broken_answer:
             what = f"{run_id} {name} of {step.tool} is {step.phase} ({step.reason}), and it happened"
             self._break("what is reported undone did not happen, or is named unknown", what)
         if name in state.unknown and step.phase == "done":
             self._break("what is named unknown is not known", f"{run_id} {name} is done and named unknown")
-        if name in state.unknown and not (track.in_doubt or track.owed):
+        if name in state.unknown and not (track.in_doubt or track.owed or track.broken_answer):
             self._break("what is named unknown is not known", f"{run_id} {name} is {step.phase} and nothing about it is in doubt")
 
     def _check_words(self, run_id: str, state: State) -> None:
@@ -396,8 +400,8 @@ def _full_sets(state: State) -> Iterable[frozenset[str]]:
 
 def _shown(effects: list[Effect]) -> str:
     return "; ".join(
-        f"{effect.tool} of {effect.item} for {effect.amount} at {effect.at:.3f} key {effect.key[:9]} occurrence {effect.occurrence}"
-        for effect in effects
+        f"{one.tool} of {one.item} for {one.amount} at {one.at:.3f}, key {one.key[:9]}, occurrence {one.occurrence}"
+        for one in effects
     )
 
 

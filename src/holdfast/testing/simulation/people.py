@@ -29,10 +29,17 @@ Answer = tuple[str, Any]
 class Stage(Protocol):
     """What people must know of the seed that is played."""
 
-    dice: Random
-    clock: SimClock
-    world: World
-    counter: Counter[str]
+    @property
+    def dice(self) -> Random: ...
+
+    @property
+    def clock(self) -> SimClock: ...
+
+    @property
+    def world(self) -> World: ...
+
+    @property
+    def counter(self) -> Counter[str]: ...
 
     def note(self, who: str, what: str, about: object = "") -> None: ...
 
@@ -78,15 +85,16 @@ class People:
 
     async def _settled(self, run_id: str, asked: Asked) -> None:
         """Patience before one says what happened: until nothing can land any more."""
-        while asked.about != "call" and self._stage.world.in_flight(run_id=run_id, step=asked.step):
-            await asyncio.sleep(0.5)
+        if asked.about != "call":
+            await self._stage.world.settled(run_id=run_id, step=asked.step)
 
     def _choose(self, run_id: str, asked: Asked) -> Answer:
         dice = self._stage.dice
         if dice.random() < 0.03:
             return "cancel", None
         if asked.about == "call":
-            return dice.choice((("approve", None), ("approve", None), ("approve", None), ("edit", _edits(asked, 77)), ("reject", None)))
+            yes: Answer = ("approve", None)
+            return dice.choice((yes, yes, yes, ("edit", _edits(asked, 77)), ("reject", None)))
         if asked.about == "agent":
             return dice.choice((("approve", None), ("approve", None), ("reject", None)))
         effects = self._stage.world.effects(run_id=run_id, step=asked.step)

@@ -11,6 +11,7 @@ from holdfast.agent import Agent
 from holdfast.core.contract import Retry
 from holdfast.core.limits import Limits
 from holdfast.core.plan import Fallback, OnFailure, Plan, Step
+from holdfast.reasoners.base import Briefing, Proposal, Propose
 from holdfast.testing.simulation import tools
 
 STEPS_MAX = 8
@@ -44,8 +45,8 @@ class _Fixed:
     def __init__(self, plan: Plan):
         self.plan = plan
 
-    async def propose(self, briefing: Any) -> Plan:
-        return self.plan
+    async def propose(self, briefing: Briefing) -> Proposal:
+        return Propose(plan=self.plan)
 
 
 def draw_script(dice: Random) -> Script:
@@ -58,9 +59,12 @@ def draw_script(dice: Random) -> Script:
         steps.append(_step(dice, f"s{number}", palette, steps))
     used = {name for step in steps for name in (step.tool, *(fallback.tool for fallback in step.fallbacks))}
     limits = Limits(
-        parallel_max=dice.choice((1, 2, 4)), person_seconds=PERSON_SECONDS, wall_seconds=WALL_SECONDS, lost_max=dice.choice((2, 3)),
+        parallel_max=dice.choice((1, 2, 4)),
+        person_seconds=PERSON_SECONDS,
+        wall_seconds=WALL_SECONDS,
+        lost_max=dice.choice((2, 3)),
         attempts_max=dice.choice((3, 100, 100, 100, 100, 100)),
-    )  # fmt: skip
+    )
     return Script(
         plan=Plan(steps=tuple(steps)), limits=limits, tools=tuple(sorted(used)), changes=_changes(dice, sorted(used)),
         runs=1 if dice.random() < 0.85 else 2, workers=1 if dice.random() < 0.5 else 2,

@@ -25,7 +25,7 @@ from holdfast.testing.simulation.faults import LEASE_SECONDS, POLL_SECONDS, STOR
 from holdfast.testing.simulation.laws import LawBroken, Laws
 from holdfast.testing.simulation.people import People
 from holdfast.testing.simulation.plans import Script, draw_script
-from holdfast.testing.world import Behaviour, Effect, Look, Request, World
+from holdfast.testing.world import Behaviour, Look, Request, World
 from holdfast.tools.function import Call
 
 # Far more than any seed needs: past these, something is stuck.
@@ -47,7 +47,7 @@ class Played(msgspec.Struct, kw_only=True):
 
     def lines(self) -> list[str]:
         """The trace as text, the same in every process."""
-        return [f"{at:10.3f}  {who:<9}  {what}{f'  {_plain(about)}' if about != '' else ''}" for at, who, what, about in self.trace]
+        return [f"{at:10.3f}  {who:<9}  {what}  {_plain(about)}".rstrip() for at, who, what, about in self.trace]
 
     def digest(self) -> str:
         """A digest of the whole trace."""
@@ -83,12 +83,13 @@ class Stage:
         self._set_back = -self.dice.uniform(0.5, faults.SET_BACK_MAX) if self.weather.jump and self.dice.random() < 0.5 else 0.0
         self.world = GatedWorld(
             self, self._behave, self._look, clock=self.clock, on=self._in_world,
-            key_life_seconds={name: tools.KEY_TTL - self._set_back for name in ("pay_short", "pay_probed")},
+            key_life_seconds=dict.fromkeys(("pay_short", "pay_probed"), tools.KEY_TTL - self._set_back),
         )  # fmt: skip
         self.store = WatchedStore(self)
         self.laws = Laws(self)
         self.people = People(self, Holdfast(MemoryJournal(self.store), clock=self.clock))
         self.workers = Workers(self)
+        self._tasks: list[asyncio.Task[None]] = []
         self._crashes = 0
         self._pauses = 0
         self._disk_full: tuple[float, float] = (0.0, 0.0)
@@ -102,7 +103,8 @@ class Stage:
         except LawBroken:
             pass
         except Stuck as stuck:
-            self.broken("every run ends", f"{stuck}: {[(run_id, row.new.run_id, row.status, row.waits_for) for run_id, row in self.store.runs.items()]}")
+            runs = [(run_id, run.status, run.waits_for) for run_id, run in self.store.runs.items()]
+            self.broken("every run ends", f"{stuck}: {runs}")
         finally:
             self.loop.close()
         return Played(
@@ -115,8 +117,7 @@ class Stage:
         self.workers.begin()
         self._plan_weather()
         await self._over
-        while self.world.in_flight():
-            await asyncio.sleep(0.5)
+        await self.world.settled()
         self.laws.check_end()
         for error in self.loop.errors:
             self.broken("no error goes unseen", f"{error.get('message')}: {error.get('exception')!r}")
@@ -162,9 +163,11 @@ class Stage:
                 outside(self._begin_task, self.people.answer, run_id, event)
             elif isinstance(event, e.AgentChanged):
                 self.counter["agent changed, weaker" if event.weaker else "agent changed, not weaker"] += 1
-        if all(state.ended for state in self.laws.states.values()) and len(self.laws.states) == self.script.runs:
-            if not self._over.done():
-                self._over.set_result(None)
+            elif isinstance(event, e.RecoveryRuled) and event.row.startswith("keyed-expired"):
+                self.counter["service forgets keys"] += 1
+        states = self.laws.states.values()
+        if len(states) == self.script.runs and all(state.ended for state in states) and not self._over.done():
+            self._over.set_result(None)
 
     def accepted(self, run_id: str, message: Message) -> None:
         """The mailbox took a person's word."""
@@ -223,10 +226,10 @@ class Stage:
             self.counter[f"crash {where}"] += 1
             self.crash(process, where)
             await self.loop.create_future()
-        if weather.pause and self._pauses < faults.PAUSES_MAX and where == "after a journal operation":
-            if self.dice.random() < weather.pause:
-                self.stop_process(process, self.dice.uniform(0.2, 4.0) * LEASE_SECONDS)
-                await asyncio.sleep(0)
+        may_stop = self._pauses < faults.PAUSES_MAX and where == "after a journal operation"
+        if weather.pause and may_stop and self.dice.random() < weather.pause:
+            self.stop_process(process, self.dice.uniform(0.2, 4.0) * LEASE_SECONDS)
+            await asyncio.sleep(0)
 
     def stop_process(self, process: Process, seconds: float) -> None:
         """SIGSTOP, and SIGCONT later."""
@@ -266,7 +269,7 @@ class Stage:
             self.loop.call_later(dice.uniform(0.1, 5.0), self.workers.stop_one)
 
     def _begin_task(self, what: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> None:
-        self.loop.create_task(what(*args))
+        self._tasks.append(self.loop.create_task(what(*args)))
 
     async def _cancel(self, run_id: str) -> None:
         self.counter["cancelled in the middle"] += 1
@@ -347,6 +350,7 @@ class Workers:
         self._stage = stage
         self._alive: list[tuple[Process, Holdfast]] = []
         self._terminated: list[Holdfast] = []
+        self._stopping: list[asyncio.Task[None]] = []
         self._started = 0
 
     def begin(self) -> None:
@@ -426,7 +430,7 @@ class Workers:
             self._stage.counter["SIGTERM"] += 1
             self._stage.note(one[0].name, "SIGTERM")
             self._terminated.append(one[1])
-            one[0].start(one[1].stop())
+            self._stopping.append(one[0].start(one[1].stop()))
 
 
 # What must be over when a worker has stopped.

@@ -1,0 +1,79 @@
+"""`holdfast work`: advancing what is due."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.cli.kit import Cli, Process
+
+World = Callable[[], list[str]]
+
+
+def test_until_idle_advances_what_is_due_and_ends(cli: Cli, world: World) -> None:
+    """Of all agents named; how each run was left is told, and the exit code is 0 whatever came of them."""
+    cli("run", "pay.yaml", "--id", "p")
+    cli("run", "asks.yaml", "--id", "a")
+    cli("answer", "p", "approve")
+    cli("cancel", "a")
+    ended = cli("work", "pay.yaml", "asks.yaml", "--until-idle")
+    assert (ended.code, ended.out) == (0, "")
+    assert "p  completed" in ended.err and "a  cancelled" in ended.err
+    assert world() == ["pay ann 2.5"]
+
+
+def test_runs_of_other_agents_are_left_alone(cli: Cli) -> None:
+    """They stay due and say so."""
+    cli("run", "pay.yaml", "--id", "p")
+    cli("answer", "p", "approve")
+    assert cli("work", "quick.yaml", "--until-idle").code == 0
+    (record,) = cli("runs", "--json").records
+    assert record["note"] == "due, but no live worker has the agent pay"
+
+
+def test_all_agents_of_a_file_are_loaded_and_json_tells_each_run(cli: Cli, folder: Path) -> None:
+    """A file with several agents needs no choice here."""
+    (folder / "both.py").write_text(
+        "from holdfast import Agent, Finish\n"
+        "one = Agent('one', reasoner=lambda b: Finish(1))\ntwo = Agent('two', reasoner=lambda b: Finish(2))\n"
+    )
+    (folder / "start.py").write_text(
+        "import asyncio, both\nfrom holdfast import Holdfast\n"
+        "async def main():\n"
+        "    async with Holdfast('holdfast.db') as app:\n"
+        "        await app.start(both.one, id='r1')\n"
+        "        await app.start(both.two, id='r2')\n"
+        "asyncio.run(main())\n"
+    )
+    exec(compile((folder / "start.py").read_text(), "start.py", "exec"), {})
+    records = cli("work", "both.py", "--until-idle", "--json").records
+    assert sorted((record["run_id"], record["status"]) for record in records) == [("r1", "completed"), ("r2", "completed")]
+
+
+def test_a_worker_takes_what_comes_and_sigterm_ends_it_with_zero(
+    process: Callable[..., Process], cli: Cli, folder: Path, world: World
+) -> None:
+    """The effect at hand is finished and recorded, the run given back, the worker gone from the list."""
+    cli("run", "pay.yaml", "--id", "p")
+    worker = process("work", "pay.yaml", "slow.yaml").until(lambda: "works for pay, slow" in worker_said())
+    assert cli("answer", "p", "approve").err.startswith("a worker takes it from here: holdfast watch p")
+    worker.until(lambda: world() == ["pay ann 2.5"])
+    worker.send("SIGTERM")
+    assert worker.end().code == 0
+    cli("run", "asks.yaml", "--id", "a")
+    (line,) = (record for record in cli("runs", "--json").records if record["run_id"] == "p")
+    assert line["status"] == "completed"
+
+
+def test_two_workers_share_a_store_and_do_nothing_twice(process: Callable[..., Process], cli: Cli, world: World) -> None:
+    """Each run is advanced by one of them."""
+    for number in range(12):
+        cli("run", "pay.yaml", "--id", f"p{number}")
+        cli("answer", f"p{number}", "approve")
+    workers = [process("work", "pay.yaml", "--until-idle", "--json") for _ in range(2)]
+    ended = [worker.end() for worker in workers]
+    assert [one.code for one in ended] == [0, 0]
+    told = [json.loads(line)["run_id"] for one in ended for line in one.out.splitlines()]
+    assert sorted(told) == sorted(f"p{number}" for number in range(12))
+    assert len(world()) == 12

@@ -1,0 +1,176 @@
+"""Rules of the machine, each broken on purpose: the simulation must find every one of them.
+
+A mutant is a name and what it patches. Rows of the recovery table get a wrong action; fence checks, key rules and settle
+times are left out or done wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import Any
+from unittest import mock
+
+import msgspec
+
+from holdfast.core import decide as deciding
+from holdfast.core import recovery
+from holdfast.core.commands import call_key
+from holdfast.runner.advance import Advance
+from holdfast.testing.memory import MemoryStore
+
+Patch = Callable[[], AbstractContextManager[Any]]
+
+
+def _replaced(target: Any, name: str, value: Any) -> Patch:
+    return lambda: mock.patch.object(target, name, value)
+
+
+# --- the recovery table -------------------------------------------------------------------------------------------
+
+
+def row(label: str, action: str) -> Patch:
+    """The table with another action in one row."""
+
+    def patch() -> AbstractContextManager[Any]:
+        assert any(row.label == label and row.action != action for row in recovery.TABLE), label
+        table = tuple(
+            msgspec.structs.replace(row, action=action) if row.label == label else row for row in recovery.TABLE
+        )
+        return mock.patch.object(recovery, "TABLE", table)
+
+    return patch
+
+
+_PROBED = {
+    "first": ("repeat", "ask", "fail"),
+    "happened": ("repeat", "fail", "ask"),
+    "no": ("ask", "fail", "take"),
+    "no-often": ("repeat", "ask", "take"),
+    "no-early": ("repeat", "fail", "ask"),
+    "not-yet": ("repeat", "fail", "ask"),
+    "not-yet-late": ("repeat", "fail", "probe"),
+    "cannot-tell": ("repeat", "fail", "take", "probe"),
+}
+WRONG_ACTIONS: dict[str, tuple[str, ...]] = {
+    "read": ("ask", "fail", "probe"),
+    "read-often": ("repeat", "ask"),
+    "idempotent": ("ask", "fail", "probe"),
+    "idempotent-often": ("repeat", "fail"),
+    "keyed-alive": ("ask", "fail", "probe"),
+    "keyed-often": ("repeat", "fail"),
+    "keyed-expired-blind": ("repeat", "fail", "probe"),
+    "reconcilable-blind": ("repeat", "fail", "probe"),
+    "irreversible": ("repeat", "fail", "probe"),
+    **{f"keyed-expired-{label}": actions for label, actions in _PROBED.items()},
+    **{f"reconcilable-{label}": actions for label, actions in _PROBED.items()},
+}
+
+# --- fences, keys, times ------------------------------------------------------------------------------------------
+
+
+async def _always_holds(self: Advance) -> bool:
+    return True
+
+
+def _no_doubt(self: Any, step: Any) -> None:
+    """An open intent of an older fence is waited for, as if its worker lived."""
+
+
+def _unsettled_is_settled(self: Any, step: Any, contract: Any, spent: bool = False) -> recovery.Doubt:
+    return msgspec.structs.replace(_doubt(self, step, contract, spent), settled=True)
+
+
+_doubt = deciding._Decider._doubt
+_begin = deciding._Decider._begin
+
+
+def _key_made_with(about: Callable[[Any], Any]) -> Patch:
+    """Keys that something gets into which has no business there: `about` is given the decider."""
+
+    @contextmanager
+    def patch() -> Any:
+        def begin(self: Any, step: Any) -> None:
+            def key(run_id: str, tool: str, *rest: Any) -> str:
+                return call_key(run_id, f"{tool} {about((self, step))}", *rest)
+
+            with mock.patch.object(deciding, "call_key", key):
+                _begin(self, step)
+
+        with mock.patch.object(deciding._Decider, "_begin", begin):
+            yield
+
+    return patch
+
+
+def _key_without(**left_out: Any) -> Patch:
+    """Keys in which something is missing."""
+    names = ("business", "occurrence")
+
+    def key(run_id: str, tool: str, step: str, business: tuple[str, ...], args: dict[str, Any], occurrence: int) -> str:
+        given = {"business": business, "occurrence": occurrence, **left_out}
+        return call_key(run_id, tool, step, given[names[0]], args, given[names[1]])
+
+    return _replaced(deciding, "call_key", key)
+
+
+def _both(*patches: Patch) -> Patch:
+    @contextmanager
+    def patch() -> Any:
+        with ExitStack() as stack:
+            for one in patches:
+                stack.enter_context(one())
+            yield
+
+    return patch
+
+
+FENCES: dict[str, Patch] = {
+    "append does not look at the fence": _replaced(
+        MemoryStore, "_check_writer", lambda self, run, batch: None if batch.head.version == run.version else _superseded()
+    ),
+    "append does not look at the version": _replaced(
+        MemoryStore, "_check_writer", lambda self, run, batch: None if batch.fence == run.fence else _superseded()
+    ),
+    "a claim does not raise the fence": _replaced(MemoryStore, "_next_fence", lambda self, run: run.fence),
+    "a claim is given while the lease runs": _replaced(MemoryStore, "_free_at", lambda self, run, now: True),
+    "holds() is always true": _replaced(MemoryStore, "holds", lambda self, claim: claim.run_id in self.runs),
+    "the claim is not looked at before sending": _replaced(Advance, "_still_holds", _always_holds),
+    "an open intent under an older fence is no doubt": _replaced(
+        deciding, "_SETTLERS", {**deciding._SETTLERS, "flying": _no_doubt}
+    ),
+}
+
+
+def _superseded() -> None:
+    from holdfast.errors import Superseded
+
+    raise Superseded("another worker has written to it since")
+
+
+KEYS: dict[str, Patch] = {
+    "the key is made from the attempt": _both(
+        _key_made_with(lambda given: given[1].attempt), _replaced(deciding._Decider, "_key_in_force", lambda self, step: "")
+    ),
+    "the key differs after a crash": _both(
+        _key_made_with(lambda given: given[0].state.fence), _replaced(deciding._Decider, "_key_in_force", lambda self, step: "")
+    ),
+    "the key ignores the business key": _key_without(business=()),
+    "the key ignores the occurrence": _key_without(occurrence=1),
+    "the life of a key is ignored": _both(
+        _replaced(deciding._Decider, "_key_alive", lambda self, step, contract: True),
+        _replaced(deciding._Decider, "_send_by", lambda self, step: None),
+    ),
+    "a key's life is not looked at when the call is sent": _replaced(deciding._Decider, "_send_by", lambda self, step: None),
+}
+
+TIMES: dict[str, Patch] = {
+    "a probe's first no is final": _replaced(deciding._Decider, "_doubt", _unsettled_is_settled),
+}
+
+MUTANTS: dict[str, Patch] = {
+    **{f"row {label}: {action}": row(label, action) for label, actions in WRONG_ACTIONS.items() for action in actions},
+    **FENCES,
+    **KEYS,
+    **TIMES,
+}

@@ -1,0 +1,253 @@
+"""The whole public API in use, with its types. Type-checked and never run; a name that is missing here fails a test."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, assert_type
+
+import holdfast
+from holdfast import (
+    NOT_HAPPENED,
+    NOT_YET,
+    Agent,
+    AnswerRefused,
+    Briefing,
+    Call,
+    Conflict,
+    Contract,
+    Deferred,
+    DefinitionError,
+    Denied,
+    Fallback,
+    Finish,
+    GiveUp,
+    GoalMismatch,
+    Happened,
+    Holdfast,
+    HoldfastError,
+    Insufficient,
+    InvalidInput,
+    InvalidOutput,
+    JournalError,
+    Limits,
+    NotFound,
+    OutsideStore,
+    Partial,
+    Plan,
+    PlanError,
+    Propose,
+    RateLimited,
+    Retry,
+    Run,
+    RunNotFound,
+    Secret,
+    Step,
+    TooExpensive,
+    Tool,
+    ToolFailure,
+    Transient,
+    Unavailable,
+    Unknown,
+    UsageError,
+    cannot_tell,
+    run,
+    tool,
+)
+
+# --- tools: the decorator keeps the signature of what it decorates -------------------------------------------------
+
+
+@tool
+def undeclared(order: int) -> str:
+    return str(order)
+
+
+assert_type(undeclared(7), str)
+assert_type(undeclared.name, str)
+assert_type(undeclared.contract, Contract)
+assert_type(undeclared.function(order=7), str)
+undeclared("seven")  # type: ignore[arg-type]
+undeclared(7, amount=8)  # type: ignore[call-arg]
+
+
+@tool(safety="read", name="find", timeout="5s", retry=3, parallel=4)
+async def look(user: str, *, deep: bool = False) -> dict[str, str]:
+    return {"user": user, "deep": str(deep)}
+
+
+async def calls_a_read_tool_as_a_function() -> None:
+    assert_type(await look("ann", deep=True), dict[str, str])
+    await look()  # type: ignore[call-arg]
+
+
+def was_sent(to: str, call: Call) -> object:
+    if call.occurrence > 1:
+        return NOT_YET
+    if call.attempt > 3:
+        return cannot_tell("the log of that hour is gone")
+    return Happened(f"M-{to}") if call.key else NOT_HAPPENED
+
+
+@tool(safety="reconcilable", probe=was_sent, probe_every="2s", probe_window="10m", settles_within=1.5, undo=undeclared)
+def send(to: str, call: Call) -> str:
+    assert_type(call.run_id, str)
+    assert_type(call.step, str)
+    assert_type(call.deadline, float)
+    assert_type(call.stopped.is_set(), bool)
+    return to
+
+
+@tool(safety="keyed", key_ttl="24h", business_key=("order",), fallback="send", approve="always", retry=Retry(attempts_max=2))
+def refund(order: str, amount: Decimal, token: Secret, call: Call) -> str | Partial | Deferred:
+    assert_type(token.get_secret_value(), str)
+    if amount > 500:
+        return Deferred(handle="H-1", until=call.deadline + 86400.0)
+    if amount < 1:
+        return Partial("half", left=("the other half",))
+    return order
+
+
+@tool(safety="idempotent", retry={"attempts": 5, "backoff": "2s..60s"}, key_ttl=None, approve="never")
+def fails(how: str) -> None:
+    failures: dict[str, ToolFailure] = {
+        "transient": Transient("503"),
+        "rate_limited": RateLimited(retry_after_seconds=20),
+        "invalid_input": InvalidInput("no such zone", detail={"zone": how}),
+        "invalid_output": InvalidOutput(),
+        "insufficient": Insufficient(),
+        "not_found": NotFound(),
+        "conflict": Conflict(),
+        "denied": Denied(),
+        "unavailable": Unavailable(),
+        "too_expensive": TooExpensive(),
+    }
+    if how in failures:
+        raise failures[how]
+    raise Unknown("the gateway says: maybe")
+
+
+tool(safety="harmless")  # type: ignore[call-overload]
+tool(approve="sometimes")  # type: ignore[call-overload]
+
+# --- agents --------------------------------------------------------------------------------------------------------
+
+any_tool: Tool[..., Any] = send
+limits = Limits(parallel_max=2, attempts_max=50, wall_seconds=3600.0)
+plan = Plan(
+    steps=(
+        Step(id="who", tool="find", args={"user": {"$ref": "inputs.user"}}),
+        Step(
+            id="mail",
+            tool="send",
+            args={"to": {"$ref": "steps.who.user"}},
+            after=("who",),
+            retry=Retry(attempts_max=2, backoff_seconds=0.5, backoff_seconds_max=5.0, factor=2.0, jitter=0.1),
+            timeout_seconds=5.0,
+            on_failure="flag",
+            fallbacks=(Fallback(tool="undeclared", args={"order": 7}),),
+            approve="always",
+            occurrence=2,
+        ),
+    ),
+    final=True,
+    result={"$ref": "steps.mail"},
+)
+written = Agent("written", tools=[look, send, any_tool], plan=plan, goal="Welcome", version="1", limits=limits)
+table = Agent("table", tools=(undeclared,), plan={"a": {"tool": "undeclared", "args": {"order": 1}}}, secrets=["badge_code"])
+assert_type(table.name, str)
+assert_type(table.limits, Limits)
+
+
+def next_steps(briefing: Briefing) -> Plan | Step | Propose | Finish | GiveUp:
+    assert_type(briefing.turn, int)
+    assert_type(briefing.goal.inputs, dict[str, Any])
+    assert_type(briefing.tools, tuple[Contract, ...])
+    if briefing.problems:
+        return GiveUp(briefing.problems[0])
+    if briefing.result("who") is None:
+        return Propose(plan=plan, reason="who is it?")
+    return Finish(result={step.id: step.value for step in briefing.steps})
+
+
+class Thinker:
+    async def propose(self, briefing: Briefing) -> Propose | Finish | GiveUp:
+        return Finish(briefing.run_id)
+
+
+by_function = Agent("by-function", tools=[look], reasoner=next_steps, inputs={"user": {"type": "string"}})
+by_object = Agent("by-object", reasoner=Thinker())
+Agent("wrong", plan=plan, tools="look")  # type: ignore[arg-type]
+
+# --- the user's verbs ----------------------------------------------------------------------------------------------
+
+
+def smallest() -> None:
+    done = run(written, "Welcome Ann", id="ann", db=Path("runs.db"), inputs={"user": "ann"})
+    assert_type(done, Run)
+    assert_type(done.id, str)
+    assert_type(done.agent, str)
+    assert_type(done.status, str)
+    assert_type(done.done, bool)
+    assert_type(done.ended, bool)
+    assert_type(done.reason, str)
+    assert_type(done.waits_for, str)
+    assert_type(done.due_at, float | None)
+    for names in (done.skipped, done.flagged, done.partial, done.unknown):
+        assert_type(names, tuple[str, ...])
+    for asked in done.questions:
+        assert_type(asked.interrupt, str)
+        assert_type(asked.expires_at, float)
+        assert_type([option.means for option in asked.options], list[str])
+
+
+def from_a_vault(name: str) -> str | None:
+    return {"token": "t-1"}.get(name)
+
+
+def not_advanced(run_id: str, error: HoldfastError) -> None:
+    print(run_id, error.what, error.step, error.hint)
+
+
+async def whole() -> None:
+    app = Holdfast(
+        "runs.db",
+        secrets=from_a_vault,
+        worker="w1",
+        lease_seconds=15.0,
+        parallel_runs=10,
+        poll_seconds=0.05,
+        tenant_parallel={"acme": 2, "*": 5},
+        on_error=not_advanced,
+        on_rest=print,
+    )
+    async with app as same:
+        assert_type(same, Holdfast)
+        assert_type(await app.run(by_function, id="f", inputs={"user": "ann"}, patience_seconds=1.0), Run)
+        run_id = await app.start(table, tenant="acme", priority=5, labels={"team": "red"})
+        assert_type(run_id, str)
+        assert_type(await app.has(table, id=run_id), bool)
+        assert_type(await app.answer(run_id, "edit", by="ann", interrupt="a-1", value={"order": 2}, note="not 1"), str)
+        await app.cancel(run_id, by="ann", reason="a mistake")
+        await app.work(table, by_object, until_idle=True)
+        await app.stop()
+        assert_type(await app.show(run_id), Run)
+        assert_type([row.labels for row in await app.runs(status="blocked", agent="table", limit=5)], list[dict[str, str]])
+        assert_type([worker.agents for worker in await app.workers()], list[tuple[str, ...]])
+        assert_type([entry.sequence for entry in await app.history(run_id)], list[int])
+        assert_type((await app.state(run_id)).result, Any)
+        assert_type((await app.verify(run_id)).problem, str | None)
+
+
+def who_acts_next() -> str:
+    try:
+        smallest()
+    except PlanError as error:
+        return "\n".join(error.problems)
+    except (DefinitionError, GoalMismatch, RunNotFound, AnswerRefused, OutsideStore) as error:
+        return str(error.run_id or error.hint)
+    except UsageError as error:
+        return error.what
+    except JournalError:
+        return "the operator"
+    return holdfast.__version__
