@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from holdfast.core.limits import Limits
-from holdfast.core.plan import Plan, Step, problems, schema_problem
+from holdfast.core.limits import Limits, wrong_limits
+from holdfast.core.plan import Plan, Step, plain_plan, problems, schema_problem
+from holdfast.core.values import SECRET_NAMES
 from holdfast.errors import DefinitionError, PlanError, UsageError
 from holdfast.reasoners.base import Briefing, Reasoner
 from holdfast.reasoners.function import FunctionReasoner
 from holdfast.reasoners.planfile import PlanReasoner, step_of
 from holdfast.tools.function import Tool
 from holdfast.tools.toolbox import Toolbox
-
-# What is never written down wherever it stands under one of these names; an agent adds its own.
-SECRET_NAMES = frozenset({"password", "passwd", "secret", "api_key", "apikey", "access_token", "refresh_token", "private_key"})
 
 
 class Agent:
@@ -53,14 +51,23 @@ class Agent:
         self.version = version
         self.inputs = inputs
         self.limits = limits or Limits()
-        self.secret_names = SECRET_NAMES | frozenset(secrets)
+        if wrong := wrong_limits(self.limits):
+            raise DefinitionError(f"agent {name}: the limit {wrong}")
+        self.secrets = tuple(sorted({secrets} if isinstance(secrets, str) else set(secrets)))
+        self.secret_names = SECRET_NAMES | frozenset(self.secrets)
         self.source = source
         self.plan = plan_of(plan) if isinstance(plan, dict) else plan
         if self.plan is not None:
+            source = source or f"the plan of {name}"
+            try:
+                self.plan = plain_plan(self.plan)
+            except ValueError as error:
+                raise PlanError([str(error)], source=source) from error
             self.reasoner: Reasoner = PlanReasoner(self.plan)
-            found = problems(self.plan, self.toolbox.contracts, dict.fromkeys(inputs) if inputs is not None else None)
+            known = dict.fromkeys(inputs) if inputs is not None else None
+            found = problems(self.plan, self.toolbox.contracts, known, secrets=self.secret_names)
             if found:
-                raise PlanError(found, source=source or f"the plan of {name}")
+                raise PlanError(found, source=source)
         else:
             self.reasoner = reasoner if hasattr(reasoner, "propose") else FunctionReasoner(reasoner)  # type: ignore[assignment,arg-type]
 

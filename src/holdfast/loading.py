@@ -64,12 +64,9 @@ def agent_of(spec: str) -> Agent:
 
 def agents_of(spec: str) -> list[Agent]:
     """All agents that `FILE[:AGENT]` or `MODULE[:AGENT]` names, each once; at least one."""
-    target, name = _split(spec)
-    loaded = load(target)
+    loaded = load(spec)
     if not loaded.agents:
         raise LoadError(f"{loaded.where} has no Agent", hint='write one at its top level: agent = Agent("name", tools=[…], …)')
-    if name:
-        return [_picked(loaded, name)]
     return distinct(loaded.agents.values())
 
 
@@ -78,14 +75,17 @@ def distinct(agents: Iterable[Agent]) -> list[Agent]:
     return list({id(agent): agent for agent in agents}.values())
 
 
-def load(target: str) -> Loaded:
-    """What a file or a module holds, with no choice made among its agents."""
+def load(spec: str) -> Loaded:
+    """What a file or a module holds; where an agent is named, that one alone."""
+    target, name = _split(spec)
     path = Path(target)
     if path.suffix in PLAN_SUFFIXES:
         agent = _plan_agent(_file(path))
-        return Loaded(where=target, agents={agent.name: agent}, tools=tuple(agent.toolbox.values()))
-    module = _file_module(_file(path)) if _looks_like_a_file(target) else _named_module(target)
-    return Loaded(where=target, agents=_found(module, Agent), tools=tuple(_found(module, Tool).values()))
+        loaded = Loaded(where=target, agents={agent.name: agent}, tools=tuple(agent.toolbox.values()))
+    else:
+        module = _file_module(_file(path)) if _looks_like_a_file(target) else _named_module(target)
+        loaded = Loaded(where=target, agents=_found(module, Agent), tools=tuple(_found(module, Tool).values()))
+    return Loaded(where=target, agents={name: _picked(loaded, name)}, tools=()) if name else loaded
 
 
 def _split(spec: str) -> tuple[str, str]:

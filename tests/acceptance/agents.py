@@ -33,13 +33,14 @@ def _append(name: str, *fields: str) -> None:
 
 
 def _enter(kind: str, subject: str, call: Call, seconds: float) -> None:
+    """Half of a call's time passes before its effect and half after it, so that a kill can meet either."""
     _append("calls", kind, subject, call.key)
     shut = _world() / "gates" / f"{subject}.shut"
     if shut.exists():
         (_world() / "gates" / f"{subject}.waits").touch()
         while shut.exists():
             time.sleep(POLL_SECONDS)
-    time.sleep(seconds)
+    time.sleep(seconds / 2)
 
 
 @tool(safety="keyed", key_ttl="24h", timeout="60s", retry={"attempts": 4, "backoff": "50ms..200ms"})
@@ -55,6 +56,7 @@ def keyed(subject: str, call: Call, seconds: float = 0.0) -> str:
         return "repeated"
     finally:
         draft.unlink()
+    time.sleep(seconds / 2)
     return "done"
 
 
@@ -63,6 +65,7 @@ def idempotent(subject: str, call: Call, seconds: float = 0.0) -> str:
     """Set the subject's flag."""
     _enter("idempotent", subject, call, seconds)
     (_world() / "flags" / subject).touch()
+    time.sleep(seconds / 2)
     return "set"
 
 
@@ -78,6 +81,7 @@ def reconcilable(subject: str, call: Call, seconds: float = 0.0) -> str:
     """Befall the subject, each time again."""
     _enter("reconcilable", subject, call, seconds)
     _append("ledger", subject, call.key)
+    time.sleep(seconds / 2)
     return "done"
 
 

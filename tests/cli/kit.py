@@ -142,6 +142,11 @@ class Process:
         """What it has said on stderr so far."""
         return self._err.read_text()
 
+    @property
+    def printed(self) -> str:
+        """What it has printed on stdout so far."""
+        return self._out.read_text()
+
     def until(self, there: Callable[[], bool]) -> Process:
         """Wait until something is so; the process must live that long."""
         limit = time.monotonic() + 30

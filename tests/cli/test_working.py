@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
+from holdfast import Holdfast, loading
 from tests.cli.kit import Cli, Process
 
 World = Callable[[], list[str]]
@@ -38,17 +41,18 @@ def test_all_agents_of_a_file_are_loaded_and_json_tells_each_run(cli: Cli, folde
         "from holdfast import Agent, Finish\n"
         "one = Agent('one', reasoner=lambda b: Finish(1))\ntwo = Agent('two', reasoner=lambda b: Finish(2))\n"
     )
-    (folder / "start.py").write_text(
-        "import asyncio, both\nfrom holdfast import Holdfast\n"
-        "async def main():\n"
-        "    async with Holdfast('holdfast.db') as app:\n"
-        "        await app.start(both.one, id='r1')\n"
-        "        await app.start(both.two, id='r2')\n"
-        "asyncio.run(main())\n"
-    )
-    exec(compile((folder / "start.py").read_text(), "start.py", "exec"), {})
+
+    async def start() -> None:
+        async with Holdfast("holdfast.db") as app:
+            for agent in loading.agents_of("both.py"):
+                await app.start(agent, id=f"of-{agent.name}")
+
+    asyncio.run(start())
     records = cli("work", "both.py", "--until-idle", "--json").records
-    assert sorted((record["run_id"], record["status"]) for record in records) == [("r1", "completed"), ("r2", "completed")]
+    assert sorted((record["run_id"], record["status"]) for record in records) == [
+        ("of-one", "completed"),
+        ("of-two", "completed"),
+    ]
 
 
 def test_a_worker_takes_what_comes_and_sigterm_ends_it_with_zero(
@@ -56,7 +60,8 @@ def test_a_worker_takes_what_comes_and_sigterm_ends_it_with_zero(
 ) -> None:
     """The effect at hand is finished and recorded, the run given back, the worker gone from the list."""
     cli("run", "pay.yaml", "--id", "p")
-    worker = process("work", "pay.yaml", "slow.yaml").until(lambda: "works for pay, slow" in worker_said())
+    worker = process("work", "pay.yaml", "slow.yaml")
+    worker.until(lambda: "works for pay, slow in holdfast.db" in worker.said)
     assert cli("answer", "p", "approve").err.startswith("a worker takes it from here: holdfast watch p")
     worker.until(lambda: world() == ["pay ann 2.5"])
     worker.send("SIGTERM")
@@ -64,6 +69,21 @@ def test_a_worker_takes_what_comes_and_sigterm_ends_it_with_zero(
     cli("run", "asks.yaml", "--id", "a")
     (line,) = (record for record in cli("runs", "--json").records if record["run_id"] == "p")
     assert line["status"] == "completed"
+
+
+def test_a_damaged_run_with_an_answer_waiting_does_not_keep_a_worker_busy(cli: Cli) -> None:
+    """It is tried once and set aside, and the others go on."""
+    for name in ("p", "q"):
+        cli("run", "pay.yaml", "--id", name)
+        cli("answer", name, "approve")
+    with sqlite3.connect("holdfast.db") as store:
+        store.execute("update batches set body = cast(body || ' ' as blob) where run = 1 and first = 2")
+    ended = cli("work", "pay.yaml", "--until-idle")
+    assert ended.code == 0
+    assert ended.err.count("holdfast: run p: entry 2 is not what was written") == 1
+    shown = {record["run_id"]: record for record in cli("runs", "--json").records}
+    assert shown["q"]["status"] == "completed"
+    assert "entry 2 is not what was written" in shown["p"]["waits_for"]
 
 
 def test_two_workers_share_a_store_and_do_nothing_twice(process: Callable[..., Process], cli: Cli, world: World) -> None:

@@ -131,7 +131,7 @@ class Story:
         """What is decided now, taken into the history and checked."""
         self.now += after
         assert self.state is not None
-        decision = decide(self.state, self.now, frozenset(full))
+        decision = decide(self.state, self.now, dict.fromkeys(full, 0))
         self.tell(*decision.events)
         assert decision.state == self.state, "the decision's state is the fold of its events"
         _check_intents(decision)

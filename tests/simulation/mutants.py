@@ -16,6 +16,7 @@ import msgspec
 from holdfast.core import decide as deciding
 from holdfast.core import recovery
 from holdfast.core.commands import call_key
+from holdfast.errors import Superseded
 from holdfast.runner.advance import Advance
 from holdfast.testing.memory import MemoryStore
 
@@ -34,9 +35,7 @@ def row(label: str, action: str) -> Patch:
 
     def patch() -> AbstractContextManager[Any]:
         assert any(row.label == label and row.action != action for row in recovery.TABLE), label
-        table = tuple(
-            msgspec.structs.replace(row, action=action) if row.label == label else row for row in recovery.TABLE
-        )
+        table = tuple(msgspec.structs.replace(row, action=action) if row.label == label else row for row in recovery.TABLE)
         return mock.patch.object(recovery, "TABLE", table)
 
     return patch
@@ -85,17 +84,17 @@ _doubt = deciding._Decider._doubt
 _begin = deciding._Decider._begin
 
 
-def _key_made_with(about: Callable[[Any], Any]) -> Patch:
-    """Keys that something gets into which has no business there: `about` is given the decider."""
+def _key_made_with(about: Callable[[Any, Any], Any]) -> Patch:
+    """Keys that something gets into which has no business there, taken from the decider or the step."""
 
     @contextmanager
     def patch() -> Any:
         def begin(self: Any, step: Any) -> None:
             def key(run_id: str, tool: str, *rest: Any) -> str:
-                return call_key(run_id, f"{tool} {about((self, step))}", *rest)
+                return call_key(run_id, f"{tool} {about(self, step)}", *rest)
 
             with mock.patch.object(deciding, "call_key", key):
-                _begin(self, step)
+                _begin(self, msgspec.structs.replace(step, key=""))
 
         with mock.patch.object(deciding._Decider, "_begin", begin):
             yield
@@ -125,6 +124,10 @@ def _both(*patches: Patch) -> Patch:
     return patch
 
 
+def _superseded() -> None:
+    raise Superseded("another worker has written to it since")
+
+
 FENCES: dict[str, Patch] = {
     "append does not look at the fence": _replaced(
         MemoryStore, "_check_writer", lambda self, run, batch: None if batch.head.version == run.version else _superseded()
@@ -133,7 +136,7 @@ FENCES: dict[str, Patch] = {
         MemoryStore, "_check_writer", lambda self, run, batch: None if batch.fence == run.fence else _superseded()
     ),
     "a claim does not raise the fence": _replaced(MemoryStore, "_next_fence", lambda self, run: run.fence),
-    "a claim is given while the lease runs": _replaced(MemoryStore, "_free_at", lambda self, run, now: True),
+    "a claim is given while the lease runs": _replaced(MemoryStore, "_is_free", lambda self, run, now: True),
     "holds() is always true": _replaced(MemoryStore, "holds", lambda self, claim: claim.run_id in self.runs),
     "the claim is not looked at before sending": _replaced(Advance, "_still_holds", _always_holds),
     "an open intent under an older fence is no doubt": _replaced(
@@ -142,19 +145,9 @@ FENCES: dict[str, Patch] = {
 }
 
 
-def _superseded() -> None:
-    from holdfast.errors import Superseded
-
-    raise Superseded("another worker has written to it since")
-
-
 KEYS: dict[str, Patch] = {
-    "the key is made from the attempt": _both(
-        _key_made_with(lambda given: given[1].attempt), _replaced(deciding._Decider, "_key_in_force", lambda self, step: "")
-    ),
-    "the key differs after a crash": _both(
-        _key_made_with(lambda given: given[0].state.fence), _replaced(deciding._Decider, "_key_in_force", lambda self, step: "")
-    ),
+    "the key is made from the attempt": _key_made_with(lambda decider, step: step.attempt),
+    "the key differs after a crash": _key_made_with(lambda decider, step: decider.state.fence),
     "the key ignores the business key": _key_without(business=()),
     "the key ignores the occurrence": _key_without(occurrence=1),
     "the life of a key is ignored": _both(

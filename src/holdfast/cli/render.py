@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from holdfast.views import Question, RunLine, StepView, Summary, ToolView, Tree
 
 CELL_MAX = 100
+VALUE_MAX = 200
 REASON_MAX = 500
 RESULT_MAX = 2000
 
@@ -229,14 +230,7 @@ def _steps(steps: Sequence[StepView], now: float) -> None:
 
 def _step_cells(step: StepView, now: float) -> tuple[Cell, ...]:
     by = {"probe": "found by its probe", "person": "said by a person", "reuse": "of another step"}.get(step.settled_by, "")
-    said = step.reason
-    if step.place == "done":
-        more = f"… ({step.value_characters} characters in all)" if step.value_characters else ""
-        said = (
-            (step.value if step.value_characters else as_json(step.value))
-            + more
-            + (f"; left: {', '.join(step.left)}" if step.left else "")
-        )
+    said = _value(step) if step.place == "done" else cut(step.reason, VALUE_MAX)
     return (
         (step.id, "bold"),
         (step.tool, ""),
@@ -245,9 +239,16 @@ def _step_cells(step: StepView, now: float) -> tuple[Cell, ...]:
         (str(step.attempts or ""), ""),
         (when(step.due_at, now), ""),
         (", ".join(step.after), "dim"),
-        (cut(said, CELL_MAX * 2), ""),
+        (said, ""),
         (", ".join(dict.fromkeys(row.row for row in step.recovery)), "magenta"),
     )
+
+
+def _value(step: StepView) -> str:
+    text = step.value if step.value_characters else as_json(step.value)
+    characters = step.value_characters or len(text)
+    shown = f"{text[:VALUE_MAX]}… ({characters} characters in all)" if characters > VALUE_MAX else text
+    return shown + (f"; left: {', '.join(step.left)}" if step.left else "")
 
 
 def live(tree: Tree, now: float) -> RenderableType:

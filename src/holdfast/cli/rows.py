@@ -14,7 +14,7 @@ from holdfast.cli.options import code_of_error, command, worst, wrong
 from holdfast.cli.signals import Stopping, stopping
 from holdfast.cli.text import one_line, put_json, say
 from holdfast.cli.wanted import Terms, Trouble, Wanted, code_of_run, summary_of
-from holdfast.errors import UsageError
+from holdfast.errors import HoldfastError, UsageError
 from holdfast.journal.base import ENDED
 from holdfast.runner.clock import SystemClock
 from holdfast.views import Summary
@@ -88,7 +88,11 @@ async def _until_rest(
     """
     while not stop.by and trouble.store is None and this.id not in trouble.errors:
         async with room:
-            await app.run(terms.agent, terms.goal, id=this.id, inputs=this.inputs, patience_seconds=0.0)
+            try:
+                await app.run(terms.agent, terms.goal, id=this.id, inputs=this.inputs, patience_seconds=0.0)
+            except HoldfastError as error:
+                trouble.errors.setdefault(this.id, error)
+                return
         if not await _until_due(app, this.id, stop, terms.patience_seconds):
             return
 

@@ -23,7 +23,8 @@ end, and names what it does not know.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -38,6 +39,7 @@ from holdfast.core.retry import next_wait
 from holdfast.core.state import Phase, State, StepState, contract_of, evolve, result_of, unknown_steps
 
 PROPOSAL_FAILURES_MAX = 3
+_NO_CAPS: Mapping[str, int] = MappingProxyType({})
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,12 +52,13 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     wake_at: float | None
 
 
-def decide(state: State, now: float, full: frozenset[str] = frozenset()) -> Decision:
+def decide(state: State, now: float, places: Mapping[str, int] = _NO_CAPS) -> Decision:
     """Everything that can be done at `now`.
 
-    full: tools of which no more calls may run at present, over all workers; their steps wait and are not ruled on.
+    places: how many more calls of a tool may begin at present, over all workers (under "", of all tools together); a tool
+    that is not named has no such bound. Steps that find no place wait and are not ruled on.
     """
-    decider = _Decider(state, max(now, state.at), full)
+    decider = _Decider(state, max(now, state.at), places)
     decider.run()
     return Decision(events=tuple(decider.events), commands=tuple(decider.commands), state=decider.state, wake_at=decider.wake_at)
 
@@ -63,10 +66,10 @@ def decide(state: State, now: float, full: frozenset[str] = frozenset()) -> Deci
 class _Decider:
     """One decision in the making: the state with every ruling so far folded in."""
 
-    def __init__(self, state: State, now: float, full: frozenset[str]):
+    def __init__(self, state: State, now: float, places: Mapping[str, int]):
         self.state = state
         self.now = now
-        self.full = full
+        self.places = dict(places)
         self.events: list[e.AnyEvent] = []
         self.commands: list[Command] = []
         self.wake_at: float | None = None
@@ -318,6 +321,10 @@ class _Decider:
             if row.action != "repeat":
                 self._last_look_before_repeat(step, contract, row)
                 return
+        elif step.landed and contract.safety not in ("read", "idempotent"):
+            reason = "it happened, its answer could not be used, and the tool may not be called again any more"
+            self._give_up(step, reason, step.step.on_failure)
+            return
         self._begin(step)
 
     def _last_look_before_repeat(self, step: StepState, contract: Contract, row: recovery.Row) -> None:
@@ -383,6 +390,9 @@ class _Decider:
     def _in_flight(self) -> int:
         return sum(1 for name in self.state.active if self.state.steps[name].phase == "flying")
 
+    def _is_full(self, tool: str) -> bool:
+        return self.places.get(tool, 1) <= 0 or self.places.get("", 1) <= 0
+
     def _begin(self, step: StepState) -> None:
         """Call the tool, or say why not yet: no slot, the same call elsewhere, a person first."""
         state, name = self.state, step.step.id
@@ -394,7 +404,7 @@ class _Decider:
             else:
                 self._give_up(step, gone, step.step.on_failure)
             return
-        if step.tool in self.full or (step.phase == "waiting" and self._in_flight() >= state.limits.parallel_max):
+        if self._is_full(step.tool) or (step.phase == "waiting" and self._in_flight() >= state.limits.parallel_max):
             return
         try:
             args = self._arguments(step)
@@ -405,7 +415,8 @@ class _Decider:
         again = step.doubt_since is not None and step.key != ""
         key = step.key if again else call_key(state.run_id, step.tool, name, contract.business_key, args, step.occurrence)
         twin = state.business.get(key) if contract.business_key else None
-        if twin is not None and twin != name and self._twin_in_the_way(step, state.steps[twin], key):
+        # A twin that fell back to another tool has made another call since: it is in nobody's way.
+        if twin is not None and twin != name and state.steps[twin].key == key and self._twin_in_the_way(step, state.steps[twin]):
             return
         if state.attempts >= state.limits.attempts_max:
             self._rule(e.LimitReached(limit="attempts_max", allowed=float(state.limits.attempts_max)))
@@ -417,6 +428,8 @@ class _Decider:
             else:
                 self._ask("call", "approval", f"may {step.tool} be called?", shown_digest(step.tool, args, contract), step, args)
             return
+        for capped in self.places.keys() & {step.tool, ""}:
+            self.places[capped] -= 1
         attempt = step.attempt + 1
         self._rule(e.CallIntended(step=name, attempt=attempt, tool=step.tool, key=key, args=args))
         self.commands.append(
@@ -448,12 +461,12 @@ class _Decider:
         assert isinstance(resolved, dict), "arguments are a table"
         return resolved
 
-    def _twin_in_the_way(self, step: StepState, twin: StepState, key: str) -> bool:
+    def _twin_in_the_way(self, step: StepState, twin: StepState) -> bool:
         """Whether the same call, by its business key, is done or under way in another step."""
         if twin.phase == "done":
             self._rule(e.ReuseRuled(step=step.step.id, same_as=twin.step.id))
         elif twin.phase in ("skipped", "failed"):
-            if step.approved is not None or not (twin.landed and twin.key == key):
+            if step.approved is not None or not twin.landed:
                 return False
             reason = f"the same call was made in step {twin.step.id}, whose answer could not be used"
             self._give_up(step, reason, step.step.on_failure)

@@ -42,7 +42,7 @@ def diagnose(
     passing = failure.kind in PASSING
     if passing or (failure.kind in BROKEN_ANSWER and contract.safety in _REPEATABLE):
         wait = None
-        if contract.safety != "irreversible":
+        if contract.safety != "irreversible" and (contract.probe or contract.safety != "reconcilable"):
             wait = next_wait(
                 retry_in_force(contract, step),
                 tries,

@@ -23,6 +23,18 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forb
     lost_max: int = 5
 
 
+def wrong_limits(limits: Limits) -> str | None:
+    """The first limit under which no run could end well, or None."""
+    for name in Limits.__struct_fields__:
+        value = getattr(limits, name)
+        whole = not name.endswith("_seconds")
+        if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
+            return f"{name} must be a number, not {value!r}"
+        if not (value >= 1 if whole else 0 < value < float("inf")):
+            return f"{name} must be {'at least 1' if whole else 'more than nothing'}, not {value}"
+    return None
+
+
 def reached(limits: Limits, *, steps: int, started_at: float, now: float) -> tuple[str, float] | None:
     """The first bound of the whole run that is reached, with its value; None while it is within all of them. The others
     are looked at where they bite: before a call, before a turn, after a loss."""

@@ -108,8 +108,7 @@ def problems(
         steps.setdefault(step.id, step)
     for step in steps.values():
         found.extend(f"step {step.id}: {problem}" for problem in _step_problems(step, steps, known, contracts, inputs))
-        written = [step.args, *(fallback.args for fallback in step.fallbacks)]
-        found.extend(f"step {step.id}: {_secret_problem(name)}" for name in _secrets_in(written, contracts.get(step.tool), secrets))
+        found.extend(f"step {step.id}: {_secret_problem(name)}" for name in _secrets_in(step, contracts, secrets))
     found.extend(f"result: {problem}" for problem in _reference_problems(plan.result, steps, known, contracts, inputs))
     found.extend(f"result: {_secret_problem(name)}" for name in values.plain_secrets(plan.result, secrets))
     found.extend(f"the steps {' → '.join(cycle)} wait for one another in a circle" for cycle in _cycles(steps))
@@ -166,8 +165,10 @@ def _call_problems(tool: str, args: dict[str, Any], contracts: dict[str, Contrac
             yield f"argument {name} of {tool}: {wrong}"
 
 
-def _secrets_in(written: list[Any], contract: Contract | None, secrets: frozenset[str]) -> list[str]:
+def _secrets_in(step: Step, contracts: dict[str, Contract], secrets: frozenset[str]) -> list[str]:
     """Names of secrets that stand in the open; those that the tool declares are named with its arguments."""
+    written = [step.args, *(fallback.args for fallback in step.fallbacks)]
+    contract = contracts.get(step.tool)
     declared = contract.secrets if contract is not None else ()
     return [name for name in dict.fromkeys(values.plain_secrets(written, secrets)) if name not in declared]
 

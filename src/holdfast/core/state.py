@@ -610,6 +610,7 @@ def _heard(step: StepState, asked: e.Asked, event: e.Answered, said: str, at: fl
             spent=False,
             doubt_since=None,
             settle_at=0.0,
+            landed=False,
             approved=asked.digest,
         )
         if event.decision == "edit":

@@ -75,6 +75,7 @@ class Embedded:
             journal=journal, hands=hands, worker=self.worker, lease_seconds=lease_seconds, tenant_parallel=tenant_parallel or {}
         )
         self._running: dict[str, tuple[Advance, asyncio.Task[None]]] = {}
+        self._outdated: list[asyncio.Task[None]] = []
         self._background: list[asyncio.Task[None]] = []
         self._stopping = asyncio.Event()
         self._news = 0
@@ -95,8 +96,8 @@ class Embedded:
         self._tell()
         for advance, _ in self._running.values():
             advance.stop()
-        while self._running:
-            await asyncio.wait([task for _, task in self._running.values()])
+        while tasks := [*(task for _, task in self._running.values()), *(task for task in self._outdated if not task.done())]:
+            await asyncio.wait(tasks)
         for task in self._background:
             task.cancel()
         for task in self._background:
@@ -155,6 +156,11 @@ class Embedded:
         advance = Advance(self._terms, self.agents[claim.agent], claim)
         if self._stopping.is_set():
             advance.stop()  # Claimed at the very moment of stopping: it is given back without an effect.
+        before = self._running.get(claim.run_id)
+        if before is not None:
+            # Its lease ended unseen (the clock was set, the store was away), and the run came back under a new claim.
+            before[0].lose()
+            self._outdated.append(before[1])
         task = asyncio.get_running_loop().create_task(self._advance(advance))
         self._running[claim.run_id] = (advance, task)
 
@@ -173,7 +179,8 @@ class Embedded:
             self._on_error(claim.run_id, HoldfastError(f"{type(bug).__name__}: {bug}", run_id=claim.run_id))
             await self._set_aside(claim, f"stopped by an error inside holdfast: {type(bug).__name__}: {bug}")
         finally:
-            self._running.pop(claim.run_id, None)
+            if self._running.get(claim.run_id, (None,))[0] is advance:
+                self._running.pop(claim.run_id)
             self._tell()
             if self._on_rest is not None:
                 self._on_rest(claim.run_id)
@@ -181,7 +188,7 @@ class Embedded:
     async def _set_aside(self, claim: Claim, why: str) -> None:
         """Nothing more is tried by itself; `run` with the same id tries again."""
         with suppress(HoldfastError):
-            await self._journal.release(claim, Release(status="blocked", due_at=None, waits_for=why))
+            await self._journal.release(claim, Release(status="blocked", due_at=None, waits_for=why, aside=True))
 
     # --- all runs -------------------------------------------------------------------------------------------------
 

@@ -75,11 +75,13 @@ class Slot(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Release(msgspec.Struct, frozen=True, kw_only=True):
-    """The claim is given back. due_at: when the run can go on; None: only after a word from outside, or never."""
+    """The claim is given back. due_at: when the run can go on; None: only after a word from outside, or never. aside: the
+    run cannot be advanced, so not even words that wait for it make it due; only a new one does."""
 
     status: Status
     due_at: float | None
     waits_for: str = ""
+    aside: bool = False
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,9 +103,11 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Full(msgspec.Struct, frozen=True):
-    """The answer to an append whose slots are taken; nothing was written. names: of the full ones."""
+    """The answer to an append whose slots are taken; nothing was written. names: of those that have too few places. free:
+    how many places each of them has; a batch that asks for no more than that would be taken."""
 
     names: tuple[str, ...]
+    free: tuple[int, ...]
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,11 +13,11 @@ from typing import Any
 import msgspec
 
 from holdfast.core.events import AgentChanged, AnyEvent, Entry, PlanAdopted, RunStarted
+from holdfast.core.values import REDACTED
 from holdfast.errors import JournalCorrupt, JournalTooNew
 
 BLOB, ESCAPE = "$blob", "$$blob"
 LARGE_BYTES = 16_384
-REDACTED = "[redacted]"
 
 # The parts of an event that are always stored by content, because many runs share them.
 _SHARED = {"run_started": "contracts", "agent_changed": "contracts", "plan_adopted": "plan"}

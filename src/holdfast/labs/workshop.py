@@ -198,6 +198,8 @@ class Workshop:
             # The package that this file belongs to, also where only our sys.path knows of it.
             "PYTHONPATH": f"{_SOURCES}{os.pathsep}{path}" if path else str(_SOURCES),
             "PYTHONUNBUFFERED": "1",
+            # Their output is read as UTF-8, whatever the terminal of the caller speaks.
+            "PYTHONUTF8": "1",
         }
 
 

@@ -111,18 +111,18 @@ class Advance:
 
     async def _run(self) -> Ending:
         state = await self._take_on()
-        full: frozenset[str] = frozenset()
+        places: dict[str, int] = {}
         while not self._lost:
             if self._mail and not state.ended:
                 await self._hear(state)
             now = self._now(state)
             base, outcomes = self._fold_outcomes(state, now)
-            decision = self._undecided(base) if self._stopping or state.ended else decide(base, now, full)
-            release = None if self._flights or decision.commands else self._parking(decision, now, bool(full))
+            decision = self._undecided(base) if self._stopping or state.ended else decide(base, now, places)
+            release = None if self._flights or decision.commands else self._parking(decision, now, bool(places))
             events = (*outcomes, *decision.events)
             blocked = await self._commit(state, decision, events, release, now)
             if blocked is not None:
-                full = self._blocked_tools(blocked)
+                places |= _places(blocked)
                 self._outcomes[:0] = outcomes
                 continue
             state = decision.state
@@ -132,9 +132,9 @@ class Advance:
                 return "ended" if state.ended else "released" if self._stopping else "parked"
             for command in decision.commands:
                 self._launch(command, state)
-            self._full_tries = min(self._full_tries + 1, 10) if full else 0
+            self._full_tries = min(self._full_tries + 1, 10) if places else 0
             await self._wait(decision, now)
-            full = frozenset()
+            places = {}
         return "lost"
 
     async def _take_on(self) -> State:
@@ -295,12 +295,6 @@ class Advance:
         known = self.agent.toolbox.get(tool)
         return known is not None and known.contract.parallel_max is not None
 
-    def _blocked_tools(self, full: Full) -> frozenset[str]:
-        """The tools that the full slots stand for; a tenant's slot stands for all of them."""
-        if any(name.startswith("tenant:") for name in full.names):
-            return frozenset(self.agent.toolbox)
-        return frozenset(name.removeprefix("tool:") for name in full.names)
-
     # --- effects --------------------------------------------------------------------------------------------------
 
     def _launch(self, command: Command, state: State) -> None:
@@ -384,6 +378,12 @@ class Advance:
                 return
             self._timer.cancel()
         self._timer = loop.call_at(at, self._notify)
+
+
+def _places(full: Full) -> dict[str, int]:
+    """How many more calls may begin, by tool; a tenant's places are those of all tools together."""
+    pairs = zip(full.names, full.free, strict=True)
+    return {"" if name.startswith("tenant:") else name.removeprefix("tool:"): free for name, free in pairs}
 
 
 def _overdue(command: Command) -> e.AnyEvent:

@@ -8,8 +8,9 @@ that goes wrong in a tool that changes the world leaves that open.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Any
+import math
+from collections.abc import Awaitable, Callable
+from typing import Any, get_args
 
 import msgspec
 
@@ -23,17 +24,23 @@ from holdfast.core.events import (
     CallSucceeded,
     CallUnknown,
     Failure,
+    FailureKind,
+    FinishProposed,
+    GiveUpProposed,
+    PlanAdopted,
     ProbeAnswered,
     ProposalFailed,
+    Verdict,
 )
 from holdfast.core.state import State
+from holdfast.core.values import plain, redacted_in
 from holdfast.errors import InvalidOutput, MissingSecret, ToolFailure, Unknown
 from holdfast.journal.codec import redact
 from holdfast.reasoners.base import briefing, taken
 from holdfast.runner.clock import Clock
 from holdfast.runner.threads import Threads, TimedOut
 from holdfast.tools.function import Call, Deferred, Happened, Partial, Probed, Tool
-from holdfast.tools.toolbox import SecretProvider, arguments_in, scrubbed, value_out
+from holdfast.tools.toolbox import SecretProvider, arguments_in, scrubbed, scrubbed_value, value_out
 
 MESSAGE_MAX = 2_000
 REASONER_TIMEOUT_SECONDS = 600.0
@@ -64,23 +71,17 @@ async def call_tool(command: CallTool, agent: Agent, run_id: str, hands: Hands) 
     tool = agent.toolbox.get(command.tool)
     if tool is None:
         return _failed(command, "not_found", f"the agent has no tool {command.tool}")
+    if redacted_in(command.args):
+        lost = "an argument holds what was never written down, by its name; give it as {$secret: NAME} in the plan"
+        return _failed(command, "invalid_input", lost)
     changes_nothing = command.contract.safety == "read"
     started = hands.clock.monotonic()
     try:
         arguments, secrets = arguments_in(tool, command.args, hands.secrets)
         value = await _invoke(tool.function, tool.is_async, tool.call_parameter, arguments, command, run_id, hands)
-        return _returned(command, tool, agent, value, round(hands.clock.monotonic() - started, 6))
+        return _returned(command, tool, agent, value, secrets, round(hands.clock.monotonic() - started, 6))
     except ToolFailure as failure:
-        return CallFailed(
-            step=step,
-            attempt=attempt,
-            failure=Failure(
-                kind=failure.kind,  # type: ignore[arg-type]
-                message=_text(failure, secrets),
-                retry_after_seconds=failure.retry_after_seconds,
-                detail=_plain(failure.detail),
-            ),
-        )
+        return CallFailed(step=step, attempt=attempt, failure=_failure(failure, agent, secrets))
     except MissingSecret as missing:
         return _failed(command, "denied", str(missing))
     except TimedOut:
@@ -106,12 +107,11 @@ async def run_probe(command: RunProbe, agent: Agent, run_id: str, hands: Hands) 
         arguments, secrets = arguments_in(tool, command.args, hands.secrets)
         found = await _invoke(tool.probe, tool.probe_is_async, tool.probe_call_parameter, arguments, command, run_id, hands)
         if isinstance(found, Happened):
-            value = redact(value_out(tool, found.value), agent.secret_names)
+            value = _kept(tool, agent, found.value, secrets)
             return ProbeAnswered(step=command.step, probe=command.probe, verdict="happened", value=value)
-        if isinstance(found, Probed):
-            return ProbeAnswered(
-                step=command.step, probe=command.probe, verdict=found.verdict, message=found.message[:MESSAGE_MAX]
-            )
+        if isinstance(found, Probed) and found.verdict in get_args(Verdict):
+            message = _words(str(found.message), secrets)
+            return ProbeAnswered(step=command.step, probe=command.probe, verdict=found.verdict, message=message)
         wrong = f"the probe returned {type(found).__name__}, not Happened, NOT_HAPPENED, NOT_YET or cannot_tell()"
         return ProbeAnswered(step=command.step, probe=command.probe, verdict="cannot_tell", message=wrong)
     except InvalidOutput as broken:
@@ -128,8 +128,8 @@ async def ask_reasoner(command: AskReasoner, agent: Agent, state: State) -> AnyE
     """Ask the reasoner, and check what it proposes."""
     try:
         async with asyncio.timeout(REASONER_TIMEOUT_SECONDS):
-            proposal = await agent.reasoner.propose(briefing(state))
-        return taken(proposal, state, command.turn)
+            proposal = await _contained(agent.reasoner.propose(briefing(state)))
+        return _in_bounds(taken(proposal, state, command.turn), agent)
     except Exception as surprise:  # noqa: BLE001 — the border: any surprise becomes a recorded outcome.
         return ProposalFailed(turn=command.turn, problems=(f"{type(surprise).__name__}: {_text(surprise, ())}",))
 
@@ -159,21 +159,70 @@ async def _invoke(
     limit = asyncio.timeout(command.timeout_seconds)
     try:
         async with limit:
-            return await function(**arguments)
+            return await _contained(function(**arguments))
     except TimeoutError:
         if limit.expired():
             raise TimedOut from None
         raise  # The tool's own time-out, of something that it waited for.
 
 
-def _returned(command: CallTool, tool: Tool[..., Any], agent: Agent, value: Any, seconds: float) -> AnyEvent:
+async def _contained(awaitable: Awaitable[Any]) -> Any:
+    """Await code of the user's. What would tear down the task or the process around it becomes an error like any other:
+    a cancellation that is not ours, and `sys.exit()`."""
+    try:
+        return await awaitable
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        raise RuntimeError("something that it waited for was cancelled") from None
+    except (Exception, KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as surprise:
+        raise RuntimeError(f"{type(surprise).__name__}: {surprise}") from surprise
+
+
+def _returned(
+    command: CallTool, tool: Tool[..., Any], agent: Agent, value: Any, secrets: tuple[str, ...], seconds: float
+) -> AnyEvent:
     step, attempt = command.step, command.attempt
     if isinstance(value, Deferred):
-        return CallDeferred(step=step, attempt=attempt, handle=str(value.handle), until=value.until)
+        handle = _words(str(value.handle), secrets)
+        return CallDeferred(step=step, attempt=attempt, handle=handle, until=_number(value.until))
     if isinstance(value, Partial):
-        part = redact(value_out(tool, value.value), agent.secret_names)
-        return CallPartial(step=step, attempt=attempt, value=part, left=tuple(map(str, value.left)))
-    return CallSucceeded(step=step, attempt=attempt, value=redact(value_out(tool, value), agent.secret_names), seconds=seconds)
+        items = (value.left,) if isinstance(value.left, str) else value.left
+        left = tuple(_words(str(item), secrets) for item in items)
+        return CallPartial(step=step, attempt=attempt, value=_kept(tool, agent, value.value, secrets), left=left)
+    return CallSucceeded(step=step, attempt=attempt, value=_kept(tool, agent, value, secrets), seconds=seconds)
+
+
+def _kept(tool: Tool[..., Any], agent: Agent, value: Any, secrets: tuple[str, ...]) -> Any:
+    """A result as it is written down: checked, and without secrets."""
+    return redact(scrubbed_value(value_out(tool, value), secrets), agent.secret_names)
+
+
+def _failure(failure: ToolFailure, agent: Agent, secrets: tuple[str, ...]) -> Failure:
+    """What a tool raised, as data that can be read back whatever the tool put into it."""
+    message, kind = _text(failure, secrets), failure.kind
+    if kind not in get_args(FailureKind):
+        message, kind = f"{kind}: {message}", "transient"  # A class of the tool's own; it says that nothing happened.
+    return Failure(
+        kind=kind,  # type: ignore[arg-type]
+        message=message,
+        retry_after_seconds=_number(failure.retry_after_seconds),
+        detail=redact(scrubbed_value(_plain(failure.detail), secrets), agent.secret_names),
+    )
+
+
+def _in_bounds(event: AnyEvent, agent: Agent) -> AnyEvent:
+    """What a reasoner said, without secrets and with its words cut to length."""
+    if isinstance(event, FinishProposed):
+        return msgspec.structs.replace(event, result=redact(event.result, agent.secret_names))
+    if isinstance(event, (GiveUpProposed, PlanAdopted)):
+        return msgspec.structs.replace(event, reason=_words(str(event.reason), ()))
+    if isinstance(event, ProposalFailed):
+        return msgspec.structs.replace(event, problems=tuple(_words(problem, ()) for problem in event.problems))
+    return event
 
 
 def _failed(command: CallTool, kind: Any, message: str) -> CallFailed:
@@ -182,13 +231,30 @@ def _failed(command: CallTool, kind: Any, message: str) -> CallFailed:
 
 def _text(error: BaseException, secrets: tuple[str, ...]) -> str:
     """An error's words: without secrets, valid as UTF-8, of bounded length."""
-    text = scrubbed(str(error), secrets).encode("utf-8", "replace").decode()
+    try:
+        text = str(error)
+    except Exception as broken:  # noqa: BLE001 — the error's own words are code of the user's too.
+        text = f"it cannot say what is wrong ({type(broken).__name__})"
+    return _words(text, secrets)
+
+
+def _words(text: str, secrets: tuple[str, ...]) -> str:
+    text = scrubbed(text, secrets).encode("utf-8", "replace").decode()
     return text if len(text) <= MESSAGE_MAX else text[:MESSAGE_MAX] + f"… ({len(text)} characters in all)"
 
 
 def _plain(detail: Any) -> Any:
     """A failure's detail if it is JSON, else its text."""
     try:
-        return msgspec.json.decode(msgspec.json.encode(detail))
-    except (TypeError, ValueError, RecursionError):
-        return repr(detail)[:MESSAGE_MAX]
+        return plain(detail)
+    except ValueError:
+        return _words(repr(detail), ())
+
+
+def _number(value: Any) -> float | None:
+    """A time that a tool named, if it is one; headers of HTTP come as text."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None

@@ -1,10 +1,10 @@
 """Threads for synchronous tools, with a time-out that is one.
 
-A thread cannot be killed. When a call's time is over, its `Call.stopped` is set and `Cancelled` is raised in it at its
-next Python instruction; one that sits in a system call gets it when that returns. A call that ends within the grace is
-heard after all, for its result is the truth. One that does not is left behind: it is counted, and past a limit no
-synchronous tool is called any more in this process. The threads are daemons, so that a hanging tool does not keep a
-process from ending.
+A thread cannot be killed. When a call's time is over, its `Call.stopped` is set, so that a tool that looks at it can end by
+itself and say what it did. Half a grace later `Cancelled` is raised in the thread at its next Python instruction; one that
+sits in a system call gets it when that returns. A call that ends within the grace is heard after all, for its result is the
+truth. One that does not is left behind: it is counted, and past a limit no synchronous tool is called any more in this
+process. The threads are daemons, so that a hanging tool does not keep a process from ending.
 """
 
 from __future__ import annotations
@@ -64,9 +64,12 @@ class Threads:
 
     def _stop(self, stopped: threading.Event, ident: list[int], future: asyncio.Future[Any]) -> None:
         stopped.set()
+        future.get_loop().call_later(GRACE_SECONDS / 2, self._interrupt, ident, future)
+        future.get_loop().call_later(GRACE_SECONDS, self._leave, future)
+
+    def _interrupt(self, ident: list[int], future: asyncio.Future[Any]) -> None:
         if ident and not future.done():
             ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident[0]), ctypes.py_object(Cancelled))
-        future.get_loop().call_later(GRACE_SECONDS, self._leave, future)
 
     def _leave(self, future: asyncio.Future[Any]) -> None:
         if not future.done():

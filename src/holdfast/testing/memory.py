@@ -129,7 +129,7 @@ class MemoryStore:
         self._check_writer(run, batch)
         full = self._full_slots(batch)
         if full:
-            return Full(full)
+            return Full(tuple(full), tuple(full.values()))
         head = batch.head
         if batch.events:
             first = head.version + 1
@@ -153,14 +153,15 @@ class MemoryStore:
         if self.on_commit is not None:
             self.on_commit(run.new.run_id, stored.first, stored.fence, stored.at, events)
 
-    def _full_slots(self, batch: Batch) -> tuple[str, ...]:
+    def _full_slots(self, batch: Batch) -> dict[str, int]:
         freed = {(batch.run_id, step) for step in batch.freed}
-        full = []
+        full = {}
         for name in dict.fromkeys(slot.name for slot in batch.slots):
             wanted = [slot for slot in batch.slots if slot.name == name]
-            if len(self.slots.get(name, set()) - freed) + len(wanted) > wanted[0].capacity:
-                full.append(name)
-        return tuple(full)
+            free = wanted[0].capacity - len(self.slots.get(name, set()) - freed)
+            if len(wanted) > free:
+                full[name] = max(free, 0)
+        return full
 
     def _follow_up(self, run: _Run, batch: Batch) -> None:
         for step in batch.freed:
@@ -187,7 +188,7 @@ class MemoryStore:
         run.status, run.waits_for = release.status, release.waits_for
         run.changed_at = run.changed_at if at is None else at
         # A message that came in the meantime keeps the run due: whoever parks it has not seen that word.
-        unread = release.status not in ENDED and any(not letter.taken for letter in run.letters)
+        unread = release.status not in ENDED and not release.aside and any(not letter.taken for letter in run.letters)
         run.due_at = run.changed_at if unread else release.due_at
         run.rank = rank(run.changed_at if run.due_at is None else run.due_at, run.new.priority)
         if release.status in ENDED:
@@ -201,14 +202,14 @@ class MemoryStore:
         due = [
             run
             for run in self.runs.values()
-            if run.due_at is not None and run.due_at <= now and run.lease_until <= now and run.new.agent in wanted
+            if run.due_at is not None and run.due_at <= now and self._is_free(run, now) and run.new.agent in wanted
         ]
         due.sort(key=lambda run: (run.rank, run.number))
         return [self._claimed(run, worker, now, lease_seconds) for run in due[:limit]]
 
     def claim(self, run_id: str, worker: str, now: float, lease_seconds: float) -> Claim | None:
         run = self.runs.get(run_id)
-        if run is None or run.lease_until > now or run.status in ENDED:
+        if run is None or not self._is_free(run, now) or run.status in ENDED:
             return None
         run.due_at, run.rank = now, now - run.new.priority * AGEING_SECONDS
         return self._claimed(run, worker, now, lease_seconds)
@@ -219,6 +220,9 @@ class MemoryStore:
         run.status, run.changed_at = "running", now
         self.writes += 1
         return Claim(run_id=run.new.run_id, agent=run.new.agent, fence=run.fence, worker=worker, until=run.lease_until)
+
+    def _is_free(self, run: _Run, now: float) -> bool:
+        return run.lease_until <= now
 
     def _next_fence(self, run: _Run) -> int:
         return run.fence + 1

@@ -186,7 +186,7 @@ def tool(
     def declare(function: Callable[..., Any]) -> Tool[..., Any]:
         called = name or function.__name__
         keys = (business_key,) if isinstance(business_key, str) else tuple(business_key)
-        _check_promises(called, safety, probe, key_ttl, parallel)
+        _check_promises(called, safety, probe, key_ttl, approve, parallel)
         arguments, secrets = _arguments(called, function)
         for key in keys:
             if f"a_{key}" not in arguments.model_fields:
@@ -220,12 +220,20 @@ def tool(
             parallel_max=parallel,
             secrets=secrets,
         )
-        return Tool(function, contract, arguments, output, probe)
+        return Tool(function, _written(contract), arguments, output, probe)
 
     return declare(function) if function is not None else declare
 
 
-def _check_promises(called: str, safety: str, probe: Any, key_ttl: Any, parallel: int | None) -> None:
+def _written(contract: Contract) -> Contract:
+    """The contract as it will be read back from a journal; DefinitionError for a field that is not of its type."""
+    try:
+        return msgspec.convert(msgspec.json.decode(msgspec.json.encode(contract)), Contract)
+    except (TypeError, ValueError, OverflowError, msgspec.ValidationError) as error:
+        raise DefinitionError(f"tool {contract.tool}: {error}") from error
+
+
+def _check_promises(called: str, safety: str, probe: Any, key_ttl: Any, approve: Any, parallel: Any) -> None:
     if safety not in SAFETIES:
         raise DefinitionError(f"tool {called}: there is no safety {safety!r}", hint=f"it is one of {', '.join(SAFETIES)}")
     if safety == "reconcilable" and probe is None:
@@ -240,8 +248,10 @@ def _check_promises(called: str, safety: str, probe: Any, key_ttl: Any, parallel
         )
     if key_ttl is not None and safety != "keyed":
         raise DefinitionError(f"tool {called}: key_ttl says something about keyed tools only, and this one is {safety}")
-    if parallel is not None and parallel < 1:
-        raise DefinitionError(f"tool {called}: parallel must be at least 1")
+    if approve not in (None, "always", "never"):
+        raise DefinitionError(f"tool {called}: approve is {approve!r}", hint='it is "always" or "never", or left out')
+    if parallel is not None and (not isinstance(parallel, int) or isinstance(parallel, bool) or parallel < 1):
+        raise DefinitionError(f"tool {called}: parallel must be a whole number of at least 1")
 
 
 def _positive(seconds: float, where: str) -> float:

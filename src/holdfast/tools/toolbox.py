@@ -9,6 +9,7 @@ import msgspec
 import pydantic
 import pydantic_core
 
+from holdfast.core import values
 from holdfast.core.contract import Contract
 from holdfast.core.references import SECRET
 from holdfast.errors import DefinitionError, InvalidInput, InvalidOutput, MissingSecret
@@ -60,7 +61,8 @@ def arguments_in(tool: Tool[..., Any], args: dict[str, Any], secrets: SecretProv
     try:
         model = tool.arguments.model_validate(args)
     except pydantic.ValidationError as error:
-        raise InvalidInput(_in_words(error), detail=_details(error)) from None
+        # A validator's own words may repeat what it was given.
+        raise InvalidInput(scrubbed(_in_words(error), tuple(used)), detail=_details(error)) from None
     # The fields are named `a_…` and known by their alias; see function._arguments.
     return {name[2:]: value for name, value in model.__dict__.items()}, tuple(used)
 
@@ -70,8 +72,12 @@ def value_out(tool: Tool[..., Any], value: Any) -> Any:
     schema or cannot be written (NaN, lone surrogates, cycles)."""
     try:
         checked = tool.output.validate_python(value)
-        plain = tool.output.dump_python(checked, mode="json", warnings=False)
-        return _decode(pydantic_core.to_json(plain, inf_nan_mode="constants"))
+        encoded = pydantic_core.to_json(tool.output.dump_python(checked, mode="json", warnings=False), inf_nan_mode="constants")
+        plain = _decode(encoded)
+        # The dump writes NaN as null, without a word; where there is a null, the parts are looked at.
+        parts = tool.output.dump_python(checked, mode="python", warnings=False) if b"null" in encoded else plain
+        values.check(encoded, plain, parts)
+        return plain
     except pydantic.ValidationError as error:
         raise InvalidOutput(_in_words(error), detail=_details(error)) from None
     except (ValueError, TypeError, RecursionError, msgspec.DecodeError) as error:
@@ -82,8 +88,19 @@ def scrubbed(text: str, secrets: tuple[str, ...]) -> str:
     """A text without these secrets in it."""
     for secret in secrets:
         if secret:
-            text = text.replace(secret, "[redacted]")
+            text = text.replace(secret, values.REDACTED)
     return text
+
+
+def scrubbed_value(value: Any, secrets: tuple[str, ...]) -> Any:
+    """A JSON value without these secrets in any of its texts."""
+    if not secrets:
+        return value
+    if isinstance(value, str):
+        return scrubbed(value, secrets)
+    if isinstance(value, dict):
+        return {scrubbed(key, secrets): scrubbed_value(part, secrets) for key, part in value.items()}
+    return [scrubbed_value(part, secrets) for part in value] if isinstance(value, list) else value
 
 
 def _has_secret(value: Any) -> bool:

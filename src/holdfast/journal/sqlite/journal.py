@@ -111,7 +111,7 @@ class SqliteJournal:
             if batch.slots:
                 full = _full_slots(connection, batch, number)
                 if full:
-                    return Full(full)
+                    return Full(tuple(full), tuple(full.values()))
             connection.execute(
                 "update runs set version = ?, head = ? where id = ? and fence = ? and version = ?",
                 (head.version, head.link, number, batch.fence, batch.head.version),
@@ -380,9 +380,9 @@ def _number_of(connection: apsw.Connection, run_id: str) -> int:
     return int(_row_of(connection, run_id, "id")[0])
 
 
-def _full_slots(connection: apsw.Connection, batch: Batch, number: int) -> tuple[str, ...]:
-    """Which of the wanted slots have no place left, counting those that this very batch gives back and takes."""
-    full = []
+def _full_slots(connection: apsw.Connection, batch: Batch, number: int) -> dict[str, int]:
+    """Which of the wanted slots have too few places left, and how many; those that this very batch gives back count."""
+    full = {}
     freed = json.dumps(batch.freed)
     for name in dict.fromkeys(slot.name for slot in batch.slots):
         wanted = [slot for slot in batch.slots if slot.name == name]
@@ -392,8 +392,8 @@ def _full_slots(connection: apsw.Connection, batch: Batch, number: int) -> tuple
             (name, number, freed),
         )
         if taken + len(wanted) > wanted[0].capacity:
-            full.append(name)
-    return tuple(full)
+            full[name] = max(wanted[0].capacity - taken, 0)
+    return full
 
 
 def _follow_up(connection: apsw.Connection, batch: Batch, number: int) -> None:
@@ -411,10 +411,10 @@ def _release(connection: apsw.Connection, number: int, fence: int, release: Rele
     # A message that came in the meantime keeps the run due: whoever parks it has not seen that word.
     connection.execute(
         "update runs set worker = '', lease_until = 0, status = ?1, waits_for = ?2, changed_at = coalesce(?3, changed_at),"
-        " due_at = case when ?1 not in ('completed', 'failed', 'cancelled') and exists (select 1 from messages where run = ?4"
-        " and taken_at is null) then coalesce(?3, changed_at) else ?5 end,"
+        " due_at = case when ?1 not in ('completed', 'failed', 'cancelled') and not ?7"
+        " and exists (select 1 from messages where run = ?4 and taken_at is null) then coalesce(?3, changed_at) else ?5 end,"
         " rank = coalesce(?5, ?3, changed_at) - priority * 60 where id = ?4 and fence = ?6",
-        (release.status, release.waits_for, at, number, release.due_at, fence),
+        (release.status, release.waits_for, at, number, release.due_at, fence, release.aside),
     )
     if release.status in ("completed", "failed", "cancelled"):
         connection.execute("delete from slots where run = ?", (number,))

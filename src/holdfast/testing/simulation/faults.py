@@ -12,6 +12,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Any, Protocol, TypeVar
 
+from holdfast.core.events import CallIntended
 from holdfast.errors import HoldfastError, JournalUnavailable
 from holdfast.testing import world as w
 from holdfast.testing.clock import JumpingLoop, Process, outside
@@ -175,7 +176,7 @@ class Stage(Protocol):
 
     def note(self, who: str, what: str, about: object = "") -> None: ...
 
-    async def gate(self, process: Process, where: str) -> None: ...
+    async def gate(self, process: Process, where: str, worst: bool = False) -> None: ...
 
     def may_crash(self) -> bool: ...
 
@@ -212,7 +213,9 @@ class FaultyJournal(MemoryJournal):
             stage.note(self._process.name, "I/O error on read", name)
             raise JournalUnavailable("reading failed")
         result = await super()._do(name, work, *args)
-        await stage.gate(self._process, "after a journal operation")
+        # Between an intent and its effect is the worst moment to be stopped.
+        worst = name == "append" and any(isinstance(event, CallIntended) for event in args[0].events)
+        await stage.gate(self._process, "after a journal operation", worst)
         return result
 
     async def _write_badly(self, name: str, work: Callable[..., T], *args: Any) -> T:

@@ -6,6 +6,7 @@ saw, and what the contracts promise. (The one exception is named `replay`: decid
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from itertools import combinations
 from typing import Any, Protocol
@@ -19,6 +20,7 @@ from holdfast.core.decide import decide
 from holdfast.core.state import State, StepState, evolve, fold
 from holdfast.journal.base import EMPTY, Claim, Message
 from holdfast.testing.memory import MemoryStore
+from holdfast.testing.simulation.tools import BUSINESS
 from holdfast.testing.world import Effect, Request, World
 
 # Events that come from outside or from the world; all others must follow from the state by themselves.
@@ -49,6 +51,7 @@ class Intent(msgspec.Struct, frozen=True):
     args: dict[str, Any]
     contract: Contract
     at: float
+    fence: int
 
 
 class Track(msgspec.Struct):
@@ -64,10 +67,12 @@ class Track(msgspec.Struct):
     spent: bool = False
     key_since: float = 0.0
     probed_at: float = 0.0
+    answered_at: float = 0.0
     verdict: str = "none"
     not_before: float = 0.0
     broken_answer: bool = False
     owed: bool = False
+    fresh: bool = True
 
     @property
     def last(self) -> Intent | None:
@@ -88,6 +93,9 @@ class Stage(Protocol):
 
     @property
     def store(self) -> MemoryStore: ...
+
+    @property
+    def jumps(self) -> bool: ...
 
     def broken(self, law: str, what: str) -> None: ...
 
@@ -159,7 +167,7 @@ class Laws:
             state = evolve(state, e.Entry(first + outside, at, fence, event))
             outside += 1
         ruled = events[outside:]
-        if ruled and not any(decide(state, at, full).events == ruled for full in _full_sets(state)):
+        if ruled and not any(decide(state, at, places).events == ruled for places in _places(state, ruled)):
             again = decide(state, at).events
             what = f"{state.run_id} at {first}: {ruled} was written, {again} is decided"
             self._break("replay: the same is decided again", what)
@@ -182,20 +190,39 @@ class Laws:
         where = f"{event.step} attempt {event.attempt} of {event.tool}"
         if step.phase in ("done", "skipped", "failed"):
             self._break("finished work stays finished", f"{where} was begun, and the step is {step.phase}")
-        if track.in_doubt and track.lost >= state.limits.lost_max:
+        if track.lost >= state.limits.lost_max:
             self._break("a call is lost a bounded number of times", f"{where} was begun after {track.lost} were lost")
+        if track.in_doubt and not self._may_repeat(state, track, event, at):
+            self._break("a doubt is not repeated blindly", f"{where} was begun, and the one before it may have happened")
         if at < track.not_before - _SLACK:
             self._break("a time that the other side named is kept", f"{where} was begun {track.not_before - at:.3f} s too early")
         last = track.last
-        if last is None or last.key != event.key:
-            track.key_since = at
+        if last is None or last.key != event.key or track.fresh:
+            track.key_since, track.fresh = at, False
         if not (last is not None and track.in_doubt and last.tool == event.tool):
             contract = state.contracts[event.tool]
         else:
             contract = last.contract
             if last.key != event.key:
                 self._break("a call in doubt keeps its key", f"{where} has {event.key}, not {last.key}")
-        track.intents[event.attempt] = Intent(event.attempt, event.tool, event.key, event.args, contract, at)
+        track.intents[event.attempt] = Intent(event.attempt, event.tool, event.key, event.args, contract, at, state.fence)
+
+    def _may_repeat(self, state: State, track: Track, event: e.CallIntended, at: float) -> bool:
+        """Whether a call in doubt may be sent again without asking anybody: by what was promised then, and now."""
+        assert track.last is not None
+        now_promised = state.contracts[event.tool]
+        return all(self._is_harmless(state, track, event.step, promised, at) for promised in (track.last.contract, now_promised))
+
+    def _is_harmless(self, state: State, track: Track, step: str, contract: Contract, at: float) -> bool:
+        return contract.safety in ("read", "idempotent") or (
+            contract.safety == "keyed" and at <= self._key_dies_at(state, step, contract)
+        )
+
+    def _key_dies_at(self, state: State, step: str, contract: Contract) -> float:
+        """The last moment at which a repeat may go out and still be known by its key when it lands."""
+        timeout = state.steps[step].step.timeout_seconds or contract.timeout_seconds
+        life = contract.key_ttl_seconds if contract.key_ttl_seconds is not None else float("inf")
+        return self.track(state.run_id, step).key_since + life - timeout - contract.settles_within_seconds + _SLACK
 
     def _call_unknown(self, state: State, event: e.CallUnknown, at: float) -> None:
         track = self.track(state.run_id, event.step)
@@ -215,11 +242,19 @@ class Laws:
         track.in_doubt, track.verdict, track.owed = False, "none", isinstance(event, e.CallDeferred)
 
     def _probe_intended(self, state: State, event: e.ProbeIntended, at: float) -> None:
-        self.track(state.run_id, event.step).probed_at = at
+        track = self.track(state.run_id, event.step)
+        track.probed_at = at
+        last = track.last
+        assert last is not None, f"{event.step} is probed, and was never called"
+        if not last.contract.probe:
+            self._break("who has no probe is not probed", f"{event.step} of {last.tool}")
+        over = track.doubt_since + last.contract.probe_window_seconds + _SLACK
+        if not track.owed and (track.verdict == "cannot_tell" or (track.verdict == "not_yet" and track.answered_at > over)):
+            self._break("probing ends", f"{event.step} of {last.tool} is probed again after {track.verdict}")
 
     def _probe_answered(self, state: State, event: e.ProbeAnswered, at: float) -> None:
         track = self.track(state.run_id, event.step)
-        track.verdict = event.verdict
+        track.verdict, track.answered_at = event.verdict, at
         if event.verdict == "not_happened" and track.probed_at >= track.settle_at - _SLACK:
             track.in_doubt = False
 
@@ -247,6 +282,12 @@ class Laws:
         if track.in_doubt:
             self._break("a doubt is not taken for a failure", f"{event.step} falls back to {event.tool} in doubt")
         track.anew()
+        track.fresh = True
+
+    def _reuse_ruled(self, state: State, event: e.ReuseRuled, at: float) -> None:
+        mine, other = state.steps[event.step], state.steps[event.same_as]
+        if (mine.occurrence, mine.tool) != (other.occurrence, other.tool):
+            self._break("an intended repeat is made", f"{event.step} takes the result of {event.same_as}")
 
     def _given_up(self, state: State, event: e.StepSkipped | e.StepFailed, at: float) -> None:
         if self.track(state.run_id, event.step).in_doubt:
@@ -271,10 +312,8 @@ class Laws:
         if contract.safety == "read":
             return False
         exhausted = track.lost >= state.limits.lost_max or track.spent
-        timeout = state.steps[step].step.timeout_seconds or contract.timeout_seconds
-        dies_at = track.key_since + (contract.key_ttl_seconds or float("inf"))
         if contract.safety == "idempotent" or (
-            contract.safety == "keyed" and at + timeout + contract.settles_within_seconds <= dies_at
+            contract.safety == "keyed" and at < self._key_dies_at(state, step, contract) - 2 * _SLACK
         ):
             return exhausted
         if not contract.probe or track.verdict == "cannot_tell":
@@ -318,6 +357,9 @@ class Laws:
         if (intent.args.get("item"), intent.args.get("amount", 1)) != (request.item, request.amount):
             self._break("no effect before its intent", f"{where} was sent with other arguments than {intent.args}")
         state = self.states[request.run_id]
+        if not self._stage.jumps and intent.fence != self.claims[request.run_id].fence:
+            what = f"{where} was sent under {intent.fence}, and {self.claims[request.run_id].worker} has the run"
+            self._break("who lost the claim sends nothing", what)
         if asks_first(intent.contract, state.steps[request.step].step):
             self._check_word(request, track, intent, where)
 
@@ -325,10 +367,10 @@ class Laws:
         said = [word for word in track.words if word == (intent.tool, intent.args)]
         if not said:
             self._break("nothing that asks first goes unasked", f"{where} was sent, and people said {track.words}")
-        sent = self._stage.world.requests
-        same = [r for r in sent if (r.run_id, r.step, r.tool) == (request.run_id, request.step, request.tool)]
-        if request.safety == "irreversible" and len(same) > len(track.words):
-            self._break("a person's word is used once", f"{where} is the {len(same)}th for {len(track.words)} words")
+        sent = [r.attempt for r in self._stage.world.requests if (r.run_id, r.step) == (request.run_id, request.step)]
+        asked = [n for n in sent if track.intents[n].tool == intent.tool and track.intents[n].contract.safety == "irreversible"]
+        if intent.contract.safety == "irreversible" and len(asked) > len(track.words):
+            self._break("a person's word is used once", f"{where} is the {len(asked)}th for {len(track.words)} words")
 
     def happened(self, effect: Effect) -> None:
         """An effect lands in the world."""
@@ -365,10 +407,14 @@ class Laws:
     def _check_truth(self, state: State, step: StepState) -> None:
         name, run_id = step.step.id, state.run_id
         track = self.track(run_id, name)
-        happened = bool(self._stage.world.effects(run_id=run_id, step=name))
         last = track.last
+        happened = bool(self._stage.world.effects(run_id=run_id, step=name))
         if step.phase == "done":
             changes = last is not None and last.contract.safety != "read"
+            if step.tool in BUSINESS and not happened:
+                # By the business key it is the same call as in another step, and that one is what was found.
+                item = (step.args or step.step.args).get("item")
+                happened = bool(self._stage.world.effects(run_id=run_id, tool=step.tool, item=item))
             if step.settled_by != "reuse" and changes and not happened:
                 self._break("what is reported done happened", f"{run_id} {name} of {step.tool} is done by {step.settled_by}")
         elif happened and name not in state.unknown and not track.broken_answer:
@@ -391,11 +437,14 @@ class Laws:
         self.messages.setdefault(run_id, []).append(message)
 
 
-def _full_sets(state: State) -> Iterable[frozenset[str]]:
-    """Which tools may have been full: that is known to whoever asks for the slots, and is written nowhere."""
+def _places(state: State, ruled: tuple[e.AnyEvent, ...]) -> Iterable[dict[str, int]]:
+    """How many places the capped tools may have had: that is known to whoever asks for the slots, and is written nowhere. A
+    tool had either enough of them, or as many as calls began."""
+    begun = Counter(event.tool for event in ruled if isinstance(event, e.CallIntended))
     capped = [name for name, contract in state.contracts.items() if contract.parallel_max is not None]
     for count in range(len(capped) + 1):
-        yield from map(frozenset, combinations(capped, count))
+        for full in combinations(capped, count):
+            yield {name: begun[name] for name in full}
 
 
 def _shown(effects: list[Effect]) -> str:
@@ -416,6 +465,7 @@ _CHECKS: dict[type[e.Event], Any] = {
     e.ProbeAnswered: Laws._probe_answered,
     e.RecoveryRuled: Laws._recovery_ruled,
     e.FallbackRuled: Laws._fallback_ruled,
+    e.ReuseRuled: Laws._reuse_ruled,
     e.StepSkipped: Laws._given_up,
     e.StepFailed: Laws._given_up,
     e.Asked: Laws._asked,

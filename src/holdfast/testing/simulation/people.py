@@ -20,6 +20,7 @@ from holdfast.core.state import State, fold
 from holdfast.errors import AnswerRefused
 from holdfast.journal.base import Message
 from holdfast.testing.clock import SimClock
+from holdfast.testing.simulation import tools
 from holdfast.testing.simulation.plans import PERSON_SECONDS
 from holdfast.testing.world import Effect, World
 
@@ -97,14 +98,22 @@ class People:
             return dice.choice((yes, yes, yes, ("edit", _edits(asked, 77)), ("reject", None)))
         if asked.about == "agent":
             return dice.choice((("approve", None), ("approve", None), ("reject", None)))
-        effects = self._stage.world.effects(run_id=run_id, step=asked.step)
-        if effects:
-            return "respond", effects[0].receipt
+        effect = self._what_happened(run_id, asked)
+        if effect is not None:
+            return "respond", effect.receipt
         if asked.about == "failure":
             return self._after_failure(run_id, asked)
         if asked.about == "owed":
             return "reject", None
         return dice.choice((("approve", None), ("approve", None), ("reject", None)))
+
+    def _what_happened(self, run_id: str, asked: Asked) -> Effect | None:
+        """What the ledger has of this step; or of the same call, as the business sees it, in another."""
+        world = self._stage.world
+        found = world.effects(run_id=run_id, step=asked.step)
+        if not found and asked.tool in tools.BUSINESS:
+            found = world.effects(run_id=run_id, tool=asked.tool, item=asked.args.get("item"))
+        return found[0] if found else None
 
     def _after_failure(self, run_id: str, asked: Asked) -> Answer:
         dice = self._stage.dice

@@ -53,7 +53,7 @@ def draw_script(dice: Random) -> Script:
     """A plan and its circumstances."""
     count = min(1 + int(dice.expovariate(0.45)), STEPS_MAX)
     # Few tools a plan: steps then meet in business keys and slots.
-    palette = dice.sample(tools.NAMES, dice.randint(1, 4))
+    palette = dice.sample(tools.BUSINESS if dice.random() < 0.08 else tools.NAMES, dice.randint(1, 3))
     steps: list[Step] = []
     for number in range(count):
         steps.append(_step(dice, f"s{number}", palette, steps))
@@ -62,7 +62,7 @@ def draw_script(dice: Random) -> Script:
         parallel_max=dice.choice((1, 2, 4)),
         person_seconds=PERSON_SECONDS,
         wall_seconds=WALL_SECONDS,
-        lost_max=dice.choice((2, 3)),
+        lost_max=dice.choice((1, 2, 3)),
         attempts_max=dice.choice((3, 100, 100, 100, 100, 100)),
     )
     return Script(
@@ -85,7 +85,7 @@ def _step(dice: Random, name: str, palette: list[str], before: list[Step]) -> St
         id=name, tool=tool, args=_args(dice, name, bool(contract.business_key), before), after=after,
         retry=retry if can_retry else None, timeout_seconds=dice.choice((0.6, 1.5)) if dice.random() < 0.1 else None,
         on_failure=dice.choice(_POLICIES), fallbacks=fallbacks, approve="always" if dice.random() < 0.08 else None,
-        occurrence=2 if contract.business_key and dice.random() < 0.2 else 1,
+        occurrence=2 if contract.business_key and dice.random() < 0.3 else 1,
     )  # fmt: skip
 
 

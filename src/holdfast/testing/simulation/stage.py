@@ -144,6 +144,11 @@ class Stage:
             if not self._over.done():
                 self._over.set_exception(self.first_broken)
 
+    @property
+    def jumps(self) -> bool:
+        """Whether the clock is set in this seed."""
+        return self.weather.jump
+
     def now(self) -> float:
         return self.clock.now()
 
@@ -219,15 +224,15 @@ class Stage:
             self.counter["crash while a call is in flight"] += 1
             self.crash(process, "while a call is in flight")
 
-    async def gate(self, process: Process, where: str) -> None:
-        """Between two actions of a worker: it may be killed or stopped here."""
+    async def gate(self, process: Process, where: str, worst: bool = False) -> None:
+        """Between two actions of a worker: it may be killed or stopped here; at the worst moments, more often."""
         weather = self.weather
         if weather.crash and self.dice.random() < weather.crash and self.may_crash():
             self.counter[f"crash {where}"] += 1
             self.crash(process, where)
             await self.loop.create_future()
         may_stop = self._pauses < faults.PAUSES_MAX and where == "after a journal operation"
-        if weather.pause and may_stop and self.dice.random() < weather.pause:
+        if weather.pause and may_stop and self.dice.random() < weather.pause * (8 if worst else 1):
             self.stop_process(process, self.dice.uniform(0.2, 4.0) * LEASE_SECONDS)
             await asyncio.sleep(0)
 
@@ -434,7 +439,7 @@ class Workers:
 
 
 # What must be over when a worker has stopped.
-_OF_A_RUN = ("Embedded._advance", "Advance._fly")
+_OF_A_RUN = ("Embedded._advance",)
 
 
 def _name(task: asyncio.Task[Any]) -> str:

@@ -71,6 +71,7 @@ _OTHER: dict[str, tuple[Any, dict[str, Any]]] = {
 
 BLIND = "blind"
 NAMES: tuple[str, ...] = (*_CATALOG, BLIND)
+BUSINESS: tuple[str, ...] = tuple(name for name, (_, options) in _CATALOG.items() if "business_key" in options)
 WEAKER: tuple[str, ...] = tuple(_WEAKER)
 OTHER: tuple[str, ...] = tuple(_OTHER)
 

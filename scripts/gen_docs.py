@@ -1,0 +1,218 @@
+"""Write anew what the documentation takes from the code: the tables of `core`, and the help of every command.
+
+    python scripts/gen_docs.py           # rewrite the pages
+    python scripts/gen_docs.py --check   # say which pages are out of date; exit code 1 where one is
+
+A page holds a part between two markers, `<!-- made by scripts/gen_docs.py: NAME -->` and `<!-- end: NAME -->`. What stands
+between them is not edited by hand.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import get_args
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCS = ROOT / "docs"
+HELP_COLUMNS = 100
+if str(ROOT / "src") not in sys.path:
+    sys.path.insert(0, str(ROOT / "src"))
+
+from holdfast.core.approval import OPTIONS  # noqa: E402
+from holdfast.core.contract import SAFETIES, Contract, Retry, Safety  # noqa: E402
+from holdfast.core.diagnosis import Verb, diagnose  # noqa: E402
+from holdfast.core.events import Failure, FailureKind  # noqa: E402
+from holdfast.core.limits import Limits  # noqa: E402
+from holdfast.core.plan import Fallback, Step  # noqa: E402
+from holdfast.core.recovery import TABLE, Action, Row  # noqa: E402
+from holdfast.reasoners.planfile import LIMIT_KEYS  # noqa: E402
+from holdfast.views import span  # noqa: E402
+
+_PART = re.compile(r"(<!-- made by scripts/gen_docs\.py: ([\w-]+) -->\n).*?(<!-- end: \2 -->)", re.DOTALL)
+
+
+def table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown."""
+    lines = [headers, ["---"] * len(headers), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+# --- recovery -----------------------------------------------------------------------------------------------------
+
+ACTIONS: dict[Action, str] = {
+    "repeat": "call again, under the same key",
+    "probe": "probe",
+    "take": "take the probe's result",
+    "fail": "it did not happen",
+    "ask": "ask a person",
+}
+_KEY = {"alive": "the key lives", "expired": "the key may be forgotten"}
+_VERDICTS = {
+    "none": "not asked yet",
+    "happened": "“it happened”",
+    "not_happened": "“it did not”",
+    "not_yet": "“not to be seen yet”",
+    "cannot_tell": "“I cannot tell”",
+}
+
+
+def recovery_table() -> str:
+    """Every row of the recovery table, by safety."""
+    parts = []
+    for safety in SAFETIES:
+        rows = [row for row in TABLE if safety in row.safety]
+        shown = ((f"`{row.label}`", _when(row), ACTIONS[row.action], row.reason) for row in rows)
+        parts.append(f"### {safety}\n\n" + table(("row", "when", "what follows", "because"), shown))
+    return "\n\n".join(parts)
+
+
+def _when(row: Row) -> str:
+    parts = []
+    if row.key is not None:
+        parts.append(" or ".join(_KEY[key] for key in row.key))
+    if row.probe is False:
+        parts.append("no probe")
+    if row.verdict is not None:
+        parts.append("probe: " + " or ".join(_VERDICTS[verdict] for verdict in row.verdict))
+    if row.settled is not None:
+        parts.append("settled" if row.settled else "not settled yet")
+    if row.window is not None:
+        parts.append("there is time to probe" if row.window else "the time to probe is over")
+    if row.repeats is not None:
+        parts.append("may be made again" if row.repeats else "no attempt left")
+    return "; ".join(parts) or "always"
+
+
+VERBS: dict[Verb, str] = {
+    "retry": "again",
+    "reconcile": "probe, then again",
+    "fall_back": "fallback",
+    "stop": "`on_failure`",
+    "skip": "`on_failure`",
+    "flag": "`on_failure`",
+    "ask": "`on_failure`",
+}
+
+
+def failure_table() -> str:
+    """What follows from a failure class for each safety: what is tried, in order, until one of them works."""
+    return table(
+        ("class", *(f"`{safety}`" for safety in SAFETIES)),
+        ((f"`{kind}`", *(_chain(kind, safety) for safety in SAFETIES)) for kind in get_args(FailureKind)),
+    )
+
+
+def _chain(kind: FailureKind, safety: Safety) -> str:
+    contract = Contract(tool="tool", safety=safety, retry=Retry(attempts_max=2), probe=safety == "reconcilable")
+    step = Step(id="step", tool="tool", fallbacks=(Fallback(tool="other"),))
+    rulings = [
+        diagnose(Failure(kind=kind), contract, step, run_id="run", tries=tries, fallbacks_taken=taken).verb
+        for tries, taken in ((1, 0), (2, 0), (2, 1))
+    ]
+    return ", ".join(dict.fromkeys(VERBS[verb] for verb in rulings))
+
+
+# --- people -------------------------------------------------------------------------------------------------------
+
+ABOUT = {
+    "call": "may this call be made? (`approval`)",
+    "doubt": "did this call happen? (`escalation`)",
+    "failure": "it did not work, what now? (`escalation`)",
+    "owed": "a result that is owed has not come (`escalation`)",
+    "agent": "the agent promises less than it did (`question`)",
+}
+
+
+def options_table() -> str:
+    """What each answer means, for each thing that is asked."""
+    rows = []
+    for about, options in OPTIONS.items():
+        for number, option in enumerate(options):
+            rows.append((ABOUT[about] if number == 0 else "", f"`{option.decision}`", option.means))
+    return table(("what is asked", "answer", "means"), rows)
+
+
+# --- limits -------------------------------------------------------------------------------------------------------
+
+LIMITS = {
+    "parallel": "calls at once",
+    "steps": "steps, over all proposals",
+    "attempts": "calls in all, retries included",
+    "turns": "times that the reasoner is asked",
+    "wall": "from start to end, waiting included",
+    "person": "how long a question waits for its answer",
+    "lost": "how often one call may be lost (crash, time-out) before a person is asked in place of making it again",
+}
+
+
+def limits_table() -> str:
+    """Every limit by the name that a plan file has for it."""
+    rows = []
+    for key, field in LIMIT_KEYS.items():
+        value = getattr(Limits(), field)
+        rows.append((f"`{key}`", f"`{field}`", span(value) if field.endswith("_seconds") else str(value), LIMITS[key]))
+    return table(("in a plan file", "in `Limits`", "default", "bound"), rows)
+
+
+# --- the command line ---------------------------------------------------------------------------------------------
+
+
+def commands() -> list[str]:
+    """Every command, in the order of the help."""
+    from holdfast.cli.main import app
+
+    return [str(command.name) for command in app.registered_commands]
+
+
+def command_help() -> str:
+    """The help of `holdfast`, and of every command of it."""
+    parts = [_help()]
+    parts.extend(f"## holdfast {name}\n\n{_help(name)}" for name in commands())
+    return "\n\n".join(parts)
+
+
+def _help(*words: str) -> str:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("HOLDFAST_")}
+    environment |= {"COLUMNS": str(HELP_COLUMNS), "PYTHONPATH": str(ROOT / "src"), "LC_ALL": "C.UTF-8", "NO_COLOR": "1"}
+    said = subprocess.run(
+        [sys.executable, "-m", "holdfast", *words, "--help"], env=environment, capture_output=True, encoding="utf-8", check=True
+    ).stdout
+    return "```text\n" + "\n".join(line.rstrip() for line in said.strip().splitlines()) + "\n```"
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    "recovery-table": recovery_table,
+    "failure-table": failure_table,
+    "options-table": options_table,
+    "limits-table": limits_table,
+    "command-help": command_help,
+}
+
+
+def made_anew(text: str) -> str:
+    """A page with its made parts as the code has them now."""
+    return _PART.sub(lambda found: f"{found[1]}\n{PARTS[found[2]]()}\n\n{found[3]}", text)
+
+
+def outdated() -> list[Path]:
+    """The pages of which a made part is not what the code says."""
+    return [page for page in sorted(DOCS.glob("*.md")) if made_anew(text := page.read_text("utf-8")) != text]
+
+
+def main(words: Sequence[str]) -> int:
+    """Rewrite the pages, or say which are out of date."""
+    pages = outdated()
+    for page in pages:
+        sys.stdout.write(f"{page.relative_to(ROOT)} {'is out of date' if '--check' in words else 'is written anew'}\n")
+        if "--check" not in words:
+            page.write_text(made_anew(page.read_text("utf-8")), "utf-8")
+    return 1 if pages and "--check" in words else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
