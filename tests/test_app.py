@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 import logging
 import re
 import subprocess
@@ -39,7 +40,7 @@ from holdfast import (
     run,
     tool,
 )
-from holdfast.errors import JournalUnavailable
+from holdfast.errors import JournalCorrupt, JournalUnavailable
 from holdfast.journal.base import Batch, Full, Head
 from holdfast.journal.sqlite import SqliteJournal
 from holdfast.runner.clock import SystemClock
@@ -64,10 +65,13 @@ async def background(work: Any) -> AsyncIterator[asyncio.Task[Any]]:
         task.cancel()
 
 
-async def until(look: Callable[[], Any], seconds: float = 10.0) -> None:
-    """Wait until something is so."""
+async def until(look: Callable[[], Any], seconds: float = 10.0) -> Any:
+    """Wait until something is so; what was seen then."""
     async with asyncio.timeout(seconds):
-        while not look():
+        while True:
+            seen = look()
+            if seen := await seen if inspect.isawaitable(seen) else seen:
+                return seen
             await asyncio.sleep(0.002)
 
 
@@ -331,14 +335,13 @@ async def test_tenants_do_not_take_one_anothers_places(db: Path) -> None:
     world = World()
     world.gate.clear()
     agent = worker(world, steps=2)
-    async with Holdfast(db, tenant_parallel={"a": 1, "b": 2}) as app:
-        async with background(asyncio.gather(*(app.run(agent, id=t, inputs={"name": t}, tenant=t) for t in ("a", "b", "")))):
-            await until(lambda: world.inside.get("do") == 5)
-            world.gate.set()
+    app = Holdfast(db, tenant_parallel={"a": 1, "b": 2})
+    runs = asyncio.gather(*(app.run(agent, id=f"r{t}", inputs={"name": t}, tenant=t) for t in ("a", "b", "")))
+    async with app, background(runs):
+        await until(lambda: world.inside.get("do") == 5)
+        world.gate.set()
     assert world.peak["do"] == 5
-    assert sorted(world.effects) == ["1", "2", "a1", "a2", "b1", "b2"] or sorted(world.effects) == sorted(
-        ["1", "2", "a1", "a2", "b1", "b2"]
-    )
+    assert sorted(world.effects) == ["1", "2", "a1", "a2", "b1", "b2"]
 
 
 class Shifted(SystemClock):
@@ -408,11 +411,14 @@ async def test_runs_are_found_by_status_agent_and_tenant(db: Path) -> None:
 async def test_workers_are_seen_while_they_work_and_not_after(db: Path) -> None:
     """So that somebody who looks at the store knows whether a run will be taken on."""
     async with Holdfast(db, worker="w1") as one, Holdfast(db) as other:
+
+        async def seen() -> list[tuple[str, ...]]:
+            return [w.agents for w in await other.workers() if w.name == "w1"]
+
         async with background(one.work(worker(World()))):
-            while [(w.name, w.agents) for w in await other.workers()] != [("w1", ("worker",))]:
-                await asyncio.sleep(0.005)
+            assert await until(seen) == [("worker",)]
             await one.stop()
-        assert [w.agents for w in await other.workers()] == [()]
+        assert await seen() == [()]
 
 
 async def test_patience_ends_a_long_wait_and_not_a_short_one(db: Path) -> None:
@@ -478,11 +484,15 @@ async def test_an_answer_from_elsewhere_moves_the_run_on(db: Path) -> None:
         assert effects == []
         (question,) = asks.questions
         assert (question.tool, question.args) == ("pay", {"to": "ann", "amount": 5})
+
+        async def ended() -> Run | None:
+            run = await answers.show("r")
+            return run if run.ended else None
+
         async with background(works.work(agent)):
             interrupt = await answers.answer("r", "edit", by="bob", value={"amount": 6}, note="one more")
             assert interrupt == question.interrupt
-            while not (shown := await answers.show("r")).ended:
-                await asyncio.sleep(0.005)
+            shown = await until(ended)
             await works.stop()
         assert shown.result == {"pay": "paid ann"}
         with pytest.raises(AnswerRefused):
@@ -538,13 +548,16 @@ async def test_a_cancel_from_elsewhere_lets_the_effect_at_hand_end(db: Path) -> 
     world.gate.clear()
     agent = worker(world, steps=3, limits=Limits(parallel_max=1))
     async with Holdfast(db) as works, Holdfast(db) as cancels:
+
+        async def taken() -> bool:
+            return not await cancels.journal.messages("r")
+
         async with background(works.run(agent, id="r", inputs={"name": "x"})) as task:
             await until(lambda: world.inside.get("do"))
             await cancels.cancel("r", by="ann", reason="a mistake")
             with pytest.raises(AnswerRefused):
                 await cancels.cancel("r", by="bob")
-            while await works.journal.messages("r"):
-                await asyncio.sleep(0.005)
+            await until(taken)
             world.gate.set()
         ended: Run = await task
         assert (ended.status, ended.reason) == ("cancelled", "cancelled by ann: a mistake")
@@ -588,8 +601,8 @@ async def test_a_run_that_cannot_be_advanced_here_is_told(db: Path, caplog: pyte
         await app.journal.file.write(  # type: ignore[attr-defined]
             lambda c: c.execute("update batches set at = at + 1 where run in (select id from runs where run_id in ('p', 'q'))")
         )
-        with caplog.at_level(logging.ERROR, "holdfast"):
-            assert (await app.run(agent, id="q")).status == "blocked"
+        with caplog.at_level(logging.ERROR, "holdfast"), pytest.raises(JournalCorrupt, match="run q: entry 1 is not what"):
+            await app.run(agent, id="q")
         assert "run q: entry 1 is not what was written" in caplog.text
     async with Holdfast(db, on_error=lambda run_id, e: errors.append((run_id, e.what)), on_rest=rests.append) as app:
         await app.work(agent, until_idle=True)
@@ -614,6 +627,7 @@ async def test_a_store_that_is_not_open_says_so(db: Path) -> None:
 
 TYPED, NAMED = "typed-hunter2-in-the-open", "named-hunter2-in-the-open"
 MODES = ["ok", "result", "partial", "deferred", "failure", "detail", "surprise", "unknown", "invalid output", "cannot tell"]
+STEPS = {mode.replace(" ", "_"): mode for mode in MODES}
 
 
 def keeper() -> Agent:
@@ -648,10 +662,8 @@ def keeper() -> Agent:
                 return {"bad": object(), "why": plain}
         return "fine"
 
-    steps = {
-        mode.replace(" ", "_"): {"tool": "call", "args": {"token": {"$secret": "TOKEN"}, "mode": mode}, "on_failure": "ask"}
-        for mode in MODES
-    }
+    form = {"tool": "call", "on_failure": "ask"}
+    steps = {name: {**form, "args": {"token": {"$secret": "TOKEN"}, "mode": mode}} for name, mode in STEPS.items()}
     return Agent("keeper", tools=[call], plan=steps, secrets=["badge"])
 
 
@@ -665,12 +677,8 @@ async def test_secrets_are_never_written_whatever_a_tool_does_with_them(db: Path
     agent = keeper()
     with caplog.at_level(logging.DEBUG):
         async with Holdfast(db, secrets={"TOKEN": TYPED}.get) as app:
-            shown = await app.run(agent, id="r", inputs={"password": NAMED, "deep": [{"secret": NAMED}]}, patience_seconds=0)
-            assert {step: shown.phase for step, shown in (await app.state("r")).steps.items()}.keys() == {
-                mode.replace(" ", "_") for mode in MODES
-            }
-            while len((await app.show("r")).questions) < 4:
-                await asyncio.sleep(0.01)
+            await app.run(agent, id="r", inputs={"password": NAMED, "deep": [{"secret": NAMED}]}, patience_seconds=0)
+            assert {name: step.attempt for name, step in (await app.state("r")).steps.items()} == dict.fromkeys(STEPS, 1)
             raw = written(db)
             assert (db.parent / "runs.db-wal").stat().st_size > 0, "what is in the log is looked at too"
             said = repr(await app.show("r")) + repr(await app.history("r"))

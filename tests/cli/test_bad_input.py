@@ -11,6 +11,7 @@ from tests.cli.kit import Cli
 
 # Files that the rows of the table name, beside the tools and plans of every test.
 FILES: dict[str, str | bytes] = {
+    "same.yaml": "agent: quick\ntools: tools.py\nsteps: {a: {tool: look, args: {name: x}}}\n",
     "broken.py": "from holdfast import Agent\n\ndef f(:\n",
     "raises.py": "import os\n\nraise RuntimeError('no luck')\n",
     "leaves.py": "import sys\nsys.exit(3)\n",
@@ -109,6 +110,7 @@ TABLE: list[tuple[str, str, int]] = [
     ("run two.py:secnod", "two.py has no agent secnod (did you mean second?)", 2),
     ("run promises.py", "tool f: keyed needs key_ttl", 2),
     ("run unplanned.py", "agent none needs either a plan or a reasoner", 2),
+    ("work quick.yaml same.yaml --db made.db", "two agents are called quick", 2),
     ("check empty.py", "has neither a tool nor an agent", 2),
     ("work nosuch.py --db made.db", "there is no file nosuch.py", 2),
     # plans

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from holdfast.cli.options import DONE, AsJson, Db, Lease, examples, in_store
+from holdfast.cli.options import DONE, AsJson, Db, Lease, examples, in_store, wrong
 from holdfast.cli.text import one_line, put_json, say
 from holdfast.errors import HoldfastError
 
@@ -47,6 +48,9 @@ def work(
     from holdfast.cli.signals import stopping
 
     agents = loading.distinct([agent for file in files for agent in loading.agents_of(file)])
+    for name, count in Counter(agent.name for agent in agents).items():
+        if count > 1:
+            wrong(f"two agents are called {name}, and runs belong to an agent by its name", "name one of them: FILE:AGENT")
     rested: asyncio.Queue[str] = asyncio.Queue()
 
     def on_error(run_id: str, error: HoldfastError) -> None:

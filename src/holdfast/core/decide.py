@@ -422,9 +422,10 @@ class _Decider:
             self._rule(e.LimitReached(limit="attempts_max", allowed=float(state.limits.attempts_max)))
             return
         if asks_first(contract, step.step) and step.approved not in ("edited", shown_digest(step.tool, args, contract)):
-            if again:
-                # Neither yes nor no to a new call would say anything about the lost one.
-                self._ask_about_doubt(step, contract, "the tool changed since it was approved")
+            if again or step.landed:
+                # Neither yes nor no to a new call would say anything about the one before it.
+                before = "an earlier call happened, and its answer could not be used; " if step.landed else ""
+                self._ask_about_doubt(step, contract, f"{before}the tool changed since it was approved")
             else:
                 self._ask("call", "approval", f"may {step.tool} be called?", shown_digest(step.tool, args, contract), step, args)
             return

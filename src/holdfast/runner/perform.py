@@ -190,8 +190,8 @@ def _returned(
         handle = _words(str(value.handle), secrets)
         return CallDeferred(step=step, attempt=attempt, handle=handle, until=_number(value.until))
     if isinstance(value, Partial):
-        items = (value.left,) if isinstance(value.left, str) else value.left
-        left = tuple(_words(str(item), secrets) for item in items)
+        named: Any = value.left
+        left = tuple(_words(str(item), secrets) for item in ((named,) if isinstance(named, str) else named))
         return CallPartial(step=step, attempt=attempt, value=_kept(tool, agent, value.value, secrets), left=left)
     return CallSucceeded(step=step, attempt=attempt, value=_kept(tool, agent, value, secrets), seconds=seconds)
 

@@ -46,6 +46,8 @@ class SqliteJournal:
         self.file = File(self.path, busy_seconds=busy_seconds)
         self._write = self.file.write
         self._read = self.file.read
+        self._versions: dict[int, object] = {}
+        self._changes = 0
         self._numbers: dict[str, int] = {}
         self._stored: set[str] = set()
         self._contents = lru_cache(maxsize=1024)(self._content)
@@ -330,7 +332,16 @@ class SqliteJournal:
         return await self._read(work)
 
     async def stamp(self) -> object:
-        return await self._read(lambda c: (threading.get_ident(), c.data_version()))
+        return await self._read(self._look)
+
+    def _look(self, connection: apsw.Connection) -> int:
+        """How often a reader's connection has seen a change. The pragma looks into the file; the file control of the same
+        name would only tell what this connection saw last."""
+        version = one_row(connection, "pragma data_version")
+        if self._versions.get(threading.get_ident()) != version:
+            self._versions[threading.get_ident()] = version
+            self._changes += 1
+        return self._changes
 
     # --- workers and checkpoints ----------------------------------------------------------------------------------
 

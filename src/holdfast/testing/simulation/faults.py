@@ -106,7 +106,11 @@ class Weather:
         self.sigterm = dice.random() < 0.2
         self.cancel = dice.random() < 0.08
         self.disk_full = dice.random() < 0.08
+        # Operators who take their time, and look-ups that say one thing all day.
         self.sleepy = dice.random() < 0.1
+        self.look_always: Look | None = (
+            dice.choice(("not_yet", "not_yet", "cannot_tell", "error")) if dice.random() < 0.12 else None
+        )
 
     def _rate(self, share: float, low: float, high: float) -> float:
         """Off in the rest of the seeds; else somewhere between the two."""
@@ -151,6 +155,8 @@ class Weather:
 
     def look(self) -> Look:
         """What a probe comes back with in a storm."""
+        if self.look_always is not None:
+            return self.look_always
         if self.dice.random() >= self.probe:
             return "honest"
         return self.dice.choice(("not_yet", "not_yet", "not_yet", "error", "error", "hang", "cannot_tell"))

@@ -360,6 +360,9 @@ class Laws:
         if not self._stage.jumps and intent.fence != self.claims[request.run_id].fence:
             what = f"{where} was sent under {intent.fence}, and {self.claims[request.run_id].worker} has the run"
             self._break("who lost the claim sends nothing", what)
+        dies_at = self._key_dies_at(state, request.step, intent.contract)
+        if track.in_doubt and intent.contract.safety == "keyed" and self._stage.now() > dies_at:
+            self._break("a repeat goes out while its key lives", f"{where} was sent {self._stage.now() - dies_at:.3f} s too late")
         if asks_first(intent.contract, state.steps[request.step].step):
             self._check_word(request, track, intent, where)
 

@@ -18,6 +18,8 @@ STEPS_MAX = 8
 PERSON_SECONDS = 15.0
 WALL_SECONDS = 150.0
 _POLICIES: tuple[OnFailure, ...] = ("stop", "stop", "skip", "flag", "ask")
+# Mostly all tools; now and then those that meet in business keys, and those whose keys die or that can be asked.
+_PALETTES = (*[tools.NAMES] * 10, tools.BUSINESS, ("pay_short", "pay_probed", "book"), ("pay_probed", "book", "order"))
 # Steps that share one of these are the same call in the eyes of a business key.
 _SHARED_ITEMS = ("seat-a", "seat-b")
 
@@ -53,7 +55,7 @@ def draw_script(dice: Random) -> Script:
     """A plan and its circumstances."""
     count = min(1 + int(dice.expovariate(0.45)), STEPS_MAX)
     # Few tools a plan: steps then meet in business keys and slots.
-    palette = dice.sample(tools.BUSINESS if dice.random() < 0.08 else tools.NAMES, dice.randint(1, 3))
+    palette = dice.sample(dice.choice(_PALETTES), dice.randint(1, 3))
     steps: list[Step] = []
     for number in range(count):
         steps.append(_step(dice, f"s{number}", palette, steps))

@@ -408,7 +408,7 @@ class Workers:
     def died(self, process: Process) -> None:
         """One is gone: another is started after a while."""
         self._alive = [(other, app) for other, app in self._alive if other is not process]
-        delay = self._stage.dice.choice((0.1, 1.0, LEASE_SECONDS, LEASE_SECONDS * 2))
+        delay = 12.0 if self._stage.weather.sleepy else self._stage.dice.choice((0.1, 1.0, LEASE_SECONDS, LEASE_SECONDS * 2))
         outside(self._stage.loop.call_later, delay, self._start)
 
     def _one(self) -> tuple[Process, Holdfast] | None:
