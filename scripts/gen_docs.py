@@ -9,11 +9,13 @@ between them is not edited by hand.
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import get_args
 
@@ -23,6 +25,7 @@ HELP_COLUMNS = 100
 if str(ROOT / "src") not in sys.path:
     sys.path.insert(0, str(ROOT / "src"))
 
+import holdfast  # noqa: E402
 from holdfast.core.approval import OPTIONS  # noqa: E402
 from holdfast.core.contract import SAFETIES, Contract, Retry, Safety  # noqa: E402
 from holdfast.core.diagnosis import Verb, diagnose  # noqa: E402
@@ -159,6 +162,46 @@ def limits_table() -> str:
     return table(("in a plan file", "in `Limits`", "default", "bound"), rows)
 
 
+# --- Python -------------------------------------------------------------------------------------------------------
+
+
+def names_table() -> str:
+    """Every public name and what it is, in the first words of its own documentation."""
+    return table(("name", "what it is"), ((f"`{name}`", _first(getattr(holdfast, name))) for name in holdfast.__all__))
+
+
+def methods_table() -> str:
+    """What can be done with an open store."""
+    verbs = [(name, verb) for name, verb in vars(holdfast.Holdfast).items() if not name.startswith("_") and callable(verb)]
+    return table(("method", "what it does"), ((f"`{_call(name, verb)}`", _first(verb)) for name, verb in verbs))
+
+
+def _call(name: str, verb: Callable[..., object]) -> str:
+    parts: list[str] = []
+    for parameter in list(inspect.signature(verb).parameters.values())[1:]:
+        if parameter.kind is parameter.KEYWORD_ONLY and not any(part.startswith("*") for part in parts):
+            parts.append("*")
+        default = "" if parameter.default is parameter.empty else f"={parameter.default!r}"
+        parts.append(("*" if parameter.kind is parameter.VAR_POSITIONAL else "") + parameter.name + default)
+    return f"{name}({', '.join(parts)})"
+
+
+# What has no documentation of its own, or one that is not ours.
+SAID = {
+    id(holdfast.NOT_HAPPENED): "The answer of a probe that looked, and found that the call did not happen",
+    id(holdfast.NOT_YET): "The answer of a probe that cannot see it yet",
+    id(holdfast.Secret): "The type of an argument that is put in at the moment of the call and never written down",
+}
+
+
+def _first(thing: object) -> str:
+    """The first sentence of what a thing says of itself."""
+    if id(thing) in SAID:
+        return SAID[id(thing)]
+    words = " ".join((inspect.getdoc(thing) or "").partition("\n\n")[0].split())
+    return re.split(r"(?<=\w{2}|.[)`])\. ", words)[0].rstrip(".")
+
+
 # --- the command line ---------------------------------------------------------------------------------------------
 
 
@@ -171,9 +214,10 @@ def commands() -> list[str]:
 
 def command_help() -> str:
     """The help of `holdfast`, and of every command of it."""
-    parts = [_help()]
-    parts.extend(f"## holdfast {name}\n\n{_help(name)}" for name in commands())
-    return "\n\n".join(parts)
+    names = commands()
+    with ThreadPoolExecutor(2) as pool:
+        whole, *each = pool.map(lambda words: _help(*words), [(), *((name,) for name in names)])
+    return "\n\n".join([whole, *(f"## holdfast {name}\n\n{said}" for name, said in zip(names, each, strict=True))])
 
 
 def _help(*words: str) -> str:
@@ -190,6 +234,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "failure-table": failure_table,
     "options-table": options_table,
     "limits-table": limits_table,
+    "names-table": names_table,
+    "methods-table": methods_table,
     "command-help": command_help,
 }
 

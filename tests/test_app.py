@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import inspect
 import logging
 import re
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +42,7 @@ from holdfast.errors import JournalCorrupt, JournalUnavailable
 from holdfast.journal.base import Batch, Full, Head
 from holdfast.journal.sqlite import SqliteJournal
 from holdfast.runner.clock import SystemClock
+from tests.gate import World, background, until, worker
 
 SOURCE = str(Path(holdfast.__file__).parents[1])
 
@@ -52,60 +51,6 @@ SOURCE = str(Path(holdfast.__file__).parents[1])
 def db(tmp_path: Path) -> Path:
     """The path of a store that is not there yet."""
     return tmp_path / "runs.db"
-
-
-@contextlib.asynccontextmanager
-async def background(work: Any) -> AsyncIterator[asyncio.Task[Any]]:
-    """Something that goes on meanwhile and is awaited at the end."""
-    task = asyncio.ensure_future(work)
-    try:
-        yield task
-        await asyncio.wait_for(task, 20)
-    finally:
-        task.cancel()
-
-
-async def until(look: Callable[[], Any], seconds: float = 10.0) -> Any:
-    """Wait until something is so; what was seen then."""
-    async with asyncio.timeout(seconds):
-        while True:
-            seen = look()
-            if seen := await seen if inspect.isawaitable(seen) else seen:
-                return seen
-            await asyncio.sleep(0.002)
-
-
-class World:
-    """What the tools of one test did, and a gate that holds their calls while it is shut."""
-
-    def __init__(self) -> None:
-        self.effects: list[str] = []
-        self.inside: dict[str, int] = {}
-        self.peak: dict[str, int] = {}
-        self.gate = asyncio.Event()
-        self.gate.set()
-
-    async def pass_through(self, kind: str, name: str) -> str:
-        """Count those who are inside at once, wait at the gate, and note the effect."""
-        self.inside[kind] = self.inside.get(kind, 0) + 1
-        self.peak[kind] = max(self.peak.get(kind, 0), self.inside[kind])
-        try:
-            await self.gate.wait()
-            self.effects.append(name)
-        finally:
-            self.inside[kind] -= 1
-        return name
-
-
-def worker(world: World, *, parallel: int | None = None, steps: int = 1, **options: Any) -> Agent:
-    """An agent whose steps, side by side, each have one effect that is named after input and step."""
-
-    @tool(safety="idempotent", parallel=parallel, timeout="30s")
-    async def do(name: str, part: str) -> str:
-        return await world.pass_through("do", f"{name}{part}")
-
-    plan = {f"s{n}": {"tool": "do", "args": {"name": {"$ref": "inputs.name"}, "part": str(n)}} for n in range(1, steps + 1)}
-    return Agent("worker", tools=[do], plan=plan, goal="do it", **options)
 
 
 # --- start or continue ---------------------------------------------------------------------------------------------
@@ -335,9 +280,11 @@ async def test_tenants_do_not_take_one_anothers_places(db: Path) -> None:
     world = World()
     world.gate.clear()
     agent = worker(world, steps=2)
-    app = Holdfast(db, tenant_parallel={"a": 1, "b": 2})
-    runs = asyncio.gather(*(app.run(agent, id=f"r{t}", inputs={"name": t}, tenant=t) for t in ("a", "b", "")))
-    async with app, background(runs):
+
+    async def all_three(app: Holdfast) -> None:
+        await asyncio.gather(*(app.run(agent, id=f"r{t}", inputs={"name": t}, tenant=t) for t in ("a", "b", "")))
+
+    async with Holdfast(db, tenant_parallel={"a": 1, "b": 2}) as app, background(all_three(app)):
         await until(lambda: world.inside.get("do") == 5)
         world.gate.set()
     assert world.peak["do"] == 5
@@ -660,7 +607,8 @@ def keeper() -> Agent:
                 raise Unknown(f"sent {plain}")
             case "invalid output":
                 return {"bad": object(), "why": plain}
-        return "fine"
+            case _:
+                return "fine"
 
     form = {"tool": "call", "on_failure": "ask"}
     steps = {name: {**form, "args": {"token": {"$secret": "TOKEN"}, "mode": mode}} for name, mode in STEPS.items()}

@@ -64,8 +64,9 @@ async def test_a_worker_stopped_between_two_calls_makes_the_second_no_more(stage
 async def test_two_workers_share_forty_runs_and_do_each_effect_once(stage: Stage) -> None:
     """Two processes on one store: no effect is doubled, and both have done some."""
     names = [f"r{number}" for number in range(40)]
-    await stage.start("three", names)
     workers = [stage.begin("work", "AGENTS:three", "--parallel", "4", *LEASE) for _ in range(2)]
+    stage.until(lambda: all("working for" in stage.said(worker) for worker in workers))
+    await stage.start("three", names)
     await stage.until_statuses("completed")
 
     assert stage.effects() == {f"{name}-{step}": 1 for name in names for step in "abc"}

@@ -25,6 +25,19 @@ def test_approve_makes_the_call_as_it_was_shown(cli: Cli, world: World) -> None:
     assert world() == ["pay ann 2.5"]
 
 
+def test_an_answer_that_no_worker_has_taken_yet_is_shown(cli: Cli) -> None:
+    """The question says by whom it was answered, in place of how to answer; so does a wish to end it."""
+    run(cli, "pay")
+    cli("answer", "pay", "approve", "--by", "ann")
+    page = cli("show", "pay").out
+    assert "answered: approve by ann; a worker takes it when the run goes on" in page
+    assert "holdfast answer pay" not in page
+    cli("cancel", "pay", "--by", "bob")
+    assert "stopping   cancel by bob; a worker takes it when the run goes on" in cli("show", "pay").out
+    (shown,) = cli("show", "pay", "--json").records
+    assert shown["run"]["unheard"] == [{"to": "money-1", "said": "approve by ann"}, {"to": "cancel", "said": "cancel by bob"}]
+
+
 def test_edit_makes_it_with_other_arguments(cli: Cli, world: World) -> None:
     """Values are typed; those not named stay."""
     run(cli, "pay")

@@ -72,6 +72,13 @@ def test_json_gives_one_object_and_no_advice_on_stdout(cli: Cli) -> None:
     assert [choice["decision"] for choice in question["choices"]] == ["approve", "edit", "reject", "cancel"]
 
 
+def test_quiet_says_nothing_while_it_goes_on(cli: Cli) -> None:
+    """The result is told all the same."""
+    ended = cli("run", "quick.yaml", "--id", "q", "--quiet")
+    assert ended.out.startswith("q  completed")
+    assert ended.err == "look further: holdfast show q\n"
+
+
 def test_a_run_that_failed_says_why_and_exits_with_one(cli: Cli) -> None:
     """The reason stands in the result line, the step among those not done."""
     ended = cli("run", "fails.yaml", "--id", "f")
@@ -130,6 +137,27 @@ def test_a_damaged_run_cannot_go_on_and_the_exit_code_is_five(cli: Cli) -> None:
     ended = cli("run", "pay.yaml", "--id", "p")
     assert ended.code == 5
     assert ended.err.splitlines()[-1].startswith("holdfast: run p: entry 2 is not what was written")
+
+
+@pytest.mark.parametrize("each", [(), ("--each", "rows.csv", "--id", "s-{n}")])
+def test_a_store_that_takes_no_writes_ends_the_command_with_five(
+    process: Callable[..., Process], folder: Path, world: World, each: tuple[str, ...]
+) -> None:
+    """The disk is full in the middle: what happened is told in one line, and the runs are whole for another day."""
+    (folder / "rows.csv").write_text("n\n1\n2\n")
+    (folder / "full.py").write_text(
+        "import resource, signal\nfrom pathlib import Path\nfrom holdfast import Agent, tool\n"
+        "@tool(safety='idempotent')\nasync def fill() -> str:\n"
+        "    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))\n"
+        "    return 'x' * 100\n"
+        "agent = Agent('full', tools=[fill], plan={'a': {'tool': 'fill'}}, goal='fill it')\n"
+    )
+    ended = process("run", "full.py", *(each or ("--id", "s-1"))).end()
+    assert ended.code == 5, ended
+    assert re.search(r"^holdfast: holdfast\.db: (the disk is full|reading or writing the file failed)", ended.err, re.MULTILINE)
+    assert "Traceback" not in ended.err
+    assert process("verify", "s-1").end().code == 0
 
 
 # --- as a process -------------------------------------------------------------------------------------------------

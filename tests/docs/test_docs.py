@@ -20,6 +20,7 @@ import yaml
 import holdfast
 from holdfast.core.events import DecisionName, FailureKind
 from holdfast.core.limits import Limits
+from holdfast.core.plan import OnFailure
 from holdfast.reasoners import planfile
 from tests.docs.transcript import ROOT, Block, blocks, perform, same, typed
 
@@ -85,10 +86,11 @@ def test_a_transcript_that_is_not_what_comes_is_found(tmp_path: Path) -> None:
     """Wrong output, a wrong exit code and a program that fails are each told, with the line of the page."""
     page = tmp_path / "wrong.md"
     page.write_text(
-        "```console\n$ echo one\ntwo\n$ false\n$ true # exit code 1\n$ printf 'a\\nb\\n'\na\n…\n```\n\n```python\n# file: fails.py\n1 / 0\n```\n"
+        "```console\n$ echo one\ntwo\n$ false\n$ true # exit code 1\n$ printf 'a\\nb\\n'\na\n…\n```\n\n"
+        "```python\n# file: fails.py\n1 / 0\n```\n"
     )
     wrong = perform(page, tmp_path / "there")
-    assert [line.partition(":")[0] for line in wrong] == [f"wrong.md line {line}" for line in (2, 4, 5, 10)]
+    assert [line.partition(":")[0] for line in wrong] == [f"wrong.md line {line}" for line in (2, 4, 5, 11)]
 
 
 @pytest.mark.parametrize(
@@ -156,7 +158,7 @@ def rows(page: str) -> set[str]:
 def test_every_key_of_a_plan_file_is_documented() -> None:
     """Keys of the file, of a step and of the limits each have their row."""
     assert {*planfile.FILE_KEYS, *planfile.STEP_KEYS, *planfile.LIMIT_KEYS} <= rows("plans.md")
-    assert {*get_args(planfile.OnFailure)} <= rows("plans.md")
+    assert {*get_args(OnFailure)} <= rows("plans.md")
     assert set(planfile.LIMIT_KEYS.values()) == set(Limits.__struct_fields__)
 
 
@@ -192,6 +194,11 @@ def anchor(heading: str) -> str:
     return re.sub(r"\s+", "-", re.sub(r"[^\w\s-]", "", heading.replace("`", "").lower()).strip())
 
 
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page."""
+    return {anchor(heading) for heading in HEADING.findall(prose(page.read_text(encoding="utf-8")))}
+
+
 @pytest.mark.parametrize("page", [*PAGES, ROOT / "ARCHITECTURE.md", ROOT / "CHANGELOG.md"], ids=lambda page: page.stem)
 def test_links_lead_somewhere(page: Path) -> None:
     """Each link to a file of the repository, and each anchor in it, is there."""
@@ -201,9 +208,7 @@ def test_links_lead_somewhere(page: Path) -> None:
             continue
         file, _, place = target.partition("#")
         there = (page.parent / file).resolve() if file else page
-        if not there.exists():
-            broken.append(target)
-        elif place and place not in {anchor(heading) for heading in HEADING.findall(prose(there.read_text(encoding="utf-8")))}:
+        if not there.exists() or (place and place not in anchors(there)):
             broken.append(target)
     assert not broken, f"{page.name}: {broken}"
 

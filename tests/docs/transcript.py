@@ -96,8 +96,8 @@ class Came:
 def blocks(text: str) -> list[Block]:
     """The fenced blocks of a page, in order."""
     found: list[Block] = []
-    fence, language, start, inside = "", "", 0, []
-    indent = 0
+    fence, language, start, indent = "", "", 0, 0
+    inside: list[str] = []
     for number, line in enumerate(text.splitlines(), 1):
         mark = _FENCE.match(line)
         if not fence and mark:
@@ -161,7 +161,7 @@ class Shell:
             "set -m; code=0; while IFS= read -r -d '' -u 3 line; do eval \"(exit $code)\n$line\"; code=$?; "
             f"printf '\\n{_MARK}%s\\n' $code; done; kill -9 $(jobs -p) 2>/dev/null; wait"
         )
-        tools.mkdir()
+        tools.mkdir(parents=True)
         for name, words in (("holdfast", "-m holdfast"), ("python", "")):
             (tools / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {words} "$@"\n')
             (tools / name).chmod(0o755)
@@ -181,18 +181,21 @@ class Shell:
             pass_fds=(self._read_end,), start_new_session=True, encoding="utf-8", errors="replace",
         )  # fmt: skip
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-        threading.Thread(target=self._listen, daemon=True).start()
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
 
     def _listen(self) -> None:
         assert self._process.stdout is not None
-        for line in self._process.stdout:
-            self._lines.put(line.rstrip("\n"))
+        with self._process.stdout as output:
+            for line in output:
+                self._lines.put(line.rstrip("\n"))
         self._lines.put(None)
 
     def type(self, what: Typed) -> Came:
         """Type a command, and wait for its end, or for what is shown where it goes on in the background."""
         self._words.write(what.command.encode() + b"\0")
-        until, lines, code = time.monotonic() + PATIENCE_SECONDS, [], -1
+        until, code = time.monotonic() + PATIENCE_SECONDS, -1
+        lines: list[str] = []
         while True:
             try:
                 line = self._lines.get(timeout=max(until - time.monotonic(), 0.01))
@@ -219,6 +222,7 @@ class Shell:
         except subprocess.TimeoutExpired:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
+        self._listener.join(10)
 
 
 def perform(page: Path, folder: Path, *, gaps: bool = False) -> list[str]:

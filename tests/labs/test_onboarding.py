@@ -17,6 +17,7 @@ import pytest
 from holdfast.labs.onboarding import driver
 from holdfast.labs.onboarding.check import SERVICES, Seen, check
 from holdfast.labs.onboarding.story import KILLS, Story, story_of
+from holdfast.labs.workshop import histories_in
 
 SOURCES = Path(__file__).resolve().parents[2] / "src"
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(SOURCES)}
@@ -72,10 +73,9 @@ def left(tmp_path_factory: pytest.TempPathFactory) -> Left:
     directory = tmp_path_factory.mktemp("left") / "lab"
     done = run_lab(directory)
     assert done.returncode == 0, done.stdout + done.stderr
-    shop = object.__new__(driver.Workshop)
-    shop.db = directory / "runs.db"
+    histories = histories_in(directory / "runs.db")
     requests = json.loads((directory / "world" / "requests.json").read_text())
-    seen = Seen(ledger=ledger_of(directory), requests=requests, histories=shop.histories(), was_killed=True)  # type: ignore[arg-type]
+    seen = Seen(ledger=ledger_of(directory), requests=requests, histories=histories, was_killed=True)  # type: ignore[arg-type]
     return Left(directory, done.stdout, story_of(7, HIRES), seen)
 
 
@@ -97,11 +97,13 @@ def test_the_commands_that_the_demo_prints_last_end_the_flagged_run(left: Left, 
     """Pasted into a shell that stands somewhere else, the answer is taken and the run completes."""
     pasted = [line.strip() for line in left.page.splitlines() if str(left.directory / "runs.db") in line]
     answer, go_on = pasted[-2:]
+    said = ""
     for command in (answer.replace("YOUR NAME", "Ada"), go_on):
         run = subprocess.run(shlex.split(command), env=ENVIRONMENT, cwd=tmp_path, capture_output=True, text=True, check=False)
         assert run.returncode == 0, run.stderr
-    assert f"{left.story.down.run_id}  completed" in run.stdout
-    assert "bought by hand" in run.stdout
+        said = run.stdout
+    assert f"{left.story.down.run_id}  completed" in said
+    assert "bought by hand" in said
 
 
 def test_a_tool_that_promises_too_much_fails_the_lab(

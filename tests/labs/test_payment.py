@@ -17,6 +17,8 @@ from holdfast.labs.http_call import WORLD
 from holdfast.labs.payment import driver
 from holdfast.labs.payment.check import GATEWAYS, Payment, Seen, check
 from holdfast.labs.services import start_services
+from holdfast.labs.services.ledger import RequestRow
+from holdfast.labs.workshop import histories_in
 
 SOURCES = Path(__file__).resolve().parents[2] / "src"
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(SOURCES)}
@@ -47,10 +49,9 @@ def left(tmp_path_factory: pytest.TempPathFactory) -> Left:
     directory = tmp_path_factory.mktemp("left") / "lab"
     done = run_lab("--dir", str(directory))
     assert done.returncode == 0, done.stdout + done.stderr
-    shop = object.__new__(driver.Workshop)
-    shop.db = directory / "runs.db"
+    histories = histories_in(directory / "runs.db")
     requests = json.loads((directory / "world" / "requests.json").read_text())
-    seen = Seen(ledger=ledger_of(directory), requests=requests, histories=shop.histories(), were_killed=True)  # type: ignore[arg-type]
+    seen = Seen(ledger=ledger_of(directory), requests=requests, histories=histories, were_killed=True)  # type: ignore[arg-type]
     return Left(directory, done.stdout, driver.payments_of(7), seen)
 
 
@@ -173,7 +174,7 @@ def test_the_check_finds_a_repeat_that_no_gateway_would_drop(well: tuple[tuple[P
     payments, seen = well
     keyed = next(row for row in seen.requests if row["path"] == "/keyed/transfers")
     plain = next(row for row in seen.requests if row["path"] == "/plain/transfers")
-    other_key = [{**row, "key": "another"} if row is keyed else row for row in seen.requests]
+    other_key = [RequestRow(**{**row, "key": "another"}) if row is keyed else row for row in seen.requests]  # type: ignore[typeddict-item]
 
     assert check(payments, replace(seen, requests=other_key), "happened") == ["keyed: a repeat went out under another key"]
     assert check(payments, replace(seen, requests=[*seen.requests, plain]), "happened") == [

@@ -13,7 +13,7 @@ from holdfast.core.state import evolve
 from holdfast.errors import HoldfastError
 from holdfast.journal.base import EMPTY, RunRow
 from holdfast.runner.clock import SystemClock
-from holdfast.views import run_line, told, tree
+from holdfast.views import Unheard, told, tree, under_way
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from holdfast.views import Tree
 
 LOOK_SECONDS = 0.05
+_TOLD = 5
 
 
 class Follower:
@@ -51,16 +52,24 @@ class Follower:
         self.entries.extend(later.entries)
         return later.entries
 
-    def tree(self, served: frozenset[str] = frozenset()) -> Tree | None:
-        """The run as it was at the last look; None while there is no run."""
-        if self.state is None or self.row is None:
-            return None
-        return tree(self.state, self.entries, self.row, SystemClock().now(), served)
+    def tree(self, served: frozenset[str] = frozenset(), unheard: tuple[Unheard, ...] = ()) -> Tree:
+        """The run as it was at the last look; there must have been one."""
+        assert self.state is not None and self.row is not None, f"run {self._run_id} was never seen"
+        return tree(self.state, self.entries, self.row, SystemClock().now(), served, unheard)
 
 
 async def served_agents(app: Holdfast) -> frozenset[str]:
     """The agents that live workers have."""
     return frozenset(agent for worker in await app.workers() for agent in worker.agents)
+
+
+async def unheard_words(app: Holdfast, run_id: str) -> tuple[Unheard, ...]:
+    """What people said to a run and no worker has taken yet."""
+    said = []
+    for message in await app.journal.messages(run_id):
+        body = message.body
+        said.append(Unheard(to=str(body.get("interrupt", message.kind)), said=f"{body.get('decision')} by {body.get('by')}"))
+    return tuple(said)
 
 
 @asynccontextmanager
@@ -106,13 +115,8 @@ def spinner() -> AbstractContextManager[Status | None]:
 
 def _doing(follower: Follower) -> str:
     """What is under way, in one line."""
-    seen = follower.tree()
-    if seen is None or follower.row is None:
+    if follower.state is None:
         return "begins"
-    now = SystemClock().now()
-    parts = []
-    for step in seen.steps:
-        if step.place in ("waiting", "unknown"):
-            since = f", {now - step.began_at:.0f} s" if step.began_at is not None else ""
-            parts.append(f"{step.id} ({step.phase}{since})")
-    return one_line(", ".join(parts)) or run_line(follower.row, (), now).status
+    told = under_way(follower.state, SystemClock().now())
+    more = f" and {len(told) - _TOLD} more" if len(told) > _TOLD else ""
+    return one_line(", ".join(told[:_TOLD])) + more

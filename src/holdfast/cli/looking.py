@@ -121,13 +121,13 @@ def show(
 
     async def whole(app: Holdfast, row: RunRow, entries: list[Entry]) -> None:
         from holdfast.cli import render
-        from holdfast.cli.following import served_agents
+        from holdfast.cli.following import served_agents, unheard_words
         from holdfast.core.state import fold
         from holdfast.runner.clock import SystemClock
         from holdfast.views import tree
 
         now = SystemClock().now()
-        seen = tree(fold(entries), entries, row, now, await served_agents(app))
+        seen = tree(fold(entries), entries, row, now, await served_agents(app), await unheard_words(app, id))
         if json:
             put_json([seen])
         else:

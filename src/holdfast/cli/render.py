@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from holdfast.cli.options import command
-from holdfast.cli.text import as_json, one_line, put
+from holdfast.cli.text import as_json, clean, one_line, put
 from holdfast.views import PLACES, cut, moment, span
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def styled(*cells: Cell) -> None:
         return
     from rich.text import Text
 
-    console().print(Text.assemble(*cells), soft_wrap=True)
+    console().print(Text.assemble(*((clean(words), style) for words, style in cells)), soft_wrap=True)
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[Cell]], indent: int = 0) -> None:
@@ -161,11 +161,15 @@ def _detail(run: Summary) -> str:
 def questions(run: Summary, db: str, now: float) -> None:
     """What a person is asked: the question, the whole arguments, until when, and the commands that answer it."""
     which = len(run.questions) > 1
+    heard = {word.to: word.said for word in run.unheard}
     for asked in run.questions:
         put()
         styled((f"  {asked.kind}: ", "yellow"), (one_line(asked.question), "bold"), (f"   [{asked.interrupt}]", "dim"))
         if asked.tool:
             _call(asked)
+        if asked.interrupt in heard:
+            styled((f"  answered: {heard[asked.interrupt]}; a worker takes it when the run goes on", "green"))
+            continue
         styled((f"  until {moment(asked.expires_at)} ({when(asked.expires_at, now)}); silence never means yes", "dim"))
         words = [run.run_id, *([asked.interrupt] if which else [])]
         commands = [
@@ -214,13 +218,17 @@ def _facts(run: Summary, db: str, now: float) -> Iterable[tuple[str, str]]:
     yield "started", moment(run.started_at)
     yield "changed", f"{moment(run.changed_at)}, {run.entries} entries, {run.attempts} calls, plan {run.revision}"
     yield "worker", run.worker
-    yield "stopping", run.stopping
+    yield "stopping", run.stopping or _wanted_end(run)
     if not run.questions:
         yield "waits for", run.waits_for
     if run.due_at is not None and not run.live:
         yield "until", f"{moment(run.due_at)} ({when(run.due_at, now)})"
     again = f"`{command(db, 'run', 'FILE', '--id', run.run_id)}`, or a worker: `{command(db, 'work', 'FILE')}`"
     yield "note", run.note and f"{run.note}; it goes on with {again}"
+
+
+def _wanted_end(run: Summary) -> str:
+    return next((f"{word.said}; a worker takes it when the run goes on" for word in run.unheard if word.to == "cancel"), "")
 
 
 def _steps(steps: Sequence[StepView], now: float) -> None:
@@ -271,7 +279,8 @@ def live(tree: Tree, now: float) -> RenderableType:
         for row in step.recovery:
             node.add(Text.assemble((row.row, "magenta"), f"  {one_line(row.reason)}"))
     for asked in run.questions:
-        root.add(Text(f"{asked.interrupt}: {one_line(asked.question)} — until {moment(asked.expires_at)}", "yellow"))
+        words = f"{asked.interrupt}: {one_line(asked.question)} — until {moment(asked.expires_at)}"
+        root.add(Text(f"{words}; `holdfast show {one_line(run.run_id)}` says how to answer", "yellow"))
     return root
 
 

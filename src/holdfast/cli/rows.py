@@ -123,5 +123,5 @@ async def _until_due(app: Holdfast, run_id: str, stop: Stopping, patience_second
 def _tell(run: Summary, terms: Terms) -> None:
     if terms.json:
         put_json([run])
-    else:
+    elif not terms.quiet:
         say(f"  {one_line(run.run_id)}: {render.status_cell(run.status)[0]}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -78,6 +79,7 @@ def run(
     ] = None,
     parallel: Annotated[int, typer.Option("--parallel", metavar="N", min=1, help="With --each: runs at once.")] = 20,
     lease: Lease = 15.0,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing while it goes on.")] = False,
     json: AsJson = False,
     db: Db = "holdfast.db",
 ) -> int:
@@ -100,7 +102,7 @@ def run(
         wrong("--each needs an id for each run", "write one with the names of columns in it: --id 'hire-{user}'")
     agent = loading.agent_of(file)
     terms = Terms(
-        agent=agent, file=file, db=db, goal=goal, json=json,
+        agent=agent, file=file, db=db, goal=goal, json=json, quiet=quiet,
         patience_seconds=duration(patience, what="--patience") if patience is not None else None,
         start={"tenant": tenant, "priority": priority, "labels": dict(_label(word) for word in label or ())},
     )  # fmt: skip
@@ -152,7 +154,7 @@ async def _one(app: Holdfast, terms: Terms, wanted: Wanted, trouble: Trouble) ->
 
     trouble.stop = app.stop
     await _say_who_has_it(app, wanted.id)
-    async with stopping(app.stop) as stop, following(app, wanted.id):
+    async with stopping(app.stop) as stop, nullcontext() if terms.quiet else following(app, wanted.id):
         await app.run(
             terms.agent,
             terms.goal,

@@ -28,6 +28,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     patience_seconds: float | None
     start: dict[str, Any]
     json: bool
+    quiet: bool
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,9 +66,7 @@ async def summary_of(app: Holdfast, run_id: str) -> Summary:
 
     follower = Follower(app, run_id)
     await follower.look()
-    seen = follower.tree()
-    assert seen is not None, f"run {run_id} was there a moment ago"
-    return seen.run
+    return follower.tree().run
 
 
 def code_of_run(left: Summary, signal: str) -> int:

@@ -76,7 +76,6 @@ async def _live(app: Holdfast, follower: Follower) -> None:
     with Live(console=render.console(), auto_refresh=False) as screen:
         while True:
             seen = follower.tree(await served_agents(app))
-            assert seen is not None
             screen.update(render.live(seen, SystemClock().now()), refresh=True)
             if follower.state is not None and follower.state.ended:
                 return

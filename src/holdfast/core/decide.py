@@ -467,7 +467,7 @@ class _Decider:
         if twin.phase == "done":
             self._rule(e.ReuseRuled(step=step.step.id, same_as=twin.step.id))
         elif twin.phase in ("skipped", "failed"):
-            if step.approved is not None or not twin.landed:
+            if step.insisted or not twin.landed:
                 return False
             reason = f"the same call was made in step {twin.step.id}, whose answer could not be used"
             self._give_up(step, reason, step.step.on_failure)

@@ -61,6 +61,7 @@ class StepState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     lost: those of them that ended unknown. fence: of the open intent. first_sent_at: when this key went out first.
     doubt_since: set while any call under this key may have happened unseen; settle_at: from then on a probe's "no" is
     final. spent: no attempt left. landed: the call under this key had its effect, though its answer could not be used.
+    insisted: a person who knew what went wrong said to make the call all the same.
     contract: what held when an open call was made, kept only where the agent changed under it.
     """
 
@@ -84,6 +85,7 @@ class StepState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     crashed: bool = False
     spent: bool = False
     landed: bool = False
+    insisted: bool = False
     due_at: float = 0.0
     probe: int = 0
     probed_at: float = 0.0
@@ -611,6 +613,7 @@ def _heard(step: StepState, asked: e.Asked, event: e.Answered, said: str, at: fl
             doubt_since=None,
             settle_at=0.0,
             landed=False,
+            insisted=asked.about != "call",
             approved=asked.digest,
         )
         if event.decision == "edit":

@@ -173,12 +173,7 @@ class Workshop:
 
     def histories(self) -> dict[str, list[Entry]]:
         """The journals of all runs in the store, by id."""
-
-        async def read() -> dict[str, list[Entry]]:
-            async with Holdfast(self.db) as app:
-                return {row.run_id: await app.history(row.run_id) for row in await app.runs()}
-
-        return asyncio.run(read())
+        return histories_in(self.db)
 
     def requests_of(self, services: Services) -> list[RequestRow]:
         """All requests that came in; they are kept beside the ledger, which the services write themselves."""
@@ -201,6 +196,16 @@ class Workshop:
             # Their output is read as UTF-8, whatever the terminal of the caller speaks.
             "PYTHONUTF8": "1",
         }
+
+
+def histories_in(db: Path) -> dict[str, list[Entry]]:
+    """The journals of all runs in a store, by id."""
+
+    async def read() -> dict[str, list[Entry]]:
+        async with Holdfast(db) as app:
+            return {row.run_id: await app.history(row.run_id) for row in await app.runs()}
+
+    return asyncio.run(read())
 
 
 class Worker:

@@ -43,6 +43,7 @@ from holdfast.tools.function import Call, Deferred, Happened, Partial, Probed, T
 from holdfast.tools.toolbox import SecretProvider, arguments_in, scrubbed, scrubbed_value, value_out
 
 MESSAGE_MAX = 2_000
+DETAIL_DEPTH_MAX = 8
 REASONER_TIMEOUT_SECONDS = 600.0
 
 
@@ -243,12 +244,21 @@ def _words(text: str, secrets: tuple[str, ...]) -> str:
     return text if len(text) <= MESSAGE_MAX else text[:MESSAGE_MAX] + f"… ({len(text)} characters in all)"
 
 
-def _plain(detail: Any) -> Any:
-    """A failure's detail if it is JSON, else its text."""
+def _plain(detail: Any, depth: int = 0) -> Any:
+    """A failure's detail as JSON; the parts that have no such form become text. Names stay names: secrets are told by them."""
     try:
         return plain(detail)
     except ValueError:
+        if isinstance(detail, dict) and depth < DETAIL_DEPTH_MAX:
+            return {_words(str(name), ()): _plain(part, depth + 1) for name, part in detail.items()}
+        if isinstance(detail, (list, tuple)) and depth < DETAIL_DEPTH_MAX:
+            return [_plain(part, depth + 1) for part in detail]
+        if isinstance(detail, (dict, list, tuple)):
+            return "…"
+    try:
         return _words(repr(detail), ())
+    except Exception:  # noqa: BLE001 — how it shows itself is code of the user's too.
+        return type(detail).__name__
 
 
 def _number(value: Any) -> float | None:

@@ -219,7 +219,9 @@ class MemoryStore:
         run.worker, run.lease_until = worker, now + lease_seconds
         run.status, run.changed_at = "running", now
         self.writes += 1
-        return Claim(run_id=run.new.run_id, agent=run.new.agent, fence=run.fence, worker=worker, until=run.lease_until)
+        return Claim(
+            run_id=run.new.run_id, agent=run.new.agent, fence=run.fence, worker=worker, until=run.lease_until, version=run.version
+        )  # fmt: skip
 
     def _is_free(self, run: _Run, now: float) -> bool:
         return run.lease_until <= now

@@ -18,10 +18,12 @@ from holdfast.views.runs import RunLine as RunLine
 from holdfast.views.runs import StepView as StepView
 from holdfast.views.runs import Summary as Summary
 from holdfast.views.runs import Tree as Tree
+from holdfast.views.runs import Unheard as Unheard
 from holdfast.views.runs import question as question
 from holdfast.views.runs import run_line as run_line
 from holdfast.views.runs import summary as summary
 from holdfast.views.runs import tree as tree
+from holdfast.views.runs import under_way as under_way
 from holdfast.views.words import cut as cut
 from holdfast.views.words import moment as moment
 from holdfast.views.words import span as span

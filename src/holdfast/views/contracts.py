@@ -61,7 +61,9 @@ def crash_cases(contract: Contract) -> tuple[Case, ...]:
             for verdict, said in VERDICTS.items():
                 seen = msgspec.structs.replace(doubt, verdict=verdict, settled=True)
                 cases.append(_case(said, seen))
-    cases.append(_case("when it was lost too often", msgspec.structs.replace(first, repeats=False)))
+    if cases[0].action == "probe":
+        first = msgspec.structs.replace(first, verdict="not_happened", settled=True)
+    cases.append(_case("lost too often", msgspec.structs.replace(first, repeats=False)))
     return tuple(cases)
 
 

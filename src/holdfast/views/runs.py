@@ -114,6 +114,13 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: float
 
 
+class Unheard(msgspec.Struct, frozen=True, kw_only=True):
+    """A person's word that was said and that no worker has taken yet. to: the interrupt, or `cancel`."""
+
+    to: str
+    said: str
+
+
 Place = Literal["done", "waiting", "not_done", "unknown", "skipped", "flagged"]
 PLACES: tuple[Place, ...] = get_args(Place)
 
@@ -147,6 +154,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int
     revision: int
     questions: tuple[Question, ...] = ()
+    unheard: tuple[Unheard, ...] = ()
     done: tuple[str, ...] = ()
     waiting: tuple[str, ...] = ()
     not_done: tuple[str, ...] = ()
@@ -156,7 +164,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     partial: tuple[str, ...] = ()
 
 
-def summary(state: State, row: Row, now: float, served: Collection[str] = ()) -> Summary:
+def summary(state: State, row: Row, now: float, served: Collection[str] = (), unheard: tuple[Unheard, ...] = ()) -> Summary:
     """How a run stands at `now`. served: the agents that live workers have."""
     line = run_line(row, served, now)
     served_too = bool(state.ended) or line.live or row.agent in served
@@ -167,11 +175,12 @@ def summary(state: State, row: Row, now: float, served: Collection[str] = ()) ->
         run_id=state.run_id, agent=state.agent, agent_version=state.agent_version, goal=state.goal.text, inputs=state.goal.inputs,
         tenant=state.tenant, priority=state.priority, labels=state.labels,
         status=state.ended or (status(state, now) if line.live else row.status), reason=state.reason,
-        result=state.result if state.ended else None, stopping=_stopping(state), waits_for=line.waits_for, due_at=line.due_at,
+        result=state.result if state.ended else None, stopping=_stopping(state),
+        waits_for="" if state.ended else line.waits_for, due_at=None if state.ended else line.due_at,
         live=line.live, worker=line.worker,
         note="" if served_too else line.note or _unserved(row.agent), started_at=state.started_at, changed_at=row.changed_at,
         entries=state.version, attempts=state.attempts, revision=state.revision,
-        questions=tuple(question(asked) for asked in state.interrupts.values()),
+        questions=tuple(question(asked) for asked in state.interrupts.values()), unheard=unheard,
         partial=tuple(name for name in state.order if state.steps[name].left),
         **{place: tuple(names) for place, names in places.items()},
     )  # fmt: skip
@@ -257,9 +266,12 @@ class _Past(msgspec.Struct):
     rows: list[RowApplied] = []
 
 
-def tree(state: State, entries: Iterable[e.Entry], row: Row, now: float, served: Collection[str] = ()) -> Tree:
+def tree(
+    state: State, entries: Iterable[e.Entry], row: Row, now: float, served: Collection[str] = (),
+    unheard: tuple[Unheard, ...] = (),
+) -> Tree:  # fmt: skip
     """A run and its steps at `now`. entries: of the whole run; times and recovery rows come from them."""
-    run = summary(state, row, now, served)
+    run = summary(state, row, now, served, unheard)
     places: dict[str, Place] = {name: place for place in PLACES for name in getattr(run, place)}
     pasts = _pasts(entries)
     steps = (_step(state, state.steps[name], places[name], pasts.get(name, _Past()), run.live) for name in state.order)
@@ -325,6 +337,17 @@ def _words(step: StepState, place: Place, run_ended: bool, live: bool) -> str:
     if run_ended:
         return "not done"
     return "to be called" if step.phase == "waiting" and not step.tries else _PHASES[step.phase]
+
+
+def under_way(state: State, now: float) -> tuple[str, ...]:
+    """Each step that something is under way for, in a few words."""
+    told = []
+    for name in state.active:
+        step = state.steps[name]
+        words = _words(step, _place(state, step, live=True), bool(state.ended), live=True)
+        since = f", {now - step.first_sent_at:.0f} s" if step.phase == "flying" and step.first_sent_at is not None else ""
+        told.append(f"{name} ({words}{since})")
+    return tuple(told)
 
 
 def _due(step: StepState) -> float | None:
