@@ -24,6 +24,7 @@ from holdfast.core.contract import digest
 from holdfast.core.events import Asked, Entry, RunStarted
 from holdfast.core.plan import Goal
 from holdfast.core.state import State, fold, status
+from holdfast.core.values import plain
 from holdfast.engines.base import Engine
 from holdfast.engines.embedded import LEASE_SECONDS, PARALLEL_RUNS, POLL_SECONDS, Embedded
 from holdfast.errors import GoalMismatch, HoldfastError, JournalCorrupt, RunNotFound, UsageError
@@ -218,7 +219,9 @@ class Holdfast:
                 tenant=tenant,
                 priority=priority,
                 labels=labels,
+                secrets=agent.secrets,
             )
+            started = _as_read(started)
             new = NewRun(
                 run_id=run_id, agent=agent.name, goal_digest=goal_digest, tenant=tenant, priority=priority, labels=labels
             )
@@ -350,17 +353,30 @@ def _check_id(run_id: str) -> None:
 def _goal(agent: Agent, text: str | None, inputs: dict[str, Any] | None) -> tuple[Goal, str]:
     """What is asked, and the digest that tells it from another goal under the same id."""
     goal = Goal(text=agent.goal if text is None else text, inputs=_json(inputs or {}, agent))
-    return goal, digest([agent.name, goal])
+    try:
+        return goal, digest([agent.name, goal])
+    except ValueError as error:
+        raise UsageError(f"the goal cannot be written down: {error}") from error
 
 
 def _json(inputs: dict[str, Any], agent: Agent) -> dict[str, Any]:
     """Inputs as they will be read back; UsageError where they are no JSON."""
     try:
-        plain = msgspec.json.decode(msgspec.json.encode(inputs))
-    except (TypeError, ValueError, RecursionError) as error:
+        read = plain(inputs)
+    except ValueError as error:
         raise UsageError(f"the inputs are no JSON: {error}") from error
-    redacted: dict[str, Any] = redact(plain, agent.secret_names)
+    if not isinstance(read, dict):
+        raise UsageError("the inputs are no table of values by name")
+    redacted: dict[str, Any] = redact(read, agent.secret_names)
     return redacted
+
+
+def _as_read(started: RunStarted) -> RunStarted:
+    """The start as it will be read back; UsageError for a part of it that is not of its type."""
+    try:
+        return msgspec.convert(plain(started), RunStarted)
+    except (ValueError, msgspec.ValidationError) as error:
+        raise UsageError(f"the run cannot be written down: {error}", hint="texts are texts, labels are texts by name") from error
 
 
 def _check_same(row: RunRow, agent: Agent, goal_digest: str, *, asked: bool) -> None:

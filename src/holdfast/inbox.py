@@ -12,7 +12,8 @@ from typing import Any
 from holdfast.core.contract import Contract
 from holdfast.core.events import Answered, AnswerVoided, AnyEvent, Asked, CancelRequested
 from holdfast.core.plan import schema_problem
-from holdfast.core.state import State
+from holdfast.core.state import State, secret_names
+from holdfast.core.values import plain, plain_secrets
 from holdfast.errors import AnswerRefused
 from holdfast.journal.base import Message
 
@@ -37,6 +38,15 @@ def answer(
     if asked.expires_at <= now:
         raise AnswerRefused(f"{asked.interrupt} has expired", run_id=state.run_id)
     contract = state.contracts.get(asked.tool)
+    by, note = _written(by), _written(note)
+    try:
+        value = plain(value)
+    except ValueError as error:
+        raise AnswerRefused(f"what is given cannot be written as JSON: {error}", run_id=state.run_id, step=asked.step) from error
+    for name in plain_secrets(value, secret_names(state)):
+        raise AnswerRefused(
+            f"{name} is never written down, and an answer is", run_id=state.run_id, step=asked.step, hint="leave it out"
+        )
     if decision == "edit":
         value = _edited(asked, contract, value, state.run_id)
     elif (
@@ -52,7 +62,8 @@ def answer(
 
 def cancel(*, by: str, now: float, reason: str = "") -> Message:
     """The message that asks a run to end."""
-    return Message(kind="cancel", slot="cancel", body={"by": by, "reason": reason, "decision": "cancel"}, at=now)
+    body = {"by": _written(by), "reason": _written(reason), "decision": "cancel"}
+    return Message(kind="cancel", slot="cancel", body=body, at=now)
 
 
 def taken(state: State, message: Message, now: float) -> AnyEvent:
@@ -75,6 +86,11 @@ def taken(state: State, message: Message, now: float) -> AnyEvent:
     return Answered(
         interrupt=body["interrupt"], decision=body["decision"], by=str(body["by"]), value=body["value"], note=str(body["note"])
     )
+
+
+def _written(text: str) -> str:
+    """A text that can be written down; a command line may hold bytes that are no text."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _which(state: State, interrupt: str | None) -> Asked:

@@ -109,6 +109,15 @@ class Stage:
                 assert time.monotonic() < deadline, f"after {seconds:g} s: {rows}"
                 await asyncio.sleep(POLL_SECONDS)
 
+    async def until_working(self, count: int, seconds: float = 20.0) -> None:
+        """Wait until so many workers have told the store which runs they take on."""
+        deadline = time.monotonic() + seconds
+        async with Holdfast(self.db) as app:
+            while len([worker for worker in await app.workers() if worker.agents]) < count:
+                self.check_processes()
+                assert time.monotonic() < deadline, f"{count} workers did not come in {seconds:g} s"
+                await asyncio.sleep(POLL_SECONDS)
+
     # --- the world ------------------------------------------------------------------------------------------------
 
     def shut(self, subject: str) -> None:

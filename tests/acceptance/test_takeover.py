@@ -65,7 +65,7 @@ async def test_two_workers_share_forty_runs_and_do_each_effect_once(stage: Stage
     """Two processes on one store: no effect is doubled, and both have done some."""
     names = [f"r{number}" for number in range(40)]
     workers = [stage.begin("work", "AGENTS:three", "--parallel", "4", *LEASE) for _ in range(2)]
-    stage.until(lambda: all("working for" in stage.said(worker) for worker in workers))
+    await stage.until_working(2)
     await stage.start("three", names)
     await stage.until_statuses("completed")
 

@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
 from typing import get_args
@@ -30,6 +31,9 @@ PAGES = [*sorted(DOCS.glob("*.md")), ROOT / "README.md"]
 SHORT = {"README.md", "labs.md"}
 # They run for minutes, and are run by the tests of the labs.
 NOT_TYPED = {"labs.md"}
+PAGES_AT_ONCE = 4
+
+Performed = dict[Path, Future[list[str]]]
 
 LINK = re.compile(r"(?<!!)\[[^\]\n]*(?:\[[^\]\n]*\][^\]\n]*)*\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#{1,6} +(.*)$", re.MULTILINE)
@@ -61,10 +65,20 @@ def made() -> Iterator[ModuleType]:
 # --- programs and transcripts -------------------------------------------------------------------------------------
 
 
+@pytest.fixture(scope="module")
+def performed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Performed]:
+    """What is wrong with each page that a test asks for. Most of a page's time is waiting, so they are done side by side."""
+    tests = [item for item in request.session.items if isinstance(item, pytest.Function) and "performed" in item.fixturenames]
+    pages = [page for test in tests if isinstance(page := test.callspec.params["page"], Path)]
+    with ThreadPoolExecutor(PAGES_AT_ONCE) as pool:
+        yield {page: pool.submit(perform, page, tmp_path_factory.mktemp(page.stem), gaps=page.name in SHORT) for page in pages}
+
+
+@pytest.mark.xdist_group("docs")
 @pytest.mark.parametrize("page", [page for page in PAGES if page.name not in NOT_TYPED], ids=lambda page: page.stem)
-def test_a_page_does_what_it_shows(page: Path, tmp_path: Path) -> None:
+def test_a_page_does_what_it_shows(page: Path, performed: Performed) -> None:
     """Every program of a page runs, and every command prints what is shown and ends as it is said."""
-    wrong = perform(page, tmp_path, gaps=page.name in SHORT)
+    wrong = performed[page].result()
     assert not wrong, "\n\n".join(wrong)
 
 

@@ -170,6 +170,7 @@ class Shell:
             "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}",
             "PYTHONPATH": str(SOURCES),
             "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
             "LC_ALL": "C.UTF-8",
             "LOGNAME": "ann",  # Who answers, where nobody says so.
         }

@@ -174,7 +174,7 @@ def test_the_check_finds_a_repeat_that_no_gateway_would_drop(well: tuple[tuple[P
     payments, seen = well
     keyed = next(row for row in seen.requests if row["path"] == "/keyed/transfers")
     plain = next(row for row in seen.requests if row["path"] == "/plain/transfers")
-    other_key = [RequestRow(**{**row, "key": "another"}) if row is keyed else row for row in seen.requests]  # type: ignore[typeddict-item]
+    other_key = [RequestRow(**{**row, "key": "another"}) if row is keyed else row for row in seen.requests]
 
     assert check(payments, replace(seen, requests=other_key), "happened") == ["keyed: a repeat went out under another key"]
     assert check(payments, replace(seen, requests=[*seen.requests, plain]), "happened") == [

@@ -36,15 +36,20 @@ def table(file: str, template: str, name: str, shared: dict[str, Any]) -> list[W
 async def see_through(app: Holdfast, terms: Terms, wanted: list[Wanted], trouble: Trouble, parallel: int) -> int:
     """Start all runs, advance them together, and say how each was left."""
     await _check(app, terms, wanted)
-    trouble.stop = app.stop
     left: dict[str, Summary] = {}
     async with stopping(app.stop) as stop:
+
+        async def give_up() -> None:
+            stop.event.set()
+            await app.stop()
+
+        trouble.stop = give_up
         room = asyncio.Semaphore(parallel)
         with spinner() as status:
 
             async def one(this: Wanted) -> None:
                 await _until_rest(app, terms, this, room, stop, trouble)
-                if this.id not in trouble.errors:
+                if trouble.store is None and this.id not in trouble.errors:
                     left[this.id] = await summary_of(app, this.id)
                     _tell(left[this.id], terms)
                 if status is not None:
@@ -86,7 +91,7 @@ async def _until_rest(
 
     A run that waits leaves its room to the others, and is taken on again when it is due.
     """
-    while not stop.by and trouble.store is None and this.id not in trouble.errors:
+    while not stop.event.is_set() and this.id not in trouble.errors:
         async with room:
             try:
                 await app.run(terms.agent, terms.goal, id=this.id, inputs=this.inputs, patience_seconds=0.0)
@@ -100,7 +105,7 @@ async def _until_rest(
 async def _until_due(app: Holdfast, run_id: str, stop: Stopping, patience_seconds: float | None) -> bool:
     """Whether there is something to do for a run, after waiting for that; False where it is at rest."""
     clock, waited = SystemClock(), 0.0
-    while not stop.by:
+    while not stop.event.is_set():
         row = await app.journal.row(run_id)
         now = clock.now()
         if row is None or row.status in ENDED:

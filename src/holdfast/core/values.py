@@ -22,8 +22,10 @@ REDACTED = "[redacted]"
 
 def plain(value: Any) -> Any:
     """The value as it will be read back. ValueError, which says why, for what JSON does not have: NaN and infinity, lone
-    surrogates, circles, objects without a JSON form, and what is nested deeper than DEPTH_MAX."""
+    surrogates, sets, circles, objects without a JSON form, and what is nested deeper than DEPTH_MAX."""
     try:
+        if _unordered(value):
+            raise ValueError("a set has no order, and JSON has no sets; give a list")
         parts = msgspec.to_builtins(value, str_keys=True)
         encoded = msgspec.json.encode(parts)
         read: Any = msgspec.json.decode(encoded)
@@ -62,6 +64,12 @@ def redacted_in(value: Any) -> bool:
     if isinstance(value, (list, tuple)):
         return any(map(redacted_in, value))
     return isinstance(value, str) and value == REDACTED
+
+
+def _unordered(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(map(_unordered, value.values()))
+    return any(map(_unordered, value)) if isinstance(value, (list, tuple)) else isinstance(value, (set, frozenset))
 
 
 def _finite(value: Any) -> bool:

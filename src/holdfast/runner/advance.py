@@ -318,16 +318,17 @@ class Advance:
             self._land(number, await perform(command, self.agent, state, self.terms.hands))
 
     async def _still_holds(self) -> bool:
-        """The fence guards the journal, not the wire: a worker that was stopped past its lease must not send. It may be
-        stopped while it asks, too; so the answer counts from when it was asked for."""
+        """The fence guards the journal, not the wire: a worker that was stopped past its lease must not send before it has
+        a lease again. It may be stopped while it asks for one, too; so the answer counts from when it was asked for."""
         while self._clock.monotonic() - self.proven_at >= self.terms.lease_seconds:
             asked_at = self._clock.monotonic()
             try:
-                if not await self._journal.holds(self.claim):
-                    return False
+                kept = await self._journal.extend([self.claim], self._clock.now() + self.terms.lease_seconds)
             except JournalUnavailable:
                 return False
-            self.proven_at = max(self.proven_at, asked_at)
+            if not kept:
+                return False
+            self.renew(kept[0], asked_at)
         return True
 
     def _land(self, number: int, outcome: e.AnyEvent) -> None:

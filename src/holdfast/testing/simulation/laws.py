@@ -246,7 +246,8 @@ class Laws:
         track.probed_at = at
         last = track.last
         assert last is not None, f"{event.step} is probed, and was never called"
-        if not last.contract.probe:
+        now_promised = state.contracts.get(last.tool)
+        if not last.contract.probe and not (now_promised is not None and now_promised.probe):
             self._break("who has no probe is not probed", f"{event.step} of {last.tool}")
         over = track.doubt_since + last.contract.probe_window_seconds + _SLACK
         if not track.owed and (track.verdict == "cannot_tell" or (track.verdict == "not_yet" and track.answered_at > over)):
@@ -371,7 +372,8 @@ class Laws:
         if not said:
             self._break("nothing that asks first goes unasked", f"{where} was sent, and people said {track.words}")
         sent = [r.attempt for r in self._stage.world.requests if (r.run_id, r.step) == (request.run_id, request.step)]
-        asked = [n for n in sent if track.intents[n].tool == intent.tool and track.intents[n].contract.safety == "irreversible"]
+        step = self.states[request.run_id].steps[request.step].step
+        asked = [n for n in sent if track.intents[n].tool == intent.tool and asks_first(track.intents[n].contract, step)]
         if intent.contract.safety == "irreversible" and len(asked) > len(track.words):
             self._break("a person's word is used once", f"{where} is the {len(asked)}th for {len(track.words)} words")
 

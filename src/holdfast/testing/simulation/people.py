@@ -71,7 +71,7 @@ class People:
         if mood < 0.12:
             await asyncio.sleep(PERSON_SECONDS)
         await self._settled(run_id, asked)
-        answer = self._choose(run_id, asked)
+        answer = self._choose(state, asked, late=mood < 0.12)
         await self._say(state, asked, answer, "late" if mood < 0.12 else "ann")
         if mood > 0.85:
             await self._say(state, asked, answer, "bob")
@@ -89,8 +89,8 @@ class People:
         if asked.about != "call":
             await self._stage.world.settled(run_id=run_id, step=asked.step)
 
-    def _choose(self, run_id: str, asked: Asked) -> Answer:
-        dice = self._stage.dice
+    def _choose(self, state: State, asked: Asked, late: bool) -> Answer:
+        dice, run_id = self._stage.dice, state.run_id
         if dice.random() < 0.03:
             return "cancel", None
         if asked.about == "call":
@@ -102,7 +102,7 @@ class People:
         if effect is not None:
             return "respond", effect.receipt
         if asked.about == "failure":
-            return self._after_failure(run_id, asked)
+            return self._after_failure(state, asked, late)
         if asked.about == "owed":
             return "reject", None
         return dice.choice((("approve", None), ("approve", None), ("reject", None)))
@@ -115,19 +115,23 @@ class People:
             found = world.effects(run_id=run_id, tool=asked.tool, item=asked.args.get("item"))
         return found[0] if found else None
 
-    def _after_failure(self, run_id: str, asked: Asked) -> Answer:
+    def _after_failure(self, state: State, asked: Asked, late: bool) -> Answer:
+        """Whoever comes too late does nothing by hand: somebody else may have decided by then."""
         dice = self._stage.dice
-        choice = dice.choice(("approve", "approve", "edit", "reject", "reject", "respond"))
+        choice = dice.choice(("approve", "approve", "edit", "reject", "reject", "reject" if late else "respond"))
         if choice == "edit":
             return "edit", _edits(asked, 78)
         if choice == "respond":
-            return "respond", self._by_hand(run_id, asked).receipt
+            return "respond", self._by_hand(state, asked).receipt
         return choice, None
 
-    def _by_hand(self, run_id: str, asked: Asked) -> Effect:
+    def _by_hand(self, state: State, asked: Asked) -> Effect:
         item, amount = str(asked.args.get("item", "?")), asked.args.get("amount", 1)
         self._stage.note("person", "does it by hand", asked.step)
-        return self._stage.world.do_by_hand(tool=asked.tool, run_id=run_id, step=asked.step, item=item, amount=amount)
+        return self._stage.world.do_by_hand(
+            tool=asked.tool, run_id=state.run_id, step=asked.step, item=item, amount=amount,
+            occurrence=state.steps[asked.step].occurrence,
+        )  # fmt: skip
 
     async def _say(self, state: State, asked: Asked, answer: Answer, by: str) -> None:
         """Say it, built from what the person saw, however old that is."""
