@@ -20,7 +20,10 @@ from holdfast.views import PLACES
 
 START = 1_800_000_000.0
 STEPS = ("a", "b", "c", "d")
-PLANNED = (*(Step(id=name, tool="put") for name in STEPS[:3]), Step(id="d", tool="put", after=("a",)))
+PLANNED = (
+    *(Step(id=name, tool="put") for name in STEPS[:3]),
+    Step(id="d", tool="put", args={"n": {"$ref": "steps.c"}}, after=("a",)),
+)
 DENIED = e.CallFailed(step="a", attempt=1, failure=e.Failure(kind="denied"))
 
 
@@ -230,6 +233,13 @@ def test_a_step_tells_its_times_attempts_and_the_rows_that_were_applied() -> Non
     assert [(applied.row, applied.action, applied.at) for applied in step.recovery] == [
         ("keyed-expired-first", "probe", START + 4), ("keyed-expired-happened", "take", START + 7),
     ]  # fmt: skip
+
+
+def test_a_step_tells_its_call_and_what_it_waits_for() -> None:
+    """Arguments as the plan has them until they are known."""
+    steps = tree_of(called("a")).steps
+    assert [step.args for step in steps] == [{"n": 1}, {}, {}, {"n": {"$ref": "steps.c"}}]
+    assert [step.after for step in steps] == [(), (), (), ("c", "a")]
 
 
 def test_a_step_that_has_not_ended_has_no_end() -> None:

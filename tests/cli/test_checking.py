@@ -150,6 +150,15 @@ def test_the_schema_refuses_what_the_reader_refuses(name: str) -> None:
     assert not schema_takes(BAD[name])
 
 
+@pytest.mark.parametrize("name", ["a-b", "1st", "a b", ""])
+def test_names_that_no_reference_could_spell_are_refused_by_the_schema_and_the_check(cli: Cli, folder: Path, name: str) -> None:
+    """Letters, digits, underscores."""
+    plan = {"tools": "tools.py", "steps": {name: STEP}}
+    (folder / "plan.json").write_text(json.dumps(plan))
+    assert not schema_takes(plan)
+    assert "an id has letters, digits and underscores" in cli("check", "plan.json").err
+
+
 @pytest.mark.parametrize("name", PLANS)
 def test_the_plans_of_these_tests_fit_the_schema(name: str) -> None:
     """They run, so they must."""

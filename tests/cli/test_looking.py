@@ -81,13 +81,26 @@ def test_the_page_of_a_run_has_everything_that_is_known(cli: Cli) -> None:
         r"^  agent +asks$",
         r"^  changed +\S+Z, \d+ entries, 1 calls, plan 1$",
         r"^  until +\S+Z \(in 6d23h\)|\(in 7d\)$",
-        r"^  bad +refuse +idempotent +asks a person +1\b",
-        r"^  pay +pay +irreversible +asks a person$",
+        r"^  bad +refuse\(\) +idempotent +asks a person +1\b",
+        r'^  pay +pay\(to="bob"\) +irreversible +asks a person$',
         r"^  waiting +bad, pay$",
         r"^  escalation: refuse did not work: conflict: sold out   \[bad-\d\]$",
         r"^    holdfast answer a pay-\d approve +make this call, as shown$",
     ):
         assert re.search(part, page, re.MULTILINE), part + "\n" + page
+
+
+def test_a_call_to_come_is_shown_as_the_plan_has_it(cli: Cli, folder: Path) -> None:
+    """References by what they refer to."""
+    (folder / "two.yaml").write_text(
+        "tools: tools.py\nsteps: {a: {tool: later}, b: {tool: look, args: {name: {$ref: steps.a}}}}\n"
+    )
+    assert cli("run", "two.yaml", "--id", "t", "--patience", "0s").code == 4
+    page = cli("show", "t").out
+    assert re.search(
+        r"^  a +later\(\) +idempotent +to be tried again +1 +in (29\.\d|30)s +transient: 503$", page, re.MULTILINE
+    ), page
+    assert re.search(r"^  b +look\(name=\$ref steps.a\) +read +waits for other steps +a$", page, re.MULTILINE), page
 
 
 def test_the_journal_of_a_run_has_a_line_for_each_entry(cli: Cli) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -89,8 +90,10 @@ def test_a_run_that_failed_says_why_and_exits_with_one(cli: Cli) -> None:
 
 def test_patience_ends_the_command_where_a_run_is_to_wait_longer(cli: Cli) -> None:
     """At once, for the wait is known; exit code 4, and how to go on."""
-    ended = cli("run", "later.yaml", "--id", "l", "--patience", "10s")
+    before = time.monotonic()
+    ended = cli("run", "later.yaml", "--id", "l", "--patience", "20s")
     assert ended.code == 4
+    assert time.monotonic() - before < 10
     assert ended.out.startswith("l  waits")
     assert re.search(r"it waits until 20\d\d-.*Z; go on with: holdfast run later.yaml --id l", ended.err)
 
@@ -153,7 +156,7 @@ def test_a_store_that_takes_no_writes_ends_the_command_with_five(
         "    return 'x' * 100\n"
         "agent = Agent('full', tools=[fill], plan={'a': {'tool': 'fill'}}, goal='fill it')\n"
     )
-    ended = process("run", "full.py", *(each or ("--id", "s-1"))).end()
+    ended = process("run", "full.py", "--lease", "300", *(each or ("--id", "s-1"))).end()
     assert ended.code == 5, ended
     assert re.search(r"^holdfast: holdfast\.db: (the disk is full|reading or writing the file failed)", ended.err, re.MULTILINE)
     assert "Traceback" not in ended.err
@@ -207,6 +210,7 @@ def test_a_signal_finishes_the_effect_at_hand_and_gives_the_run_back(
     assert ended.code == code, ended
     (shown,) = cli("show", "s", "--json").records
     assert (shown["run"]["done"], shown["run"]["not_done"], shown["run"]["live"]) == (["a"], ["b"], False)
+    assert "run_resumed" not in cli("show", "s", "--events").out
     assert cli("run", "slow.yaml", "--id", "s").code == 0
     assert world() == ["began one", "slow one"]
 

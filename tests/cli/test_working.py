@@ -58,17 +58,19 @@ def test_all_agents_of_a_file_are_loaded_and_json_tells_each_run(cli: Cli, folde
 def test_a_worker_takes_what_comes_and_sigterm_ends_it_with_zero(
     process: Callable[..., Process], cli: Cli, folder: Path, world: World
 ) -> None:
-    """The effect at hand is finished and recorded, the run given back, the worker gone from the list."""
-    cli("run", "pay.yaml", "--id", "p")
+    """The effect at hand is finished and recorded, the run given back, and the worker is no longer counted on."""
+    for name in ("p", "q"):
+        cli("run", "pay.yaml", "--id", name)
     worker = process("work", "pay.yaml", "slow.yaml")
-    worker.until(lambda: "works for pay, slow in holdfast.db" in worker.said)
+    worker.until(
+        lambda: "works for pay, slow in holdfast.db" in worker.said and not cli("show", "p", "--json").records[0]["run"]["note"]
+    )
     assert cli("answer", "p", "approve").err.startswith("a worker takes it from here: holdfast watch p")
-    worker.until(lambda: world() == ["pay ann 2.5"])
+    worker.until(lambda: "p  completed" in worker.said)
+    assert world() == ["pay ann 2.5"]
     worker.send("SIGTERM")
     assert worker.end().code == 0
-    cli("run", "asks.yaml", "--id", "a")
-    (line,) = (record for record in cli("runs", "--json").records if record["run_id"] == "p")
-    assert line["status"] == "completed"
+    assert cli("answer", "q", "approve").err.startswith("no live worker has the agent pay")
 
 
 def test_a_damaged_run_with_an_answer_waiting_does_not_keep_a_worker_busy(cli: Cli) -> None:

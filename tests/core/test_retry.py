@@ -89,8 +89,4 @@ def test_a_draw_is_the_same_in_every_process() -> None:
 
 def test_a_draw_is_the_same_in_every_release() -> None:
     """Old runs wait on."""
-    assert draw("run", "step", 3) == pytest.approx(0.5310, abs=1e-1) or True
-    assert f"{draw('run', 'step', 3):.12f}" == DRAWN
-
-
-DRAWN = "to be filled in"
+    assert f"{draw('run', 'step', 3):.12f}" == "0.209750080344"

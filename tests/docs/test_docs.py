@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 import importlib.util
 import inspect
-import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ import pytest
 import yaml
 
 import holdfast
-from holdfast.core.events import DecisionName, FailureKind
+from holdfast.core.events import FailureKind
 from holdfast.core.limits import Limits
 from holdfast.core.plan import OnFailure
 from holdfast.reasoners import planfile
@@ -35,7 +35,7 @@ PAGES_AT_ONCE = 4
 
 Performed = dict[Path, Future[list[str]]]
 
-LINK = re.compile(r"(?<!!)\[[^\]\n]*(?:\[[^\]\n]*\][^\]\n]*)*\]\(([^)\s]+)\)")
+LINK = re.compile(r"(?<!!)\[[^\[\]]*(?:\[[^\[\]]*\][^\[\]]*)*\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#{1,6} +(.*)$", re.MULTILINE)
 
 
@@ -194,12 +194,6 @@ def test_every_public_name_is_somewhere_in_the_documentation() -> None:
     assert not missing
 
 
-def test_every_answer_is_documented() -> None:
-    """The five decisions stand in the table of what they mean."""
-    page = text_of("people.md")
-    assert all(f"| `{decision}` |" in page for decision in get_args(DecisionName))
-
-
 # --- links and the site -------------------------------------------------------------------------------------------
 
 
@@ -236,12 +230,11 @@ def test_every_page_is_in_the_navigation() -> None:
 @pytest.mark.skipif(importlib.util.find_spec("zensical") is None, reason="the builder of the site is not installed; `make docs`")
 def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
     """`make docs` succeeds: no page is missing, no link is broken."""
-    settings = tmp_path / "mkdocs.yml"
-    settings.write_text((ROOT / "mkdocs.yml").read_text().replace("docs_dir: docs", f"docs_dir: {DOCS}"))
+    shutil.copy(ROOT / "mkdocs.yml", tmp_path)
+    shutil.copytree(DOCS, tmp_path / "docs")
     built = subprocess.run(
-        [sys.executable, "-m", "zensical", "build", "--strict", "-f", str(settings)],
-        cwd=tmp_path, env=os.environ | {"NO_COLOR": "1"}, capture_output=True, encoding="utf-8",
-    )  # fmt: skip
+        [sys.executable, "-m", "zensical", "build", "--strict"], cwd=tmp_path, capture_output=True, encoding="utf-8"
+    )
     assert built.returncode == 0, built.stdout + built.stderr
 
 

@@ -199,6 +199,7 @@ async def test_a_worker_that_lost_its_claim_writes_nothing_and_does_nothing_more
             async with background(quick.run(agent, id="r")) as second:
                 await until(lambda: len(world.keys) == 2)
                 assert (await row(quick, "r")).worker == "quick"
+                await until(lambda: world.inside["do"] == 1, seconds=2)  # The heartbeat finds out, and the call is ended.
                 world.gate.set()
             ended: Run = await first
             assert ended.result == second.result().result == {"a": "a", "b": "b"}
@@ -219,6 +220,7 @@ async def test_a_run_that_comes_back_to_its_own_worker_is_advanced_once(db: Path
             await until(lambda: world.inside.get("do"))
             await take_away(app, "r")
             await until(lambda: len(world.keys) == 2)
+            await until(lambda: world.inside["do"] == 1, seconds=2)
             world.gate.set()
         history = await app.history("r")
         assert (await app.show("r")).done
@@ -292,18 +294,17 @@ async def test_an_answer_wakes_a_parked_run_at_once_fifty_times(db: Path) -> Non
     """Half a second from the answer to the end of the run, whoever answers, and never longer."""
     agent, waits = asker(), []
     rested: asyncio.Queue[str] = asyncio.Queue()
-    async with Holdfast(db, on_rest=rested.put_nowait) as works, Holdfast(db) as people:
-        async with background(works.work(agent)):
-            for number in range(50):
-                await people.start(agent, id=f"r{number}")
-                assert await asyncio.wait_for(rested.get(), 5) == f"r{number}"
-                assert (await row(people, f"r{number}")).status == "blocked"
-                answered_at = time.monotonic()
-                await (people if number % 2 else works).answer(f"r{number}", "approve", by="ann")
-                assert await asyncio.wait_for(rested.get(), 5) == f"r{number}"
-                waits.append(time.monotonic() - answered_at)
-                assert (await people.show(f"r{number}")).done
-            await works.stop()
+    async with Holdfast(db, on_rest=rested.put_nowait) as works, Holdfast(db) as people, background(works.work(agent)):
+        for number in range(50):
+            await people.start(agent, id=f"r{number}")
+            assert await asyncio.wait_for(rested.get(), 5) == f"r{number}"
+            assert (await row(people, f"r{number}")).status == "blocked"
+            answered_at = time.monotonic()
+            await (people if number % 2 else works).answer(f"r{number}", "approve", by="ann")
+            assert await asyncio.wait_for(rested.get(), 5) == f"r{number}"
+            waits.append(time.monotonic() - answered_at)
+            assert (await people.show(f"r{number}")).done
+        await works.stop()
     assert max(waits) < WAKE_SECONDS, sorted(waits)[-5:]
 
 
@@ -343,6 +344,67 @@ async def test_a_word_that_comes_while_a_run_is_parked_is_not_lost(db: Path, mom
             assert journal.parked_at is not None
             assert time.monotonic() - journal.parked_at < WAKE_SECONDS
             await app.stop()
+
+
+class Overtaken(SqliteJournal):
+    """The journal in its file; while a worker asks when something is due, a run is begun, and the worker's own watch sees it
+    before the answer does."""
+
+    begin: Any = None
+    looks = 0
+
+    async def stamp(self) -> object:
+        self.looks += 1
+        return await super().stamp()
+
+    async def next_due(self, agents: Any, now: float) -> float | None:
+        found = await super().next_due(agents, now)
+        if self.begin is not None:
+            begin, self.begin = self.begin, None
+            await begin()
+            looks = self.looks
+            await until(lambda: self.looks > looks + 2)
+        return found
+
+
+async def test_news_that_comes_between_looking_and_waiting_is_not_lost(db: Path, world: World) -> None:
+    """Nothing was due when the worker looked; what began before it lay down wakes it all the same."""
+    agent = worker(world)
+    journal = Overtaken(db)
+    async with Holdfast(journal) as app:
+
+        async def begin() -> None:
+            await app.start(agent, id="r", inputs={"name": "x"})
+
+        journal.begin = begin
+        async with background(app.work(agent)):
+            await until(lambda: journal.begin is None)
+            await until(lambda: world.effects, seconds=WAKE_SECONDS)
+            await app.stop()
+
+
+async def test_a_word_for_a_run_that_is_busy_is_heard_meanwhile(db: Path, world: World) -> None:
+    """While one call is under way, a person approves another: it is made at once, not when the first has ended."""
+    world.gate.clear()
+    approved: list[str] = []
+
+    @tool(safety="idempotent", timeout="30s")
+    async def do(name: str) -> str:
+        return await world.pass_through("do", name)
+
+    @tool
+    async def pay() -> str:
+        approved.append("paid")
+        return "paid"
+
+    agent = Agent("both", tools=[do, pay], plan={"a": {"tool": "do", "args": {"name": "a"}}, "b": {"tool": "pay"}})
+    async with Holdfast(db) as works, Holdfast(db) as people, background(works.run(agent, id="r")) as run:
+        await until(lambda: world.inside.get("do"))
+        await people.answer("r", "approve", by="ann")
+        await until(lambda: approved, seconds=WAKE_SECONDS)
+        assert world.inside["do"] == 1
+        world.gate.set()
+        assert (await run).done
 
 
 async def test_a_new_run_is_begun_by_an_idle_worker_at_once(db: Path, world: World) -> None:
@@ -452,7 +514,7 @@ async def test_a_store_that_cannot_be_written_ends_a_worker_before_it_takes_anyt
     async with Holdfast(Failing(db, "seen", 1)) as app:
         await app.start(agent, id="r", inputs={"name": "x"})
         with pytest.raises(JournalUnavailable, match="seen failed"):
-            await app.work(agent)
+            await asyncio.wait_for(app.work(agent), 5)
         assert (await row(app, "r")).fence == 1
     assert world.effects == []
 

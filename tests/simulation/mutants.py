@@ -1,11 +1,14 @@
 """Rules of the machine, each broken on purpose: the simulation must find every one of them.
 
 A mutant is a name and what it patches. Rows of the recovery table get a wrong action; fence checks, key rules and settle
-times are left out or done wrong.
+times are left out or done wrong. `python -m tests.simulation.mutants [PART OF A NAME]` prints which seed finds which.
 """
 
 from __future__ import annotations
 
+import gc
+import logging
+import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
@@ -19,8 +22,22 @@ from holdfast.core.commands import call_key
 from holdfast.errors import Superseded
 from holdfast.runner.advance import Advance
 from holdfast.testing.memory import MemoryStore
+from holdfast.testing.simulation.stage import Played, play
 
 Patch = Callable[[], AbstractContextManager[Any]]
+SEEDS_MAX = 1_000
+
+
+def first_found(patch: Patch) -> Played | None:
+    """The first seed that sees the mutant, of a thousand."""
+    with patch():
+        for seed in range(1, SEEDS_MAX + 1):
+            played = play(seed)
+            if seed % 50 == 0:
+                gc.collect()
+            if played.broken is not None:
+                return played
+    return None
 
 
 def _replaced(target: Any, name: str, value: Any) -> Patch:
@@ -137,7 +154,7 @@ FENCES: dict[str, Patch] = {
     ),
     "a claim does not raise the fence": _replaced(MemoryStore, "_next_fence", lambda self, run: run.fence),
     "a claim is given while the lease runs": _replaced(MemoryStore, "_is_free", lambda self, run, now: True),
-    "holds() is always true": _replaced(MemoryStore, "holds", lambda self, claim: claim.run_id in self.runs),
+    "anybody may make a lease last": _replaced(MemoryStore, "holds", lambda self, claim: claim.run_id in self.runs),
     "the claim is not looked at before sending": _replaced(Advance, "_still_holds", _always_holds),
     "an open intent under an older fence is no doubt": _replaced(
         deciding, "_SETTLERS", {**deciding._SETTLERS, "flying": _no_doubt}
@@ -167,3 +184,21 @@ MUTANTS: dict[str, Patch] = {
     **KEYS,
     **TIMES,
 }
+
+
+def main() -> int:
+    """Print a table of all mutants, or of those with this in their names; 1 if one of them is not found."""
+    logging.disable(logging.CRITICAL)
+    missed = 0
+    for name, patch in MUTANTS.items():
+        if sys.argv[1:] and sys.argv[1] not in name:
+            continue
+        found = first_found(patch)
+        missed += found is None
+        said = f"seed {found.seed:>4}  {found.broken.law}" if found is not None and found.broken is not None else "NOT FOUND"
+        print(f"{name:<52}  {said}", flush=True)
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -3,41 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 
 import pytest
 
-from holdfast.testing.simulation.stage import Played, play
-from tests.simulation.mutants import MUTANTS
-
-SEEDS_MAX = 1_000
-_FOUND: dict[str, Played] = {}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _found_by(request: pytest.FixtureRequest) -> Iterator[None]:
-    """At the end, which seed found what."""
-    yield
-    capture = request.config.pluginmanager.getplugin("capturemanager")
-    with capture.global_and_fixture_disabled():
-        print()
-        for name, played in _FOUND.items():
-            print(f"  {name:<52} seed {played.seed:>4}  {played.broken.law if played.broken else ''}")
-
-
-@pytest.fixture(autouse=True)
-def _no_log(caplog: pytest.LogCaptureFixture) -> None:
-    """Mutants make the machine stumble; what it says then is of no interest."""
-    caplog.set_level(logging.CRITICAL, logger="holdfast")
+from tests.simulation.mutants import MUTANTS, SEEDS_MAX, first_found
 
 
 @pytest.mark.parametrize("name", list(MUTANTS))
-def test_a_broken_rule_is_found(name: str) -> None:
-    """Within a thousand seeds, by a law that does not know the rule."""
-    with MUTANTS[name]():
-        for seed in range(1, SEEDS_MAX + 1):
-            played = play(seed)
-            if played.broken is not None:
-                _FOUND[name] = played
-                return
-    pytest.fail(f"{name}: not found in {SEEDS_MAX} seeds")
+def test_a_broken_rule_is_found(name: str, caplog: pytest.LogCaptureFixture, record_property: pytest.RecordProperty) -> None:
+    """Within a thousand seeds, by a law that does not know the rule. `python -m tests.simulation.mutants` prints which."""
+    caplog.set_level(logging.CRITICAL, logger="holdfast")  # Mutants make the machine stumble; what it says is of no interest.
+    found = first_found(MUTANTS[name])
+    assert found is not None, f"{name}: not found in {SEEDS_MAX} seeds"
+    record_property("found", f"seed {found.seed}: {found.broken}")

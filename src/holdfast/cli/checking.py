@@ -55,7 +55,7 @@ def check(
 
 SCHEMA_EXAMPLES = examples(
     "holdfast schema plan > plan.schema.json",
-    "echo '# yaml-language-server: $schema=plan.schema.json'   # as the first line of a plan, for editors",
+    "holdfast schema plan | jq '.properties | keys'",
 )
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from rich.status import Status
+    from rich.text import Text
 
     from holdfast.app import Holdfast
     from holdfast.core.events import Entry
@@ -85,7 +86,7 @@ async def following(app: Holdfast, run_id: str) -> AsyncIterator[None]:
                 if words := told(entry.event):
                     say(f"  {one_line(words)}")
             if status is not None:
-                status.update(_doing(follower))
+                status.update(plain(_doing(follower)))
 
         async def follow() -> None:
             while True:
@@ -102,6 +103,13 @@ async def following(app: Holdfast, run_id: str) -> AsyncIterator[None]:
             await tell()
         except HoldfastError:
             return  # Whoever asks for the run next is told so.
+
+
+def plain(words: str) -> Text:
+    """Words for rich, in which brackets are brackets."""
+    from rich.text import Text
+
+    return Text(words)
 
 
 def spinner() -> AbstractContextManager[Status | None]:

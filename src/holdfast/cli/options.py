@@ -85,7 +85,7 @@ def command(db: str, *words: str, ends: str = "") -> str:
     """A command to paste, with the store that it needs; `ends` is put behind its words as it is."""
     import shlex
 
-    at = "" if db == os.environ.get("HOLDFAST_DB", DEFAULT_DB) else f" --db {shlex.quote(db)}"
+    at = "" if db == (os.environ.get("HOLDFAST_DB") or DEFAULT_DB) else f" --db {shlex.quote(db)}"
     return shlex.join(["holdfast", *words]) + ends + at
 
 

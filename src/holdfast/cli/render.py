@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from holdfast.cli.options import command
 from holdfast.cli.text import as_json, clean, one_line, put
@@ -232,7 +232,7 @@ def _wanted_end(run: Summary) -> str:
 
 
 def _steps(steps: Sequence[StepView], now: float) -> None:
-    headers = ("step", "tool", "safety", "is", "attempts", "due", "after", "result or reason", "recovery")
+    headers = ("step", "call", "safety", "is", "attempts", "due", "after", "result or reason", "recovery")
     table(headers, (_step_cells(step, now) for step in steps), indent=2)
 
 
@@ -241,7 +241,7 @@ def _step_cells(step: StepView, now: float) -> tuple[Cell, ...]:
     said = _value(step) if step.place == "done" else cut(step.reason, VALUE_MAX)
     return (
         (step.id, "bold"),
-        (step.tool, ""),
+        (_call_of(step), ""),
         (step.safety, "dim"),
         (step.phase + (f", {by}" if by else ""), _STYLES.get(step.place, "")),
         (str(step.attempts or ""), ""),
@@ -250,6 +250,20 @@ def _step_cells(step: StepView, now: float) -> tuple[Cell, ...]:
         (said, ""),
         (", ".join(dict.fromkeys(row.row for row in step.recovery)), "magenta"),
     )
+
+
+def _call_of(step: StepView) -> str:
+    """A call as a person would write it; references stand without their wrapping."""
+    args = (f"{name}={_argument(value)}" for name, value in step.args.items())
+    return cut(f"{step.tool}({', '.join(args)})", CELL_MAX)
+
+
+def _argument(value: Any) -> str:
+    if isinstance(value, dict) and len(value) == 1:
+        ((key, inner),) = value.items()
+        if key in ("$ref", "$secret"):
+            return f"{key} {inner}"
+    return as_json(value)
 
 
 def _value(step: StepView) -> str:

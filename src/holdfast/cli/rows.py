@@ -46,6 +46,8 @@ async def see_through(app: Holdfast, terms: Terms, wanted: list[Wanted], trouble
         trouble.stop = give_up
         room = asyncio.Semaphore(parallel)
         with spinner() as status:
+            if status is not None:
+                status.update(f"0 of {len(wanted)}")
 
             async def one(this: Wanted) -> None:
                 await _until_rest(app, terms, this, room, stop, trouble)

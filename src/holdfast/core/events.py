@@ -60,7 +60,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_f
 # --- words from outside -------------------------------------------------------------------------------------------
 
 
-class RunStarted(Event, frozen=True):
+class RunStarted(Event, frozen=True, kw_only=True):
     """A goal was taken on. contracts: what each tool promised then. secrets: names that are never written down, beside
     those that never are."""
 
@@ -76,13 +76,13 @@ class RunStarted(Event, frozen=True):
     secrets: tuple[str, ...] = ()
 
 
-class RunResumed(Event, frozen=True):
+class RunResumed(Event, frozen=True, kw_only=True):
     """A worker took the run on under a new claim. Open intents of older fences are in doubt from here."""
 
     worker: str
 
 
-class AgentChanged(Event, frozen=True):
+class AgentChanged(Event, frozen=True, kw_only=True):
     """The agent's tools are not what the run started with. contracts: what they promise now."""
 
     differences: tuple[Difference, ...]
@@ -90,14 +90,14 @@ class AgentChanged(Event, frozen=True):
     weaker: bool = False
 
 
-class CancelRequested(Event, frozen=True):
+class CancelRequested(Event, frozen=True, kw_only=True):
     """Somebody wants the run to end. Effects at hand are finished, nothing new begins."""
 
     by: str
     reason: str = ""
 
 
-class Answered(Event, frozen=True):
+class Answered(Event, frozen=True, kw_only=True):
     """A person decided. value: the edited arguments, or the result given in place of the tool's."""
 
     interrupt: str
@@ -107,7 +107,7 @@ class Answered(Event, frozen=True):
     note: str = ""
 
 
-class AnswerVoided(Event, frozen=True):
+class AnswerVoided(Event, frozen=True, kw_only=True):
     """An answer came that could not be taken any more."""
 
     interrupt: str
@@ -118,13 +118,13 @@ class AnswerVoided(Event, frozen=True):
 # --- intents ------------------------------------------------------------------------------------------------------
 
 
-class ProposalRequested(Event, frozen=True):
+class ProposalRequested(Event, frozen=True, kw_only=True):
     """The reasoner is about to be asked."""
 
     turn: int
 
 
-class CallIntended(Event, frozen=True):
+class CallIntended(Event, frozen=True, kw_only=True):
     """A tool is about to be called."""
 
     step: str
@@ -134,7 +134,7 @@ class CallIntended(Event, frozen=True):
     args: dict[str, Any] = {}
 
 
-class ProbeIntended(Event, frozen=True):
+class ProbeIntended(Event, frozen=True, kw_only=True):
     """The tool is about to be asked whether the call of this step happened."""
 
     step: str
@@ -144,7 +144,7 @@ class ProbeIntended(Event, frozen=True):
 # --- outcomes -----------------------------------------------------------------------------------------------------
 
 
-class PlanAdopted(Event, frozen=True):
+class PlanAdopted(Event, frozen=True, kw_only=True):
     """A proposal that is sound. In a later revision, `plan.steps` are the new ones and `dropped` those given up."""
 
     turn: int
@@ -154,28 +154,28 @@ class PlanAdopted(Event, frozen=True):
     dropped: tuple[str, ...] = ()
 
 
-class ProposalFailed(Event, frozen=True):
+class ProposalFailed(Event, frozen=True, kw_only=True):
     """The reasoner failed, or what it proposed is not sound; `problems` are shown to it when it is asked again."""
 
     turn: int
     problems: tuple[str, ...]
 
 
-class FinishProposed(Event, frozen=True):
+class FinishProposed(Event, frozen=True, kw_only=True):
     """The reasoner says that the goal is reached."""
 
     turn: int
     result: Any = None
 
 
-class GiveUpProposed(Event, frozen=True):
+class GiveUpProposed(Event, frozen=True, kw_only=True):
     """The reasoner says that the goal cannot be reached."""
 
     turn: int
     reason: str
 
 
-class CallSucceeded(Event, frozen=True):
+class CallSucceeded(Event, frozen=True, kw_only=True):
     """value: what came back, fitting the output schema. seconds: how long the call took."""
 
     step: str
@@ -184,7 +184,7 @@ class CallSucceeded(Event, frozen=True):
     seconds: float = 0.0
 
 
-class CallPartial(Event, frozen=True):
+class CallPartial(Event, frozen=True, kw_only=True):
     """Some of it was done. value: that part. left: what is still owed, an identity per item."""
 
     step: str
@@ -193,7 +193,7 @@ class CallPartial(Event, frozen=True):
     left: tuple[str, ...] = ()
 
 
-class CallDeferred(Event, frozen=True):
+class CallDeferred(Event, frozen=True, kw_only=True):
     """The other side took the call and will be done later. handle: its name for it."""
 
     step: str
@@ -202,7 +202,7 @@ class CallDeferred(Event, frozen=True):
     until: float | None = None
 
 
-class CallFailed(Event, frozen=True):
+class CallFailed(Event, frozen=True, kw_only=True):
     """The call failed, and its effect did not happen."""
 
     step: str
@@ -210,7 +210,7 @@ class CallFailed(Event, frozen=True):
     failure: Failure
 
 
-class CallUnknown(Event, frozen=True):
+class CallUnknown(Event, frozen=True, kw_only=True):
     """Whether the effect happened is not known. crashed: its worker was lost, not the call alone."""
 
     step: str
@@ -219,7 +219,7 @@ class CallUnknown(Event, frozen=True):
     crashed: bool = False
 
 
-class ProbeAnswered(Event, frozen=True):
+class ProbeAnswered(Event, frozen=True, kw_only=True):
     """What the probe found; value: the call's result where it happened."""
 
     step: str
@@ -232,7 +232,7 @@ class ProbeAnswered(Event, frozen=True):
 # --- rulings ------------------------------------------------------------------------------------------------------
 
 
-class RetryRuled(Event, frozen=True):
+class RetryRuled(Event, frozen=True, kw_only=True):
     """The call failed and is made again, not before due_at (seconds since the epoch)."""
 
     step: str
@@ -240,7 +240,7 @@ class RetryRuled(Event, frozen=True):
     reason: str
 
 
-class RecoveryRuled(Event, frozen=True):
+class RecoveryRuled(Event, frozen=True, kw_only=True):
     """A row of the recovery table was applied to a call in doubt. due_at: what follows is not done before then. spent:
     no attempt is left, whatever the doubt turns out to be."""
 
@@ -252,7 +252,7 @@ class RecoveryRuled(Event, frozen=True):
     spent: bool = False
 
 
-class FallbackRuled(Event, frozen=True):
+class FallbackRuled(Event, frozen=True, kw_only=True):
     """The next fallback of the step takes over."""
 
     step: str
@@ -260,14 +260,14 @@ class FallbackRuled(Event, frozen=True):
     reason: str
 
 
-class ReuseRuled(Event, frozen=True):
+class ReuseRuled(Event, frozen=True, kw_only=True):
     """The step is the same call, by its business key, as one that is done: its result is taken."""
 
     step: str
     same_as: str
 
 
-class StepSkipped(Event, frozen=True):
+class StepSkipped(Event, frozen=True, kw_only=True):
     """The step is given up and the run goes on. flagged: a person is told at the end."""
 
     step: str
@@ -275,14 +275,14 @@ class StepSkipped(Event, frozen=True):
     flagged: bool = False
 
 
-class StepFailed(Event, frozen=True):
+class StepFailed(Event, frozen=True, kw_only=True):
     """The step is given up and the run with it."""
 
     step: str
     reason: str
 
 
-class Asked(Event, frozen=True):
+class Asked(Event, frozen=True, kw_only=True):
     """A person must decide. digest: of what they are shown; an answer counts for that and nothing else."""
 
     interrupt: str
@@ -297,20 +297,20 @@ class Asked(Event, frozen=True):
     args: dict[str, Any] = {}
 
 
-class InterruptExpired(Event, frozen=True):
+class InterruptExpired(Event, frozen=True, kw_only=True):
     """Nobody answered in time. Silence never means yes."""
 
     interrupt: str
 
 
-class LimitReached(Event, frozen=True):
+class LimitReached(Event, frozen=True, kw_only=True):
     """A bound of the run is reached: it stops with what is done."""
 
     limit: str
     allowed: float
 
 
-class RunCompleted(Event, frozen=True):
+class RunCompleted(Event, frozen=True, kw_only=True):
     """skipped, flagged, partial: the steps that are not wholly done."""
 
     result: Any = None
@@ -319,14 +319,14 @@ class RunCompleted(Event, frozen=True):
     partial: tuple[str, ...] = ()
 
 
-class RunFailed(Event, frozen=True):
+class RunFailed(Event, frozen=True, kw_only=True):
     """unknown: steps of which nobody knows whether they happened."""
 
     reason: str
     unknown: tuple[str, ...] = ()
 
 
-class RunCancelled(Event, frozen=True):
+class RunCancelled(Event, frozen=True, kw_only=True):
     """See RunFailed."""
 
     by: str

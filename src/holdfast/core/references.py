@@ -46,6 +46,7 @@ class Reference(msgspec.Struct, frozen=True, kw_only=True):
 @lru_cache(maxsize=4096)
 def parse(expression: str) -> Reference:
     """Read a reference; `problem` is set where it is no expression, or reads anything but inputs and steps."""
+    shown = expression if len(expression) <= 120 else expression[:120] + "…"
     try:
         tree = jmespath.compile(expression).parsed
         reads: dict[str, list[str]] = {"steps": [], "inputs": []}
@@ -53,7 +54,7 @@ def parse(expression: str) -> Reference:
     except (jmespath.exceptions.JMESPathError, ValueError, RecursionError) as error:
         reason = str(error).splitlines()[0]
         return Reference(
-            expression=expression, steps=(), inputs=(), problem=f"{expression!r} is not a jmespath expression: {reason}"
+            expression=expression, steps=(), inputs=(), problem=f"{shown!r} is not a jmespath expression: {reason}"
         )
     path = tuple(expression.split(".")) if _PLAIN_PATH.fullmatch(expression) else ()
     return Reference(
@@ -61,7 +62,7 @@ def parse(expression: str) -> Reference:
         steps=tuple(dict.fromkeys(reads["steps"])),
         inputs=tuple(dict.fromkeys(reads["inputs"])),
         path=path,
-        problem=f"{expression!r}: {problem}" if problem else None,
+        problem=f"{shown!r}: {problem}" if problem else None,
     )
 
 

@@ -69,6 +69,8 @@ def redacted_in(value: Any) -> bool:
 def _unordered(value: Any) -> bool:
     if isinstance(value, dict):
         return any(map(_unordered, value.values()))
+    if isinstance(value, msgspec.Struct):
+        return any(_unordered(getattr(value, field)) for field in value.__struct_fields__)
     return any(map(_unordered, value)) if isinstance(value, (list, tuple)) else isinstance(value, (set, frozenset))
 
 

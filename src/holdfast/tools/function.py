@@ -234,6 +234,8 @@ def _written(contract: Contract) -> Contract:
 
 
 def _check_promises(called: str, safety: str, probe: Any, key_ttl: Any, approve: Any, parallel: Any) -> None:
+    if not isinstance(called, str) or not called or not called.isprintable():
+        raise DefinitionError(f"tool {called}: a name is a text of printable characters")
     if safety not in SAFETIES:
         raise DefinitionError(f"tool {called}: there is no safety {safety!r}", hint=f"it is one of {', '.join(SAFETIES)}")
     if safety == "reconcilable" and probe is None:

@@ -86,7 +86,8 @@ def value_out(tool: Tool[..., Any], value: Any) -> Any:
 
 def scrubbed(text: str, secrets: tuple[str, ...]) -> str:
     """A text without these secrets in it."""
-    for secret in secrets:
+    # The longest first: one may be the beginning of another.
+    for secret in sorted(secrets, key=len, reverse=True):
         if secret:
             text = text.replace(secret, values.REDACTED)
     return text

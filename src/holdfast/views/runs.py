@@ -9,6 +9,7 @@ import msgspec
 
 from holdfast.core import events as e
 from holdfast.core.contract import Safety
+from holdfast.core.plan import waits_for
 from holdfast.core.state import ENDED, Phase, State, StepState, contract_of, status
 from holdfast.views.words import shortened
 
@@ -228,7 +229,8 @@ class RowApplied(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StepView(msgspec.Struct, frozen=True, kw_only=True):
-    """One step. phase: in people's words; place: its list in the summary. due_at: when something happens next, if that is
+    """One step. args: of its call, or as the plan has them while they are not known; after: steps that must have ended
+    before it. phase: in people's words; place: its list in the summary. due_at: when something happens next, if that is
     known. value: its result; where that is long, the beginning of its JSON as text, and value_characters says how long the
     whole is. settled_by: who said how it ended: the call, a probe, a person, or another step (reuse)."""
 
@@ -236,6 +238,7 @@ class StepView(msgspec.Struct, frozen=True, kw_only=True):
     tool: str
     phase: str
     place: Place
+    args: dict[str, Any] = {}
     attempts: int = 0
     safety: Safety | Literal[""] = ""
     after: tuple[str, ...] = ()
@@ -284,7 +287,8 @@ def _step(state: State, step: StepState, place: Place, past: _Past, live: bool) 
     ended = step.phase in ENDED
     return StepView(
         id=step.step.id, tool=step.tool, phase=_words(step, place, bool(state.ended), live), place=place, attempts=step.attempt,
-        safety=contract.safety if contract else "", after=step.step.after, due_at=None if state.ended else _due(step),
+        safety=contract.safety if contract else "", after=waits_for(step.step),
+        args=step.step.args if step.args is None else step.args, due_at=None if state.ended else _due(step),
         reason=_reason(step), value=value, value_characters=characters, left=step.left, settled_by=step.settled_by,
         interrupt=step.interrupt or "", began_at=past.began_at, ended_at=past.ended_at if ended else None,
         recovery=tuple(past.rows),

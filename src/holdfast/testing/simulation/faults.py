@@ -107,9 +107,9 @@ class Weather:
         self.cancel = dice.random() < 0.08
         self.disk_full = dice.random() < 0.08
         # Operators who take their time, and look-ups that say one thing all day.
-        self.sleepy = dice.random() < 0.1
+        self.sleepy = dice.random() < 0.15
         self.look_always: Look | None = (
-            dice.choice(("not_yet", "not_yet", "cannot_tell", "error")) if dice.random() < 0.12 else None
+            dice.choice(("not_yet", "not_yet", "cannot_tell", "cannot_tell", "error")) if dice.random() < 0.15 else None
         )
 
     def _rate(self, share: float, low: float, high: float) -> float:

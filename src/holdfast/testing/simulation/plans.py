@@ -19,7 +19,7 @@ PERSON_SECONDS = 15.0
 WALL_SECONDS = 150.0
 _POLICIES: tuple[OnFailure, ...] = ("stop", "stop", "skip", "flag", "ask")
 # Mostly all tools; now and then those that meet in business keys, and those whose keys die or that can be asked.
-_PALETTES = (*[tools.NAMES] * 10, tools.BUSINESS, ("pay_short", "pay_probed", "book"), ("pay_probed", "book", "order"))
+_PALETTES = (*[tools.NAMES] * 10, tools.BUSINESS, ("pay_short", "pay_probed", "book"), ("pay_probed",))
 # Steps that share one of these are the same call in the eyes of a business key.
 _SHARED_ITEMS = ("seat-a", "seat-b")
 
@@ -55,7 +55,8 @@ def draw_script(dice: Random) -> Script:
     """A plan and its circumstances."""
     count = min(1 + int(dice.expovariate(0.45)), STEPS_MAX)
     # Few tools a plan: steps then meet in business keys and slots.
-    palette = dice.sample(dice.choice(_PALETTES), dice.randint(1, 3))
+    among = dice.choice(_PALETTES)
+    palette = dice.sample(among, min(dice.randint(1, 3), len(among)))
     steps: list[Step] = []
     for number in range(count):
         steps.append(_step(dice, f"s{number}", palette, steps))
