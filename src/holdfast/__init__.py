@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from holdfast.tools.function import Deferred as Deferred
     from holdfast.tools.function import Happened as Happened
     from holdfast.tools.function import Partial as Partial
+    from holdfast.tools.function import Probed as Probed
     from holdfast.tools.function import Secret as Secret
     from holdfast.tools.function import Tool as Tool
     from holdfast.tools.function import cannot_tell as cannot_tell
@@ -70,7 +71,7 @@ _HOME = {
     ),
     "holdfast.reasoners.base": ("Briefing", "Finish", "GiveUp", "Propose"),
     "holdfast.tools.function": (
-        "NOT_HAPPENED", "NOT_YET", "Call", "Deferred", "Happened", "Partial", "Secret", "Tool", "cannot_tell", "tool",
+        "NOT_HAPPENED", "NOT_YET", "Call", "Deferred", "Happened", "Partial", "Probed", "Secret", "Tool", "cannot_tell", "tool",
     ),
 }  # fmt: skip
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}

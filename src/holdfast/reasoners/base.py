@@ -113,7 +113,7 @@ def taken(proposal: object, state: State, turn: int) -> AnyEvent:
             return GiveUpProposed(turn=turn, reason=reason)
         case Propose(plan=plan, reason=reason):
             plan, found = _checked(plan, state)
-            if not plan.steps and not plan.final:
+            if not found and not plan.steps and not plan.final:
                 found.append("the proposal has no step, and says neither finish nor give up")
             if found:
                 return ProposalFailed(turn=turn, problems=_bounded(found))

@@ -126,6 +126,11 @@ def _yaml(text: str) -> Any:
         return yaml.load(text, Loader=_Loader)
     except yaml.YAMLError as error:
         raise LoadError(f"is not YAML: {_yaml_reason(error)}") from error
+    except (RecursionError, LoadError):
+        raise
+    except Exception as error:
+        # Its constructors let errors of Python through: `!!int many`, `!!timestamp soon`, a number of thousands of digits.
+        raise LoadError(f"is not YAML: a value is not what its tag says ({error})") from error
 
 
 def _json(text: str) -> Any:
@@ -234,7 +239,12 @@ def _fallbacks(data: Any, where: str, found: list[str]) -> tuple[Fallback, ...]:
     for form in forms:
         if isinstance(form, str):
             fallbacks.append(Fallback(tool=form))
-        elif isinstance(form, dict) and isinstance(form.get("tool"), str) and set(form) <= {"tool", "args"}:
+        elif (
+            isinstance(form, dict)
+            and isinstance(form.get("tool"), str)
+            and isinstance(form.get("args"), (dict, type(None)))
+            and set(form) <= {"tool", "args"}
+        ):
             fallbacks.append(Fallback(tool=form["tool"], args=form.get("args")))
         else:
             found.append(f"{where}: a fallback is the name of a tool, or {{tool: …, args: …}}")
