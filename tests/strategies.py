@@ -15,7 +15,9 @@ NAMES = ("a", "b", "c", "d", "e", "f")
 TOOLS = ("t", "u", "v")
 
 # Texts as they come: also the names that mean something in arguments and in the journal.
-texts = st.text(max_size=12) | st.sampled_from(["", "$ref", "$blob", "$$blob", "$$blob$", "$secret", "$literal", "event", "é\u2028\0"])
+texts = st.text(max_size=12) | st.sampled_from(
+    ["", "$ref", "$blob", "$$blob", "$$blob$", "$secret", "$literal", "event", "é\u2028\0"]
+)
 numbers = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
 json_values: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | numbers | texts,

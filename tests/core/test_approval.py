@@ -54,7 +54,13 @@ def test_an_approval_is_bound_to_everything_that_was_shown() -> None:
         shown_digest("pay", {"amount": 5, "to": "x", "note": None}, CONTRACT),
         *(
             shown_digest("pay", {"amount": 5, "to": "x"}, msgspec.structs.replace(CONTRACT, **change))
-            for change in ({"timeout_seconds": 9.0}, {"description": "x"}, {"input_schema": {"a": 1}}, {"safety": "keyed"}, {"undo": "u"})
+            for change in (
+                {"timeout_seconds": 9.0},
+                {"description": "x"},
+                {"input_schema": {"a": 1}},
+                {"safety": "keyed"},
+                {"undo": "u"},
+            )
         ),
     ]
     assert len({shown, *others}) == len(others) + 1

@@ -16,7 +16,14 @@ from tests import strategies as s
 ARGS = {"to": "x", "ticket": 7, "text": "hello"}
 
 
-def key(run: str = "r", tool: str = "mail", step: str = "a", business: tuple[str, ...] = (), args: dict[str, Any] = ARGS, occurrence: int = 1) -> str:
+def key(
+    run: str = "r",
+    tool: str = "mail",
+    step: str = "a",
+    business: tuple[str, ...] = (),
+    args: dict[str, Any] = ARGS,
+    occurrence: int = 1,
+) -> str:
     """The key of a call, with one thing about it changed."""
     return call_key(run, tool, step, business, args, occurrence)
 
@@ -48,7 +55,9 @@ def test_a_business_key_takes_the_place_of_the_step() -> None:
 
 def test_values_do_not_run_into_one_another() -> None:
     """Where one value ends and the next begins is part of the key."""
-    assert key(business=("to", "ticket"), args={"to": "a", "ticket": "b,c"}) != key(business=("to", "ticket"), args={"to": "a,b", "ticket": "c"})
+    assert key(business=("to", "ticket"), args={"to": "a", "ticket": "b,c"}) != key(
+        business=("to", "ticket"), args={"to": "a,b", "ticket": "c"}
+    )
     assert key(run="ab", tool="c") != key(run="a", tool="bc")
     assert key(business=("to",), args={"to": None}) == key(business=("to",), args={}), "a value that is not given is none"
 
@@ -62,10 +71,16 @@ def test_a_key_is_the_same_for_arguments_that_were_read_back(args: dict[str, Any
 
 def test_a_key_is_the_same_in_every_process_and_every_release() -> None:
     """The other side remembers it over both."""
-    program = "from holdfast.core.commands import call_key; print(call_key('r', 'mail', 'a', ('to',), {'to': {'b': 1, 'a': [2]}}, 3))"
+    program = (
+        "from holdfast.core.commands import call_key; print(call_key('r', 'mail', 'a', ('to',), {'to': {'b': 1, 'a': [2]}}, 3))"
+    )
     seen = {
         subprocess.run(
-            [sys.executable, "-c", program], capture_output=True, text=True, check=True, env={**os.environ, "PYTHONHASHSEED": seed}
+            [sys.executable, "-c", program],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "PYTHONHASHSEED": seed},
         ).stdout.strip()
         for seed in ("0", "1")
     }

@@ -167,7 +167,11 @@ def test_a_digest_is_the_same_in_every_process() -> None:
     program = "from holdfast.core.contract import digest; print(digest({'b': [1, {'y': None, 'x': 'é'}], 'a': 1.5}))"
     seen = {
         subprocess.run(
-            [sys.executable, "-c", program], capture_output=True, text=True, check=True, env={**os.environ, "PYTHONHASHSEED": seed}
+            [sys.executable, "-c", program],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "PYTHONHASHSEED": seed},
         ).stdout
         for seed in ("0", "1")
     }

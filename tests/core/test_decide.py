@@ -105,7 +105,12 @@ def test_a_reference_that_leads_nowhere_at_run_time_is_the_steps_failure() -> No
 
 def test_a_lost_call_leaves_its_place_to_what_is_due() -> None:
     """The order of the steps does not matter: what waits for a place gets it in the same decision."""
-    story = Story([step("a", on_failure="ask"), step("b", "u")], READ, tool("u", "irreversible", approve="never"), limits=Limits(parallel_max=1))
+    story = Story(
+        [step("a", on_failure="ask"), step("b", "u")],
+        READ,
+        tool("u", "irreversible", approve="never"),
+        limits=Limits(parallel_max=1),
+    )
     story.decide()
     assert story.fail("a", "conflict").called() == ["b"]
     assert story.answer("approve").called() == []
@@ -235,7 +240,8 @@ def test_another_value_of_the_business_key_is_another_call() -> None:
 
 
 @pytest.mark.parametrize(
-    ("policy", "ended", "phase"), [("stop", "failed", "failed"), ("skip", "completed", "skipped"), ("flag", "completed", "skipped")]
+    ("policy", "ended", "phase"),
+    [("stop", "failed", "failed"), ("skip", "completed", "skipped"), ("flag", "completed", "skipped")],
 )
 def test_what_follows_when_nothing_is_left_to_try(policy: Any, ended: str, phase: str) -> None:
     """on_failure decides, and says so."""
@@ -403,7 +409,7 @@ def test_an_irreversible_call_is_never_retried_by_itself() -> None:
 
 
 def test_a_reconcilable_call_that_failed_is_looked_up_before_it_is_made_again() -> None:
-    """"only after the probe said no": what failed for certain is still asked about, after the wait."""
+    """ "only after the probe said no": what failed for certain is still asked about, after the wait."""
     story = Story([step("a")], PROBED)
     story.decide()
     assert story.fail("a", "transient", retry_after_seconds=30.0).decide().commands == ()
@@ -886,7 +892,7 @@ def test_a_stop_probes_once_what_was_lost_and_takes_what_it_finds() -> None:
 
 
 def test_a_stop_does_not_wait_for_what_cannot_be_known_now() -> None:
-    """"Not yet" is named unknown, and the run ends."""
+    """ "Not yet" is named unknown, and the run ends."""
     story = Story([step("a"), step("b")], PROBED)
     story.decide()
     story.lose("a").fail("b", "denied").decide()

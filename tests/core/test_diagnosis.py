@@ -17,11 +17,22 @@ THREE = Retry(attempts_max=3, backoff_seconds=2.0, jitter=0.0)
 TWO_FALLBACKS = (Fallback(tool="u"), Fallback(tool="v"))
 
 
-def ruling(kind: Any, safety: Any = "read", *, tries: int = 1, taken: int = 0, landed: bool = False, after: float | None = None, **step: Any) -> Ruling:
+def ruling(
+    kind: Any,
+    safety: Any = "read",
+    *,
+    tries: int = 1,
+    taken: int = 0,
+    landed: bool = False,
+    after: float | None = None,
+    **step: Any,
+) -> Ruling:
     """What is ruled on one failure."""
     contract = Contract(tool="t", safety=safety, retry=THREE, probe=safety == "reconcilable")
     failure = Failure(kind=kind, message="no", retry_after_seconds=after)
-    return diagnose(failure, contract, Step(id="a", tool="t", **step), run_id="r", tries=tries, fallbacks_taken=taken, landed=landed)
+    return diagnose(
+        failure, contract, Step(id="a", tool="t", **step), run_id="r", tries=tries, fallbacks_taken=taken, landed=landed
+    )
 
 
 EVERY = list(itertools.product(KINDS, SAFETIES))

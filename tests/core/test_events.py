@@ -27,9 +27,7 @@ NAMES = {
 def test_the_union_has_every_event_class() -> None:
     """A new class that is left out could be written and never read."""
     defined = {
-        found
-        for found in vars(e).values()
-        if isinstance(found, type) and issubclass(found, e.Event) and found is not e.Event
+        found for found in vars(e).values() if isinstance(found, type) and issubclass(found, e.Event) and found is not e.Event
     }
     assert defined == set(CLASSES)
     assert set(s.EVENTS) == defined, "and the tests make each of them"

@@ -30,7 +30,9 @@ TOOLS = {
 }  # fmt: skip
 
 
-def wrong(*steps: Step, result: Any = None, inputs: dict[str, Any] | None = None, before: tuple[str, ...] = (), final: bool = True) -> list[str]:
+def wrong(
+    *steps: Step, result: Any = None, inputs: dict[str, Any] | None = None, before: tuple[str, ...] = (), final: bool = True
+) -> list[str]:
     """What is wrong with a plan of these steps."""
     return problems(Plan(steps=steps, final=final, result=result), TOOLS, inputs, before)
 
@@ -50,8 +52,18 @@ def test_a_sound_plan_has_no_problems() -> None:
     assert (
         wrong(
             find(),
-            find("b", args={"name": to("steps.a.user.mail"), "deep": to("inputs.deep")}, after=("a",), timeout_seconds=1, retry=Retry()),
-            find("c", args={"name": {"$ref": "inputs.gone", "default": "x"}}, fallbacks=(Fallback(tool="open", args={"k": to("steps.b")}),)),
+            find(
+                "b",
+                args={"name": to("steps.a.user.mail"), "deep": to("inputs.deep")},
+                after=("a",),
+                timeout_seconds=1,
+                retry=Retry(),
+            ),
+            find(
+                "c",
+                args={"name": {"$ref": "inputs.gone", "default": "x"}},
+                fallbacks=(Fallback(tool="open", args={"k": to("steps.b")}),),
+            ),
             Step(id="d", tool="pay", args={"token": {"$secret": "T"}, "amount": 5}, retry=Retry(attempts_max=1)),
             result={"who": to("steps.a.tags[0]"), "any": to("steps.a.any.thing")},
             inputs={"deep": True},
@@ -147,9 +159,18 @@ def test_a_later_plan_builds_on_earlier_steps() -> None:
 
 def test_each_circle_is_told_once() -> None:
     """Also beside one another, and in a long chain without depth."""
-    circles = [find("a", after=("b",)), find("b", after=("c",)), find("c", after=("a",)), find("d", after=("d",)), find("e", after=("a",))]
+    circles = [
+        find("a", after=("b",)),
+        find("b", after=("c",)),
+        find("c", after=("a",)),
+        find("d", after=("d",)),
+        find("e", after=("a",)),
+    ]
     found = [line for line in wrong(*circles) if "circle" in line]
-    assert found == ["the steps a → b → c → a wait for one another in a circle", "the steps d → d wait for one another in a circle"]
+    assert found == [
+        "the steps a → b → c → a wait for one another in a circle",
+        "the steps d → d wait for one another in a circle",
+    ]
     chain = [find("s0"), *(find(f"s{n}", after=(f"s{n - 1}",)) for n in range(1, 5000))]
     assert wrong(*chain) == []
 
@@ -170,7 +191,11 @@ def test_a_circle_is_found_exactly_where_steps_cannot_be_put_in_order(edges: lis
 
 def test_what_a_step_reads_and_waits_for() -> None:
     """Results are needed; `after` is only order; a fallback's arguments count."""
-    step = find(args={"name": to("steps.b.x"), "deep": [to("steps.c || steps.b")]}, after=("d", "b"), fallbacks=(Fallback(tool="open", args={"k": to("steps.e")}),))
+    step = find(
+        args={"name": to("steps.b.x"), "deep": [to("steps.c || steps.b")]},
+        after=("d", "b"),
+        fallbacks=(Fallback(tool="open", args={"k": to("steps.e")}),),
+    )
     assert needs(step) == ("b", "c", "e")
     assert waits_for(step) == ("b", "c", "e", "d")
     assert needs(find(args={})) == waits_for(find(args={})) == ()

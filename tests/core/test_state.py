@@ -68,7 +68,11 @@ def test_a_plan_counts_what_each_step_waits_for() -> None:
         step("d", after=("b", "c")),
     )
     story.tell(e.PlanAdopted(turn=2, revision=2, plan=Plan(steps=more)))
-    assert {name: (story[name].phase, story[name].missing) for name in "bcd"} == {"b": ("ready", 0), "c": ("blocked", 1), "d": ("blocked", 2)}
+    assert {name: (story[name].phase, story[name].missing) for name in "bcd"} == {
+        "b": ("ready", 0),
+        "c": ("blocked", 1),
+        "d": ("blocked", 2),
+    }
     assert story.run.order == ("a", "b", "c", "d")
     assert story.run.open_steps == 3
     assert story["c"].reads == ("a", "b")

@@ -94,7 +94,12 @@ def test_what_has_no_form_is_refused(value: Any, why: str) -> None:
 def test_secrets_are_found_by_name_wherever_they_stand() -> None:
     """A `{$secret: NAME}` in their place is what is wanted."""
     names = SECRET_NAMES | {"pin"}
-    value = {"user": {"password": "x"}, "list": [{"pin": 1}, {"api_key": {"$secret": "KEY"}}], "token": "fine", "Password": "fine"}
+    value = {
+        "user": {"password": "x"},
+        "list": [{"pin": 1}, {"api_key": {"$secret": "KEY"}}],
+        "token": "fine",
+        "Password": "fine",
+    }
     assert list(plain_secrets(value, names)) == ["password", "pin"]
     assert list(plain_secrets({"password": {"$ref": "inputs.x"}}, names)) == ["password"]
     assert list(plain_secrets("password", names)) == []

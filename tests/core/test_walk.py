@@ -167,7 +167,9 @@ class Walk:
         self.world.settle(self.story.now)
         truth = "happened" if self.world.happened(probe.key) else "not_happened"
         verdict = truth if self.kind else self.draw(st.sampled_from([truth, truth, truth, "not_yet", "cannot_tell"]), "verdict")
-        return e.ProbeAnswered(step=probe.step, probe=probe.probe, verdict=verdict, value={"n": 2} if verdict == "happened" else None)
+        return e.ProbeAnswered(
+            step=probe.step, probe=probe.probe, verdict=verdict, value={"n": 2} if verdict == "happened" else None
+        )
 
     def propose(self, command: AskReasoner) -> e.AnyEvent:
         told = ["finish"] if self.kind else ["plan", "plan", "finish", "give up", "nonsense"]
@@ -187,7 +189,9 @@ class Walk:
         asked = self.story.run.interrupts[interrupt]
         if asked.expires_at <= self.story.now:
             return
-        said = self.draw(st.sampled_from([option.decision for option in asked.options if not self.kind or option.decision != "cancel"]), "said")
+        said = self.draw(
+            st.sampled_from([option.decision for option in asked.options if not self.kind or option.decision != "cancel"]), "said"
+        )
         value: Any = {"n": 3}
         if asked.about in ("doubt", "failure", "owed"):
             step = self.story[asked.step]
@@ -306,7 +310,9 @@ def test_no_story_comes_to_a_dead_end(data: st.DataObject) -> None:
 def test_no_effect_lands_twice(data: st.DataObject) -> None:
     """The same over tools that are all harmful to repeat, so that every story counts."""
     walk = Walk(data)
-    walk.tools = data.draw(st.tuples(*(s.contracts(name, ("keyed", "reconcilable", "irreversible")) for name in s.TOOLS)), label="harmful")
+    walk.tools = data.draw(
+        st.tuples(*(s.contracts(name, ("keyed", "reconcilable", "irreversible")) for name in s.TOOLS)), label="harmful"
+    )
     assume(all(contract.key_ttl_seconds != 0.0 for contract in walk.tools))
     walk.story = Story(None, *walk.tools, limits=walk.limits)
     walk.decide()

@@ -293,9 +293,7 @@ class TestGateways:
             until(lambda: call(services, "POST", "/keyed/transfers", order, key="k-d") != first)
             assert len(effects(services, "acc-d")) == 2
 
-    def test_late_transfer_lands_though_its_caller_has_gone_and_the_first_look_found_nothing(
-        self, tmp_path: Path
-    ) -> None:
+    def test_late_transfer_lands_though_its_caller_has_gone_and_the_first_look_found_nothing(self, tmp_path: Path) -> None:
         with start_services("payment", tmp_path, {"late_commit_seconds": 0.25}) as services:
             send_and_go(services, "/lookup/transfers", {"account": "acc-e", **self.ORDER})
             assert call(services, "GET", "/lookup/transfers?reference=inv-1") == (200, [])
@@ -378,9 +376,7 @@ class TestHold:
         assert first["status"] is None
         assert first["effect"] is not None
 
-    def test_smtp_caller_that_goes_while_held_leaves_a_delivered_mail_without_an_answer(
-        self, onboarding: Services
-    ) -> None:
+    def test_smtp_caller_that_goes_while_held_leaves_a_delivered_mail_without_an_answer(self, onboarding: Services) -> None:
         onboarding.hold("mail", "una@corp.test", seconds=30)
         smtp = smtplib.SMTP(onboarding.smtp_host, onboarding.smtp_port, local_hostname="localhost", timeout=5)
         smtp.ehlo()
@@ -583,9 +579,7 @@ class TestProcess:
             ({"down_for": "kim"}, "down_for must be a list"),
         ],
     )
-    def test_faults_that_make_no_sense_stop_the_start(
-        self, tmp_path: Path, faults: dict[str, object], complaint: str
-    ) -> None:
+    def test_faults_that_make_no_sense_stop_the_start(self, tmp_path: Path, faults: dict[str, object], complaint: str) -> None:
         with pytest.raises(RuntimeError, match=complaint):
             start_services("onboarding", tmp_path, faults)
 

@@ -32,9 +32,13 @@ def say(proposal: object, story: Story | None = None) -> Any:
 
 def test_a_briefing_says_what_became_of_each_step() -> None:
     """In the order of the plan, with results, reasons, and what is left."""
-    story = Story([step("a"), step("b", on_failure="skip"), step("c"), step("d", after=("c",))], READ, final=False, inputs={"x": 1})
+    story = Story(
+        [step("a"), step("b", on_failure="skip"), step("c"), step("d", after=("c",))], READ, final=False, inputs={"x": 1}
+    )
     story.decide()
-    story.succeed("a", {"n": 1}).fail("b", "denied", message="no").tell(e.CallPartial(step="c", attempt=1, value=[1], left=("2",)))
+    story.succeed("a", {"n": 1}).fail("b", "denied", message="no").tell(
+        e.CallPartial(step="c", attempt=1, value=[1], left=("2",))
+    )
     story.decide()
     told = briefing(story.run)
     assert [(report.id, report.phase, report.value, report.left, report.attempts) for report in told.steps] == [
@@ -62,7 +66,9 @@ def test_a_briefing_says_why_the_last_proposal_was_not_taken() -> None:
 def test_a_sound_plan_is_adopted() -> None:
     """As the next revision, with its reason."""
     plan = Plan(steps=(Step(id="a", tool="find", args={"name": {"$ref": "inputs.user"}}),))
-    assert say(Propose(plan=plan, reason="first things first")) == e.PlanAdopted(turn=1, revision=1, plan=plan, reason="first things first")
+    assert say(Propose(plan=plan, reason="first things first")) == e.PlanAdopted(
+        turn=1, revision=1, plan=plan, reason="first things first"
+    )
 
 
 def test_a_bare_plan_and_a_bare_step_are_proposals_too() -> None:
@@ -124,7 +130,9 @@ def test_a_later_plan_is_checked_against_the_steps_that_are_there() -> None:
 
 def test_the_same_plan_is_not_taken_for_sound_where_it_is_not() -> None:
     """It was found sound for other inputs, other tools, other secrets."""
-    plan = Plan(steps=(Step(id="a", tool="find", args={"name": {"$ref": "inputs.user"}}), Step(id="b", tool="t", args={"pin": 1})))
+    plan = Plan(
+        steps=(Step(id="a", tool="find", args={"name": {"$ref": "inputs.user"}}), Step(id="b", tool="t", args={"pin": 1}))
+    )
     assert isinstance(say(plan), e.PlanAdopted)
     assert isinstance(say(plan, Story(None, READ, FIND, inputs={"usr": "ann"})), e.ProposalFailed)
     assert isinstance(say(plan, Story(None, READ, inputs={"user": "ann"})), e.ProposalFailed)

@@ -84,7 +84,9 @@ def test_every_part_of_a_file_is_read(tmp_path: Path) -> None:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "agent"), [("hire.yaml", "hire"), ("hire.yml", "hire"), ("hire.json", "hire"), ("a.b.yaml", "a.b")])
+@pytest.mark.parametrize(
+    ("name", "agent"), [("hire.yaml", "hire"), ("hire.yml", "hire"), ("hire.json", "hire"), ("a.b.yaml", "a.b")]
+)
 def test_a_file_without_a_name_is_called_as_the_file(tmp_path: Path, name: str, agent: str) -> None:
     """Whatever its ending."""
     text = json.dumps({"steps": {"a": {"tool": "t"}}}, indent="\t" if name.endswith(".json") else 1)
@@ -252,12 +254,19 @@ def test_what_is_wrong_with_a_step(step: Any, problem: str) -> None:
 
 def test_all_problems_of_form_are_told_at_once() -> None:
     """Nobody mends a file one error a try; what is sound is passed over."""
-    found = problems({"gaol": 1, "limits": {"x": 1}, "steps": {"a": {}, "b": SOUND, "c": {"tool": "t", "retry": 0, "timeout": "x"}}})
+    found = problems(
+        {"gaol": 1, "limits": {"x": 1}, "steps": {"a": {}, "b": SOUND, "c": {"tool": "t", "retry": 0, "timeout": "x"}}}
+    )
     assert len(found) == 5
 
 
 @settings(max_examples=200)
-@given(st.recursive(s.json_values, lambda inner: st.dictionaries(st.sampled_from(["steps", "tool", "args", "limits", "retry", "a"]), inner, max_size=4)))
+@given(
+    st.recursive(
+        s.json_values,
+        lambda inner: st.dictionaries(st.sampled_from(["steps", "tool", "args", "limits", "retry", "a"]), inner, max_size=4),
+    )
+)
 def test_no_data_breaks_the_reading(data: Any) -> None:
     """Any JSON is a plan file or has problems, each a sentence."""
     try:

@@ -17,9 +17,13 @@ from unittest import mock
 import msgspec
 
 from holdfast.core import decide as deciding
-from holdfast.core import recovery
+from holdfast.core import diagnosis, recovery
+from holdfast.core import state as evolving
 from holdfast.core.commands import call_key
+from holdfast.core.retry import next_wait
+from holdfast.core.state import fold
 from holdfast.errors import Superseded
+from holdfast.runner import advance
 from holdfast.runner.advance import Advance
 from holdfast.testing.memory import MemoryStore
 from holdfast.testing.simulation.stage import Played, play
@@ -91,6 +95,11 @@ async def _always_holds(self: Advance) -> bool:
 
 def _no_doubt(self: Any, step: Any) -> None:
     """An open intent of an older fence is waited for, as if its worker lived."""
+
+
+def _give_up_at_once(self: Any, step: Any, contract: Any) -> None:
+    """What an earlier attempt may have done is of no interest."""
+    self._give_up(step, "it failed", step.step.on_failure)
 
 
 def _unsettled_is_settled(self: Any, step: Any, contract: Any, spent: bool = False) -> recovery.Doubt:
@@ -178,11 +187,35 @@ TIMES: dict[str, Patch] = {
     "a probe's first no is final": _replaced(deciding._Decider, "_doubt", _unsettled_is_settled),
 }
 
+PEOPLE: dict[str, Patch] = {
+    "nobody is asked first": _replaced(deciding, "asks_first", lambda contract, step: False),
+    "an approval counts for whatever is called": _replaced(deciding, "shown_digest", lambda tool, args, contract: "any"),
+    "a question never expires": _replaced(deciding._Decider, "_expire", lambda self, interrupt: None),
+    "a second answer is taken": _replaced(MemoryStore, "_check_slot", lambda self, run, message: None),
+}
+
+OTHERS: dict[str, Patch] = {
+    "a time that the other side named is forgotten": _replaced(
+        diagnosis, "next_wait", lambda *args, **named: next_wait(*args, **{**named, "retry_after_seconds": None})
+    ),
+    "a doubt is forgotten when a later attempt fails": _replaced(deciding._Decider, "_last_look", _give_up_at_once),
+    "a broken answer counts as no effect": _replaced(evolving, "changed_the_world", lambda failure, contract: False),
+    "a fallback follows a broken answer": _replaced(diagnosis, "changed_the_world", lambda failure, contract: False),
+    "places are not counted": _replaced(MemoryStore, "_full_slots", lambda self, batch: {}),
+    "weaker promises are taken without a word": _replaced(deciding._Decider, "_held", lambda self: False),
+    "what was sent is judged by today's promises": _replaced(evolving, "_held_for_what_was_sent", lambda step, old, new: None),
+    "a checkpoint is believed without what came after it": _replaced(
+        advance, "fold", lambda entries, state=None: state if state is not None else fold(entries)
+    ),
+}
+
 MUTANTS: dict[str, Patch] = {
     **{f"row {label}: {action}": row(label, action) for label, actions in WRONG_ACTIONS.items() for action in actions},
     **FENCES,
     **KEYS,
     **TIMES,
+    **PEOPLE,
+    **OTHERS,
 }
 
 

@@ -88,7 +88,11 @@ def no_secrets(name: str) -> str | None:
 def test_arguments_arrive_as_the_types_that_the_function_declares() -> None:
     """Models, dates and decimals out of JSON; defaults where nothing was given."""
     arguments, used = arguments_in(book, {"guest": {"name": "Ada", "born": "1815-12-10"}, "price": "99.50"}, no_secrets)
-    assert arguments == {"guest": Guest(name="Ada", born=datetime.date(1815, 12, 10)), "nights": 1, "price": decimal.Decimal("99.50")}
+    assert arguments == {
+        "guest": Guest(name="Ada", born=datetime.date(1815, 12, 10)),
+        "nights": 1,
+        "price": decimal.Decimal("99.50"),
+    }
     assert used == ()
 
 
@@ -259,7 +263,10 @@ def test_a_result_that_breaks_its_schema_is_not_repeated_in_the_error() -> None:
 def test_secrets_are_scrubbed_from_texts_and_values() -> None:
     """Keys, values and parts of texts; an empty secret scrubs nothing."""
     value = {"a hunter2 b": ["hunter2", {"x": "see hunter2hunter2"}, 5, None], "y": "fine"}
-    assert scrubbed_value(value, ("hunter2", "")) == {"a [redacted] b": ["[redacted]", {"x": "see [redacted][redacted]"}, 5, None], "y": "fine"}
+    assert scrubbed_value(value, ("hunter2", "")) == {
+        "a [redacted] b": ["[redacted]", {"x": "see [redacted][redacted]"}, 5, None],
+        "y": "fine",
+    }
     assert scrubbed_value(value, ()) is value
     assert scrubbed("hunter2 and hunter3", ("hunter2", "hunter3", "")) == "[redacted] and [redacted]"
     assert scrubbed("hunter22", ("hunter2", "hunter22")) == "[redacted]", "one is the beginning of the other"

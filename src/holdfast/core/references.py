@@ -53,9 +53,7 @@ def parse(expression: str) -> Reference:
         problem = _collect(tree, reads)
     except (jmespath.exceptions.JMESPathError, ValueError, RecursionError) as error:
         reason = str(error).splitlines()[0]
-        return Reference(
-            expression=expression, steps=(), inputs=(), problem=f"{shown!r} is not a jmespath expression: {reason}"
-        )
+        return Reference(expression=expression, steps=(), inputs=(), problem=f"{shown!r} is not a jmespath expression: {reason}")
     path = tuple(expression.split(".")) if _PLAIN_PATH.fullmatch(expression) else ()
     return Reference(
         expression=expression,

@@ -7,6 +7,7 @@ events: they are stored once by the digest of their content, and `{"$blob": dige
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -16,7 +17,9 @@ from holdfast.core.events import AgentChanged, AnyEvent, Entry, PlanAdopted, Run
 from holdfast.core.values import REDACTED
 from holdfast.errors import JournalCorrupt, JournalTooNew
 
-BLOB, ESCAPE = "$blob", "$$blob"
+BLOB = "$blob"
+# A name of the user's that looks like our mark gets one more `$` in front, and loses it when it is read.
+_MARKED = re.compile(r"\$+blob")
 LARGE_BYTES = 16_384
 
 # The parts of an event that are always stored by content, because many runs share them.
@@ -49,7 +52,10 @@ def decode(body: bytes, fetch: Callable[[str], bytes]) -> tuple[AnyEvent, ...]:
             return _decode(body)
         except msgspec.ValidationError:
             pass  # Perhaps an older shape: the slow way knows those.
-    plain = [_upcast(_grow(event, fetch)) for event in _decode_any(body)]
+    stored = _decode_any(body)
+    if not isinstance(stored, list) or not all(isinstance(event, dict) for event in stored):
+        raise JournalCorrupt("a batch that cannot be read: it is no list of events")
+    plain = [_upcast(_grow(event, fetch)) for event in stored]
     try:
         return msgspec.convert(plain, tuple[AnyEvent, ...])
     except msgspec.ValidationError as error:
@@ -95,13 +101,18 @@ def _mentions(value: Any, names: frozenset[str]) -> bool:
 def _shrink_event(event: dict[str, Any], blobs: dict[str, bytes]) -> dict[str, Any]:
     shared = _SHARED.get(event["event"])
     return {
-        name: _put(_encode(part), blobs)
-        if name == shared
-        else _shrink(part, blobs)
-        if isinstance(part, (dict, list, str))
-        else part
+        name: _share(part, blobs) if name == shared else _shrink(part, blobs) if isinstance(part, (dict, list, str)) else part
         for name, part in event.items()
     }
+
+
+def _share(value: Any, blobs: dict[str, bytes]) -> Any:
+    """A part that is stored by content however small it is."""
+    encoded = _encode(value)
+    if _BLOB_MARK not in encoded:
+        return _put(encoded, blobs)
+    shrunk = _shrink(value, blobs)
+    return shrunk if isinstance(shrunk, dict) and shrunk.keys() == {BLOB} else _put(_encode(shrunk), blobs)
 
 
 def _shrink(value: Any, blobs: dict[str, bytes]) -> Any:
@@ -119,11 +130,11 @@ def _shrink(value: Any, blobs: dict[str, bytes]) -> Any:
 
 
 def _escaped(key: str) -> str:
-    return "$" + key if key.endswith(BLOB) and key.strip("$") == BLOB.strip("$") else key
+    return "$" + key if _MARKED.fullmatch(key) else key
 
 
 def _unescaped(key: str) -> str:
-    return key[1:] if key.startswith("$$") and key.strip("$") == BLOB.strip("$") else key
+    return key[1:] if _MARKED.fullmatch(key) and key != BLOB else key
 
 
 def _put(content: bytes, blobs: dict[str, bytes]) -> dict[str, str]:

@@ -22,12 +22,27 @@ from holdfast.tools.function import Cancelled
 
 GRACE_SECONDS = 0.5
 LEFT_BEHIND_MAX = 64
-
-_Job = tuple[Callable[[], Any], asyncio.Future[Any], asyncio.AbstractEventLoop, contextvars.Context, list[int]]
+_NOTHING = object()
 
 
 class TimedOut(Exception):
     """The call did not end in its time, nor in the grace after it."""
+
+
+class _Job:
+    """A call on its way through a thread. ident: of the thread while the function runs in it, else 0."""
+
+    def __init__(self, function: Callable[[], Any], stopped: threading.Event, loop: asyncio.AbstractEventLoop):
+        self.function = function
+        self.stopped = stopped
+        self.loop = loop
+        self.future: asyncio.Future[Any] = loop.create_future()
+        self.context = contextvars.copy_context()
+        self.lock = threading.Lock()
+        self.ident = 0
+        self.interrupted = False
+        self.landed = False
+        self.left = False
 
 
 class Threads:
@@ -43,15 +58,17 @@ class Threads:
         """The function's result, or whatever it raised. TimedOut when its time is over."""
         if self.left_behind >= LEFT_BEHIND_MAX:
             raise Unavailable(f"{self.left_behind} calls of synchronous tools hang in this worker; restart it")
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Any] = loop.create_future()
-        ident: list[int] = []
-        self._put((function, future, loop, contextvars.copy_context(), ident))
-        timer = loop.call_later(timeout_seconds, self._stop, stopped, ident, future)
+        job = _Job(function, stopped, asyncio.get_running_loop())
+        timer = job.loop.call_later(timeout_seconds, self._stop, job)
         try:
-            return await future
+            self._put(job)
+            return await job.future
+        except asyncio.CancelledError:
+            self._stop(job)  # Nobody waits for it any more: it is ended like one whose time is over.
+            raise
         finally:
             timer.cancel()
+            job.future.cancel()
 
     def _put(self, job: _Job) -> None:
         with self._lock:
@@ -62,49 +79,47 @@ class Threads:
         if spawn:
             threading.Thread(target=self._work, name="holdfast-tool", daemon=True).start()
 
-    def _stop(self, stopped: threading.Event, ident: list[int], future: asyncio.Future[Any]) -> None:
-        stopped.set()
-        future.get_loop().call_later(GRACE_SECONDS / 2, self._interrupt, ident, future)
-        future.get_loop().call_later(GRACE_SECONDS, self._leave, future)
+    def _stop(self, job: _Job) -> None:
+        job.stopped.set()
+        job.loop.call_later(GRACE_SECONDS / 2, self._interrupt, job)
+        job.loop.call_later(GRACE_SECONDS, self._leave, job)
 
-    def _interrupt(self, ident: list[int], future: asyncio.Future[Any]) -> None:
-        if ident and not future.done():
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident[0]), ctypes.py_object(Cancelled))
+    def _interrupt(self, job: _Job) -> None:
+        with job.lock:
+            if job.ident and not job.interrupted:
+                job.interrupted = True
+                _raise_in(job.ident, Cancelled)
 
-    def _leave(self, future: asyncio.Future[Any]) -> None:
-        if not future.done():
+    def _leave(self, job: _Job) -> None:
+        if not (job.landed or job.left):
+            job.left = True
             self.left_behind += 1
-            future.set_exception(TimedOut())
+            if not job.future.done():
+                job.future.set_exception(TimedOut())
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
-            function, future, loop, context, ident = job
-            result: Any = None
-            error: BaseException | None = None
-            ident.append(threading.get_ident())
-            try:
-                result = context.run(function)
-            except Cancelled:
-                error = TimedOut()
-            except BaseException as raised:  # noqa: BLE001 — handed to the caller, whatever it is.
-                error = raised
-            ident.clear()
+            result, error = _run(job)
             with self._lock:
                 self._idle += 1
             try:
-                loop.call_soon_threadsafe(self._land, future, result, error)
+                job.loop.call_soon_threadsafe(self._land, job, result, error)
             except RuntimeError:
                 return  # The loop is closed; nobody waits.
-            del job, function, future, result, error
+            del job, result, error
 
-    def _land(self, future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
-        if future.done():
-            if not future.cancelled():
-                self.left_behind -= 1
-        elif error is not None:
-            future.set_exception(error if isinstance(error, Exception) else RuntimeError(f"{type(error).__name__}: {error}"))
+    def _land(self, job: _Job, result: Any, error: BaseException | None) -> None:
+        job.landed = True
+        if job.left:
+            self.left_behind -= 1
+        if job.future.done():
+            return
+        if error is not None:
+            # What would end the process or the loop is an error of the tool, and a future takes no StopIteration.
+            fits = isinstance(error, Exception) and not isinstance(error, StopIteration)
+            job.future.set_exception(error if fits else RuntimeError(f"{type(error).__name__}: {error}"))
         else:
-            future.set_result(result)
+            job.future.set_result(result)
 
     def close(self) -> None:
         """Let idle threads end."""
@@ -112,3 +127,32 @@ class Threads:
             idle, self._idle = self._idle, 0
         for _ in range(idle):
             self._jobs.put(None)
+
+
+def _run(job: _Job) -> tuple[Any, BaseException | None]:
+    """Run a job's function in this thread: its result, or what it raised. When it returns, no interrupt can come any more: one
+    that came late would hit the next job."""
+    result: Any = _NOTHING
+    error: BaseException = TimedOut()
+    if job.future.done():
+        return None, error  # Nobody waits for it any more, so it must not begin.
+    try:
+        job.ident = ident = threading.get_ident()
+        try:
+            result = job.context.run(job.function)
+        except Cancelled:
+            pass
+        except BaseException as raised:  # noqa: BLE001 — handed to the caller, whatever it is.
+            error = raised
+        with job.lock:
+            job.ident = 0
+            _raise_in(ident, None)
+    except Cancelled:
+        pass  # It came right behind the function's end; what that gave is the truth.
+    return (None, error) if result is _NOTHING else (result, None)
+
+
+def _raise_in(ident: int, error: type[BaseException] | None) -> None:
+    """Raise an exception in another thread at its next Python instruction; None takes back one that was not raised yet."""
+    raised = ctypes.py_object(error) if error is not None else None
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident), raised)

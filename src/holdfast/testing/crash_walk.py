@@ -49,11 +49,13 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
+import traceback
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, NoReturn, TypeVar
 
 import msgspec
 
@@ -139,9 +141,11 @@ def crash_walk(
     of each result. Raises WalkFailed when a worker ends otherwise than killed or with its runs at rest.
     """
     results: list[WalkResult] = []
-    with nullcontext(os.fspath(folder)) if folder is not None else tempfile.TemporaryDirectory() as place:
+    with ExitStack() as stack:
+        place = os.fspath(folder) if folder is not None else stack.enter_context(tempfile.TemporaryDirectory())
+        nursery = stack.enter_context(_Nursery(python, factory, timeout_seconds, environment))
         for boundary, side in _walks(sides, boundaries, lambda: bool(results) and not results[-1].killed):
-            child = _Child(python, factory, Path(place) / f"{boundary}-{side}.db", lease_seconds, timeout_seconds, environment)
+            child = _Child(nursery, Path(place) / f"{boundary}-{side}.db", lease_seconds)
             with world() as site:
                 results.append(_walk(child, site, boundary, side))
             if progress is not None:
@@ -181,37 +185,58 @@ def _walk(child: _Child, site: Site, boundary: int, side: Side) -> WalkResult:
     )  # fmt: skip
 
 
+class _Nursery:
+    """A process that has imported everything and forks the workers of all walks, so that a start costs no import. Each worker
+    is a process of its own, and dies its own death."""
+
+    def __init__(self, python: str, factory: str, timeout_seconds: float, environment: dict[str, str] | None):
+        self._timeout_seconds = timeout_seconds
+        self._process = subprocess.Popen(
+            [python, "-m", "holdfast.testing.crash_walk", "nursery", factory], env={**os.environ, **(environment or {})},
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,
+        )  # fmt: skip
+
+    def __enter__(self) -> _Nursery:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._process.stdin.close()
+        self._process.stdout.close()
+        self._process.wait()
+
+    def start(self, **options: Any) -> dict[str, Any]:
+        """Start a worker and wait for its end: its exit code (negative for a signal), and what it printed."""
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._process.stdin.write(json.dumps(options) + "\n")
+        self._process.stdin.flush()
+        timer = threading.Timer(self._timeout_seconds, os.killpg, (self._process.pid, signal.SIGKILL))
+        timer.start()
+        line = self._process.stdout.readline()
+        timer.cancel()
+        if not line:
+            raise WalkFailed(f"the worker did not end within {self._timeout_seconds:g} s")
+        ended: dict[str, Any] = json.loads(line)
+        return ended
+
+
 class _Child:
     """The worker of one walk, as often as it is started."""
 
-    def __init__(
-        self,
-        python: str,
-        factory: str,
-        store: Path,
-        lease_seconds: float,
-        timeout_seconds: float,
-        environment: dict[str, str] | None,
-    ):
+    def __init__(self, nursery: _Nursery, store: Path, lease_seconds: float):
         self.store = store
-        self._timeout_seconds = timeout_seconds
-        self._environment = {**os.environ, **(environment or {})}
-        self._command = [
-            python, "-m", "holdfast.testing.crash_walk", "child", factory, "--db", os.fspath(store), "--lease", str(lease_seconds)
-        ]  # fmt: skip
+        self._nursery = nursery
+        self._lease_seconds = lease_seconds
 
     def start(self, config: Any, boundary: int | None, side: Side) -> tuple[bool, dict[str, Any]]:
         """Start it, to be killed at a boundary or not; whether it was, and what it said last."""
-        options = ["--config", json.dumps(config)]
-        if boundary is not None:
-            options += ["--boundary", str(boundary), "--side", side]
-        done = subprocess.run(
-            [*self._command, *options], env=self._environment, capture_output=True, text=True, timeout=self._timeout_seconds
+        ended = self._nursery.start(
+            config=config, db=os.fspath(self.store), lease=self._lease_seconds, boundary=boundary, side=side
         )
-        lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
-        killed = done.returncode == -signal.SIGKILL
-        if not lines or not (killed or done.returncode == 0):
-            raise WalkFailed(f"the worker ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+        lines = [line for line in ended["out"].splitlines() if line.startswith("{")]
+        killed = ended["code"] == -signal.SIGKILL
+        if not lines or not (killed or ended["code"] == 0):
+            raise WalkFailed(f"the worker ended with {ended['code']}:\n{ended['out']}{ended['err']}")
         return killed, json.loads(lines[-1])
 
 
@@ -292,6 +317,50 @@ async def _tell(stories: list[Story], journal: KillingJournal, lease_seconds: fl
         runs = [await app.run(story.agent, story.goal, id=story.run_id, inputs=story.inputs) for story in stories]
     told = [{"id": run.id, "status": run.status, "unknown": run.unknown} for run in runs]
     print(json.dumps({"writes": journal.writes, "runs": told}), flush=True)
+
+
+def _live(factory: str, config: Any, db: str, lease: float, boundary: int | None, side: Side) -> int:
+    """One life of a worker; its exit code."""
+    try:
+        found = load_factory(factory)(config)
+    except UsageError as error:
+        print(f"{error}", file=sys.stderr)
+        return 2
+    stories = found if isinstance(found, list) else [found]
+    asyncio.run(_tell(stories, KillingJournal(db, boundary, side), lease))
+    return 0
+
+
+def _serve(factory: str) -> int:
+    """The nursery: for each line, fork a worker, wait for its end, and tell it in a line."""
+    with suppress(UsageError):
+        load_factory(factory)  # The worker will say it again, where somebody listens.
+    for line in sys.stdin:
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+            pid = os.fork()
+            if pid == 0:
+                _be_born(factory, json.loads(line), out.fileno(), err.fileno())
+            code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+            out.seek(0)
+            err.seek(0)
+            told = {"code": code, "out": out.read().decode(errors="replace"), "err": err.read().decode(errors="replace")}
+        print(json.dumps(told), flush=True)
+    return 0
+
+
+def _be_born(factory: str, options: dict[str, Any], out: int, err: int) -> NoReturn:
+    """Run the worker in a process that was just forked, and never return to what its parent was doing."""
+    os.dup2(out, 1)
+    os.dup2(err, 2)
+    code = 1
+    try:
+        code = _live(factory, **options)
+    except Exception:  # noqa: BLE001 — told in full, where the walk reads it.
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
 
 
 def load_factory(name: str) -> Callable[[Any], Story | list[Story]]:
@@ -432,9 +501,9 @@ def _count(names: Iterable[str]) -> dict[str, int]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """See the module's text; `child` is what a walk starts."""
+    """See the module's text. `child` is one life of a worker; `nursery` is what a walk forks its workers from."""
     parser = argparse.ArgumentParser(prog="python -m holdfast.testing.crash_walk", description="Kill an agent at every boundary.")
-    parser.add_argument("verb", choices=("walk", "child"))
+    parser.add_argument("verb", choices=("walk", "child", "nursery"))
     parser.add_argument("factory", help="module:function, which makes the story from the config")
     parser.add_argument("--config", default="null", help="JSON, handed to the factory")
     parser.add_argument("--db", default="walk.db", help="the child's store")
@@ -442,18 +511,17 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--boundary", type=int, help="the write at which the child is killed")
     parser.add_argument("--side", choices=SIDES, default="before")
     given = parser.parse_args(arguments)
+    if given.verb == "nursery":
+        return _serve(given.factory)
     try:
         config = json.loads(given.config)
-        if given.verb == "walk":
-            results = crash_walk(given.factory, lambda: nullcontext(Site(config=config)), lease_seconds=given.lease)
-            print(table(results))
-            return 0
-        found = load_factory(given.factory)(config)
-        stories = found if isinstance(found, list) else [found]
-        asyncio.run(_tell(stories, KillingJournal(given.db, given.boundary, given.side), given.lease))
-    except (json.JSONDecodeError, UsageError) as error:
-        print(f"{error}", file=sys.stderr)
+    except json.JSONDecodeError as error:
+        print(f"--config is not JSON: {error}", file=sys.stderr)
         return 2
+    if given.verb == "child":
+        return _live(given.factory, config, given.db, given.lease, given.boundary, given.side)
+    results = crash_walk(given.factory, lambda: nullcontext(Site(config=config)), lease_seconds=given.lease)
+    print(table(results))
     return 0
 
 

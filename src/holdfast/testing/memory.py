@@ -248,17 +248,20 @@ class MemoryStore:
         run = self.run(run_id)
         if run.status in ENDED:
             raise AnswerRefused(f"it has ended already ({run.status})", run_id=run_id, hint=f"holdfast show {run_id}")
-        for letter in run.letters:
-            if message.slot is not None and letter.message.slot == message.slot:
-                first = json.loads(letter.body)
-                what = f"{message.slot} was answered already: {first.get('decision')} by {first.get('by')}"
-                raise AnswerRefused(what, run_id=run_id)
+        self._check_slot(run, message)
         self._letters += 1
         run.letters.append(_Letter(msgspec.structs.replace(message, id=self._letters), json.dumps(message.body)))
         if run.due_at is None or run.due_at > message.at:
             run.due_at, run.rank = message.at, rank(message.at, run.new.priority)
         self.writes += 1
         return self._letters
+
+    def _check_slot(self, run: _Run, message: Message) -> None:
+        for letter in run.letters:
+            if message.slot is not None and letter.message.slot == message.slot:
+                first = json.loads(letter.body)
+                what = f"{message.slot} was answered already: {first.get('decision')} by {first.get('by')}"
+                raise AnswerRefused(what, run_id=run.new.run_id)
 
     def messages(self, run_id: str) -> list[Message]:
         run = self.runs.get(run_id)

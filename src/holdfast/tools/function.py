@@ -233,7 +233,7 @@ def _written(contract: Contract) -> Contract:
         raise DefinitionError(f"tool {contract.tool}: {error}") from error
 
 
-def _check_promises(called: str, safety: str, probe: Any, key_ttl: Any, approve: Any, parallel: Any) -> None:
+def _check_promises(called: Any, safety: str, probe: Any, key_ttl: Any, approve: Any, parallel: Any) -> None:
     if not isinstance(called, str) or not called or not called.isprintable():
         raise DefinitionError(f"tool {called}: a name is a text of printable characters")
     if safety not in SAFETIES:

@@ -58,10 +58,10 @@ class File:
         self._writer.start()
 
     async def close(self) -> None:
-        if self._writer is not None:
+        writer, self._writer = self._writer, None  # From here on a write is refused; it would wait for ever.
+        if writer is not None:
             self._requests.put(None)
-            await asyncio.get_running_loop().run_in_executor(None, self._writer.join)
-            self._writer = None
+            await asyncio.get_running_loop().run_in_executor(None, writer.join)
         if self._readers is not None:
             self._readers.shutdown()
             self._readers = None
@@ -82,6 +82,7 @@ class File:
     def _open_writer(self) -> apsw.Connection:
         connection = self._connect(apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
         try:
+            applied = _looked_at(connection, self.path)  # Before anything of the file is changed.
             # Another process may be turning the file to WAL at this very moment; that lock does not wait by itself.
             for tries in range(50):
                 try:
@@ -95,7 +96,8 @@ class File:
             connection.execute("pragma foreign_keys = on")
             connection.execute("pragma wal_autocheckpoint = 4000")
             connection.execute("pragma cache_size = -16000")
-            _migrate(connection, self.path)
+            if applied < migrations()[-1][0]:
+                _migrate(connection, self.path)
         except apsw.Error as error:
             raise _translated(error, self.path) from error
         return connection
@@ -229,24 +231,46 @@ def migrations() -> list[tuple[int, str, str]]:
     return found
 
 
-def _migrate(connection: apsw.Connection, path: str) -> None:
+def _check_ours(connection: apsw.Connection, path: str) -> int:
+    """The number of the last migration that was applied; 0 for a file that is empty. JournalCorrupt for a file of something
+    else, or one that was made with other SQL; JournalTooNew for one of a later release."""
     steps = migrations()
-    if connection.pragma("application_id") == _APPLICATION_ID and connection.pragma("user_version") == steps[-1][0]:
-        return
+    mark = connection.pragma("application_id")
+    if mark == 0 and one_row(connection, "select count(*) from sqlite_master") == (0,):
+        return 0
+    if mark != _APPLICATION_ID:
+        raise JournalCorrupt(f"{path} is a database of something else", hint="give another --db")
+    at = int(str(connection.pragma("user_version")))
+    if at > steps[-1][0]:
+        raise JournalTooNew(
+            f"{path} was written by a later release (form {at}, this one knows {steps[-1][0]})",
+            hint="upgrade holdfast",
+        )
+    applied = dict(all_rows(connection, "select number, checksum from migrations"))
+    for number, _, checksum in steps[:at]:
+        if applied.get(number) != checksum:
+            raise JournalCorrupt(
+                f"{path}: its form {number} is not the one that this release knows", hint="read it with the release that made it"
+            )
+    return at
+
+
+def _looked_at(connection: apsw.Connection, path: str) -> int:
+    """The same in one look: another process may be making the store at this very moment."""
+    connection.execute("begin")
+    try:
+        return _check_ours(connection, path)
+    finally:
+        if not connection.get_autocommit():
+            connection.execute("rollback")
+
+
+def _migrate(connection: apsw.Connection, path: str) -> None:
     connection.execute("begin immediate")
     try:
-        if connection.pragma("application_id") not in (0, _APPLICATION_ID) or (
-            connection.pragma("application_id") == 0 and one_row(connection, "select count(*) from sqlite_master") != (0,)
-        ):
-            raise JournalCorrupt(f"{path} is a database of something else", hint="give another --db")
-        at = int(str(connection.pragma("user_version") or 0))
-        if at > steps[-1][0]:
-            raise JournalTooNew(
-                f"{path} was written by a later release (form {at}, this one knows {steps[-1][0]})",
-                hint="upgrade holdfast",
-            )
+        at = _check_ours(connection, path)  # Another process may have been faster.
         connection.execute("create table if not exists migrations (number integer primary key, checksum text not null) strict")
-        for number, text, checksum in steps:
+        for number, text, checksum in migrations():
             if number > at:
                 connection.execute(text)
                 connection.execute("insert into migrations values (?, ?)", (number, checksum))

@@ -58,6 +58,8 @@ KINDS: tuple[str, ...] = (
     "agent changed, not weaker",
     "request lands after its caller died",
     "service forgets keys",
+    "checkpoint lost",
+    "reasoner fails",
     "probe not_yet",
     "probe error",
     "probe hang",
@@ -107,6 +109,8 @@ class Weather:
         self.cancel = dice.random() < 0.08
         self.disk_full = dice.random() < 0.08
         # Operators who take their time, and look-ups that say one thing all day.
+        self.stumble = self._rate(0.1, 0.1, 0.4)
+        self.forget = self._rate(0.2, 0.1, 1.0)
         self.sleepy = dice.random() < 0.15
         self.look_always: Look | None = (
             dice.choice(("not_yet", "not_yet", "cannot_tell", "cannot_tell", "error")) if dice.random() < 0.15 else None
@@ -191,6 +195,10 @@ class Stage(Protocol):
     def disk_is_full(self) -> bool: ...
 
 
+def _nothing(*_: Any) -> Any:
+    """What is derived may be gone at any time."""
+
+
 class FaultyJournal(MemoryJournal):
     """A worker's handle: its process may be killed or stopped around each operation, and operations go wrong."""
 
@@ -218,6 +226,9 @@ class FaultyJournal(MemoryJournal):
             stage.counter["I/O error on read"] += 1
             stage.note(self._process.name, "I/O error on read", name)
             raise JournalUnavailable("reading failed")
+        if name == "keep" and weather.forget and dice.random() < weather.forget:
+            stage.counter["checkpoint lost"] += 1
+            work = _nothing
         result = await super()._do(name, work, *args)
         # Between an intent and its effect is the worst moment to be stopped.
         worst = name == "append" and any(isinstance(event, CallIntended) for event in args[0].events)

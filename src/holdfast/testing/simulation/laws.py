@@ -97,6 +97,9 @@ class Stage(Protocol):
     @property
     def jumps(self) -> bool: ...
 
+    @property
+    def tenant_max(self) -> int | None: ...
+
     def broken(self, law: str, what: str) -> None: ...
 
     def now(self) -> float: ...
@@ -167,10 +170,20 @@ class Laws:
             state = evolve(state, e.Entry(first + outside, at, fence, event))
             outside += 1
         ruled = events[outside:]
-        if ruled and not any(decide(state, at, places).events == ruled for places in _places(state, ruled)):
+        if ruled and not any(decide(state, at, places).events == ruled for places in self._places(state, ruled)):
             again = decide(state, at).events
             what = f"{state.run_id} at {first}: {ruled} was written, {again} is decided"
             self._break("replay: the same is decided again", what)
+
+    def _places(self, state: State, ruled: tuple[e.AnyEvent, ...]) -> Iterable[dict[str, int]]:
+        """How many places the capped tools may have had: that is known to whoever asks for the slots, and is written nowhere.
+        A tool had either enough of them, or as many as calls began; so had all tools together, where the tenant is capped."""
+        begun = Counter(event.tool for event in ruled if isinstance(event, e.CallIntended))
+        capped = [name for name, contract in state.contracts.items() if contract.parallel_max is not None]
+        begun[""] = sum(begun.values())
+        for count in range(len(capped) + 2):
+            for full in combinations([*capped, ""] if self._stage.tenant_max is not None else capped, count):
+                yield {name: begun[name] for name in full}
 
     def _check_slots(self) -> None:
         used: dict[str, int] = {}
@@ -179,9 +192,14 @@ class Laws:
                 step = state.steps[name]
                 contract = state.contracts.get(step.tool)
                 if step.phase == "flying" and contract is not None and contract.parallel_max is not None:
-                    used[step.tool] = used.get(step.tool, 0) + 1
-                    if used[step.tool] > contract.parallel_max:
-                        self._break("capacity holds over all workers", f"{used[step.tool]} calls of {step.tool} at once")
+                    self._use(used, step.tool, contract.parallel_max)
+                if step.phase == "flying" and self._stage.tenant_max is not None:
+                    self._use(used, f"of tenant {state.tenant!r}", self._stage.tenant_max)
+
+    def _use(self, used: dict[str, int], name: str, allowed: int) -> None:
+        used[name] = used.get(name, 0) + 1
+        if used[name] > allowed:
+            self._break("capacity holds over all workers", f"{used[name]} calls {name} at once")
 
     # --- what is written ------------------------------------------------------------------------------------------
 
@@ -440,16 +458,6 @@ class Laws:
     def accepted(self, run_id: str, message: Message) -> None:
         """A person's word was taken into the mailbox."""
         self.messages.setdefault(run_id, []).append(message)
-
-
-def _places(state: State, ruled: tuple[e.AnyEvent, ...]) -> Iterable[dict[str, int]]:
-    """How many places the capped tools may have had: that is known to whoever asks for the slots, and is written nowhere. A
-    tool had either enough of them, or as many as calls began."""
-    begun = Counter(event.tool for event in ruled if isinstance(event, e.CallIntended))
-    capped = [name for name, contract in state.contracts.items() if contract.parallel_max is not None]
-    for count in range(len(capped) + 1):
-        for full in combinations(capped, count):
-            yield {name: begun[name] for name in full}
 
 
 def _shown(effects: list[Effect]) -> str:

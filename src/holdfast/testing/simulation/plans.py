@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from random import Random
 from typing import Any
 
@@ -11,8 +12,9 @@ from holdfast.agent import Agent
 from holdfast.core.contract import Retry
 from holdfast.core.limits import Limits
 from holdfast.core.plan import Fallback, OnFailure, Plan, Step
-from holdfast.reasoners.base import Briefing, Proposal, Propose
+from holdfast.reasoners.base import Briefing, Finish, Proposal, Propose
 from holdfast.testing.simulation import tools
+from holdfast.testing.world import ServiceError
 
 STEPS_MAX = 8
 PERSON_SECONDS = 15.0
@@ -25,7 +27,9 @@ _SHARED_ITEMS = ("seat-a", "seat-b")
 
 
 class Script(msgspec.Struct, frozen=True, kw_only=True):
-    """What a seed plays: a plan, what the agent's tools are and become, and how many runs there are."""
+    """What a seed plays: a plan, what the agent's tools are and become, and how many runs and workers there are. horizon: how
+    many steps the reasoner proposes at a time; None for the whole plan at once. tenant_max: calls at once of all runs.
+    checkpoint_events: a run of so many events counts as long."""
 
     plan: Plan
     limits: Limits
@@ -33,22 +37,36 @@ class Script(msgspec.Struct, frozen=True, kw_only=True):
     changes: tuple[tuple[str, str], ...]
     runs: int
     workers: int
+    horizon: int | None
+    tenant_max: int | None
+    checkpoint_events: int
 
-    def agent(self, version: int) -> Agent:
-        """The agent as the nth worker loads it: the first ones as it is, later ones as it became."""
+    def agent(self, version: int, stumbles: Callable[[], bool]) -> Agent:
+        """The agent as the nth worker loads it: the first ones as it is, later ones as it became. stumbles: asked whether the
+        reasoner fails this time."""
         forms = dict(self.changes) if version else {}
         loaded = [tools.tool_named(name, forms.get(name, "")) for name in self.tools if forms.get(name) != "gone"]
-        return Agent("simulated", tools=loaded, reasoner=_Fixed(self.plan), limits=self.limits)
+        return Agent("simulated", tools=loaded, reasoner=_Planner(self.plan, self.horizon, stumbles), limits=self.limits)
 
 
-class _Fixed:
-    """Proposes the plan, whatever the agent's tools are today."""
+class _Planner:
+    """Proposes the plan, whole or in parts, whatever the agent's tools are today."""
 
-    def __init__(self, plan: Plan):
-        self.plan = plan
+    def __init__(self, plan: Plan, horizon: int | None, stumbles: Callable[[], bool]):
+        self._plan = plan
+        self._horizon = horizon
+        self._stumbles = stumbles
 
     async def propose(self, briefing: Briefing) -> Proposal:
-        return Propose(plan=self.plan)
+        if self._stumbles():
+            raise ServiceError("the reasoner is not itself today")
+        if self._horizon is None:
+            return Propose(plan=self._plan)
+        known = {report.id for report in briefing.steps}
+        rest = [step for step in self._plan.steps if step.id not in known]
+        if not rest:
+            return Finish({"steps": len(known)})
+        return Propose(plan=Plan(steps=tuple(rest[: self._horizon]), final=False), reason="and then")
 
 
 def draw_script(dice: Random) -> Script:
@@ -71,6 +89,8 @@ def draw_script(dice: Random) -> Script:
     return Script(
         plan=Plan(steps=tuple(steps)), limits=limits, tools=tuple(sorted(used)), changes=_changes(dice, sorted(used)),
         runs=1 if dice.random() < 0.85 else 2, workers=1 if dice.random() < 0.5 else 2,
+        horizon=dice.randint(1, 3) if dice.random() < 0.2 else None, tenant_max=dice.randint(1, 2) if dice.random() < 0.1 else None,
+        checkpoint_events=dice.choice((4, 10, 2_000, 2_000)),
     )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from holdfast.app import Holdfast
 from holdfast.core import events as e
 from holdfast.errors import HoldfastError, JournalUnavailable, Superseded
 from holdfast.journal.base import Batch, Claim, Full, Head, Message, Release
+from holdfast.runner import advance
 from holdfast.testing.clock import EPOCH, InlineThreads, JumpingLoop, Process, SimClock, Stuck, current_process, outside
 from holdfast.testing.memory import MemoryJournal, MemoryStore
 from holdfast.testing.simulation import faults, tools
@@ -57,11 +58,14 @@ class Played(msgspec.Struct, kw_only=True):
 def play(seed: int) -> Played:
     """Play a seed. Never raises for a law that is broken; see `Played.broken`."""
     stage = Stage(seed)
-    collecting = gc.isenabled()
+    collecting, long = gc.isenabled(), advance.CHECKPOINT_EVENTS
     gc.disable()
+    # The runs here are short; a long one is one of so many events.
+    advance.CHECKPOINT_EVENTS = stage.script.checkpoint_events
     try:
         return stage.play()
     finally:
+        advance.CHECKPOINT_EVENTS = long
         if collecting:
             gc.enable()
 
@@ -125,7 +129,7 @@ class Stage:
             raise self.first_broken
 
     async def _begin(self) -> None:
-        agent = self.script.agent(0)
+        agent = self.script.agent(0, lambda: False)
         app = Holdfast(MemoryJournal(self.store), clock=self.clock)
         for number in range(self.script.runs):
             await app.start(agent, "play", id=f"run-{number}", priority=number)
@@ -143,6 +147,11 @@ class Stage:
             self.first_broken = LawBroken(law, what)
             if not self._over.done():
                 self._over.set_exception(self.first_broken)
+
+    @property
+    def tenant_max(self) -> int | None:
+        """Calls at once over all runs, where that is capped."""
+        return self.script.tenant_max
 
     @property
     def jumps(self) -> bool:
@@ -249,6 +258,12 @@ class Stage:
         if not process.dead:
             self.note(process.name, "continued")
             process.resume()
+
+    def stumbles(self) -> bool:
+        """Whether the reasoner fails this time."""
+        fails = self.stormy() and self.weather.stumble > 0 and self.dice.random() < self.weather.stumble
+        self.counter["reasoner fails"] += fails
+        return fails
 
     def disk_is_full(self) -> bool:
         full = self._disk_full[0] <= self.loop.time() < self._disk_full[1]
@@ -371,12 +386,16 @@ class Workers:
         journal = FaultyJournal(stage.store, stage, process)
         app = Holdfast(
             journal, clock=stage.clock, threads=InlineThreads(), worker=process.name, lease_seconds=LEASE_SECONDS,
-            poll_seconds=POLL_SECONDS, on_error=self._on_error,
+            poll_seconds=POLL_SECONDS, on_error=self._on_error, tenant_parallel=self._tenant_parallel(),
         )  # fmt: skip
         self._alive.append((process, app))
         stage.note(process.name, "starts", f"agent {version}")
-        task = process.start(self._work(app, stage.script.agent(version), number))
+        task = process.start(self._work(app, stage.script.agent(version, stage.stumbles), number))
         outside(task.add_done_callback, lambda _: self._ended(process, task))
+
+    def _tenant_parallel(self) -> dict[str, int] | None:
+        allowed = self._stage.script.tenant_max
+        return None if allowed is None else {"*": allowed}
 
     async def _work(self, app: Holdfast, agent: Agent, number: int) -> None:
         """`work` on all that is due; or, in some seeds, `run` one run after the other as a person at a shell would."""
