@@ -36,6 +36,7 @@ from holdfast import (
     Partial,
     Plan,
     PlanError,
+    Probed,
     Propose,
     RateLimited,
     Retry,
@@ -81,7 +82,7 @@ async def calls_a_read_tool_as_a_function() -> None:
     await look()  # type: ignore[call-arg]
 
 
-def was_sent(to: str, call: Call) -> object:
+def was_sent(to: str, call: Call) -> Happened | Probed:
     if call.occurrence > 1:
         return NOT_YET
     if call.attempt > 3:

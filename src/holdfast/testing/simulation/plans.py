@@ -89,7 +89,8 @@ def draw_script(dice: Random) -> Script:
     return Script(
         plan=Plan(steps=tuple(steps)), limits=limits, tools=tuple(sorted(used)), changes=_changes(dice, sorted(used)),
         runs=1 if dice.random() < 0.85 else 2, workers=1 if dice.random() < 0.5 else 2,
-        horizon=dice.randint(1, 3) if dice.random() < 0.2 else None, tenant_max=dice.randint(1, 2) if dice.random() < 0.1 else None,
+        horizon=dice.randint(1, 3) if dice.random() < 0.2 else None,
+        tenant_max=dice.randint(1, 2) if dice.random() < 0.1 else None,
         checkpoint_events=dice.choice((4, 10, 2_000, 2_000)),
     )  # fmt: skip
 
