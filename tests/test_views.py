@@ -13,8 +13,9 @@ from holdfast.core import events as e
 from holdfast.core import recovery
 from holdfast.core.approval import OPTIONS
 from holdfast.core.contract import SAFETIES, Contract, Safety
+from holdfast.core.evolve import fold
 from holdfast.core.plan import Goal, Plan, Step
-from holdfast.core.state import State, fold
+from holdfast.core.state import State
 from holdfast.journal.base import RunRow
 from holdfast.views import PLACES
 

@@ -22,8 +22,9 @@ from holdfast import inbox
 from holdfast.agent import Agent
 from holdfast.core.contract import digest
 from holdfast.core.events import Asked, Entry, RunStarted
+from holdfast.core.evolve import fold
 from holdfast.core.plan import Goal
-from holdfast.core.state import State, fold, status
+from holdfast.core.state import State, status
 from holdfast.core.values import plain
 from holdfast.engines.base import Engine
 from holdfast.engines.embedded import LEASE_SECONDS, PARALLEL_RUNS, POLL_SECONDS, Embedded

@@ -21,9 +21,10 @@ from holdfast.core import events as e
 from holdfast.core.commands import AskReasoner, CallTool, Command, RunProbe
 from holdfast.core.contract import Contract, Retry
 from holdfast.core.decide import Decision, decide
+from holdfast.core.evolve import evolve, fold
 from holdfast.core.limits import Limits
 from holdfast.core.plan import Goal, Plan, Step
-from holdfast.core.state import State, StepState, evolve, fold
+from holdfast.core.state import State, StepState
 
 T0 = 1_000_000.0
 AT_ONCE = Retry(attempts_max=3, backoff_seconds=1.0, backoff_seconds_max=60.0, jitter=0.0)

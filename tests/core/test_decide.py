@@ -11,9 +11,9 @@ from holdfast.core import events as e
 from holdfast.core.commands import AskReasoner, CallTool, RunProbe
 from holdfast.core.contract import Retry
 from holdfast.core.decide import decide
+from holdfast.core.evolve import evolve
 from holdfast.core.limits import Limits
 from holdfast.core.plan import Fallback, Plan
-from holdfast.core.state import evolve
 from tests.core.story import AT_ONCE, T0, Story, step, tool, weaker
 
 READ, IDEMPOTENT = tool("t", "read"), tool("t", "idempotent")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 
 from holdfast.core import events as e
-from holdfast.core.state import _RULES
+from holdfast.core.evolve import _RULES
 from tests import strategies as s
 
 CLASSES = get_args(e.AnyEvent)

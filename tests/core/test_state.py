@@ -8,9 +8,10 @@ import pytest
 from msgspec.structs import replace
 
 from holdfast.core import events as e
+from holdfast.core.evolve import evolve, fold
 from holdfast.core.limits import Limits
 from holdfast.core.plan import Goal, Plan
-from holdfast.core.state import contract_of, evolve, fold, result_of, secret_names, status, unknown_steps
+from holdfast.core.state import contract_of, result_of, secret_names, status, unknown_steps
 from tests.core.story import T0, Story, step, tool, weaker
 
 READ, KEYED = tool("t", "read"), tool("t", "keyed")

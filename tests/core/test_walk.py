@@ -16,8 +16,9 @@ from holdfast.core import events as e
 from holdfast.core.commands import AskReasoner, CallTool, Command, RunProbe
 from holdfast.core.contract import Contract
 from holdfast.core.diagnosis import BROKEN_ANSWER
+from holdfast.core.evolve import fold
 from holdfast.core.plan import Plan
-from holdfast.core.state import State, fold
+from holdfast.core.state import State
 from holdfast.journal import codec
 from tests import strategies as s
 from tests.core.story import Story

@@ -18,10 +18,10 @@ import msgspec
 
 from holdfast.core import decide as deciding
 from holdfast.core import diagnosis, recovery
-from holdfast.core import state as evolving
+from holdfast.core import evolve as evolving
 from holdfast.core.commands import call_key
+from holdfast.core.evolve import fold
 from holdfast.core.retry import next_wait
-from holdfast.core.state import fold
 from holdfast.errors import Superseded
 from holdfast.runner import advance
 from holdfast.runner.advance import Advance
@@ -199,8 +199,10 @@ OTHERS: dict[str, Patch] = {
         diagnosis, "next_wait", lambda *args, **named: next_wait(*args, **{**named, "retry_after_seconds": None})
     ),
     "a doubt is forgotten when a later attempt fails": _replaced(deciding._Decider, "_last_look", _give_up_at_once),
-    "a broken answer counts as no effect": _replaced(evolving, "changed_the_world", lambda failure, contract: False),
-    "a fallback follows a broken answer": _replaced(diagnosis, "changed_the_world", lambda failure, contract: False),
+    "a broken answer counts as no effect": _both(
+        _replaced(evolving, "changed_the_world", lambda failure, contract: False),
+        _replaced(diagnosis, "changed_the_world", lambda failure, contract: False),
+    ),
     "places are not counted": _replaced(MemoryStore, "_full_slots", lambda self, batch: {}),
     "weaker promises are taken without a word": _replaced(deciding._Decider, "_held", lambda self: False),
     "what was sent is judged by today's promises": _replaced(evolving, "_held_for_what_was_sent", lambda step, old, new: None),

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from holdfast.cli.text import one_line, say
-from holdfast.core.state import evolve
+from holdfast.core.evolve import evolve
 from holdfast.errors import HoldfastError
 from holdfast.journal.base import EMPTY, RunRow
 from holdfast.runner.clock import SystemClock

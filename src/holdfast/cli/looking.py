@@ -122,7 +122,7 @@ def show(
     async def whole(app: Holdfast, row: RunRow, entries: list[Entry]) -> None:
         from holdfast.cli import render
         from holdfast.cli.following import served_agents, unheard_words
-        from holdfast.core.state import fold
+        from holdfast.core.evolve import fold
         from holdfast.runner.clock import SystemClock
         from holdfast.views import tree
 

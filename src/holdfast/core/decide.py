@@ -35,8 +35,9 @@ from holdfast.core.approval import OPTIONS, asks_first, shown_digest
 from holdfast.core.commands import AskReasoner, CallTool, Command, RunProbe, call_key
 from holdfast.core.contract import Contract, digest
 from holdfast.core.diagnosis import diagnose
+from holdfast.core.evolve import evolve
 from holdfast.core.retry import next_wait
-from holdfast.core.state import Phase, State, StepState, contract_of, evolve, result_of, unknown_steps
+from holdfast.core.state import Phase, State, StepState, contract_of, result_of, unknown_steps
 
 PROPOSAL_FAILURES_MAX = 3
 _NO_CAPS: Mapping[str, int] = MappingProxyType({})

@@ -19,7 +19,8 @@ from holdfast.core import events as e
 from holdfast.core.commands import AskReasoner, CallTool, Command, RunProbe
 from holdfast.core.contract import differences
 from holdfast.core.decide import Decision, decide
-from holdfast.core.state import State, evolve, fold, status
+from holdfast.core.evolve import evolve, fold
+from holdfast.core.state import State, status
 from holdfast.errors import JournalCorrupt, JournalUnavailable, Superseded
 from holdfast.journal.base import Batch, Checkpoint, Claim, Full, Head, Journal, Release, Slot
 from holdfast.runner.perform import REASONER_TIMEOUT_SECONDS, Hands, perform

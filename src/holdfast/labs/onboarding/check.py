@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from holdfast.core.events import CallUnknown, Entry
-from holdfast.core.state import State, fold
+from holdfast.core.evolve import fold
+from holdfast.core.state import State
 from holdfast.labs.onboarding.story import Hire, Story
 from holdfast.labs.services.ledger import LedgerRow, RequestRow
 

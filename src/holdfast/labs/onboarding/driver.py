@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from holdfast.core import events as e
-from holdfast.core.state import fold
+from holdfast.core.evolve import fold
 from holdfast.labs.onboarding.check import SERVICES, Seen, check, effects
 from holdfast.labs.onboarding.story import KILL_MAILBOX_SECONDS, SLOW_MAILBOX_SECONDS, Hire, Story, story_of
 from holdfast.labs.services import Services, start_services

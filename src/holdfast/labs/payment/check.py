@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from holdfast.core.events import Answered, Entry
-from holdfast.core.state import fold
+from holdfast.core.evolve import fold
 from holdfast.labs.services.ledger import LedgerRow, RequestRow
 
 GATEWAYS = ("keyed", "lookup", "plain")

@@ -17,7 +17,8 @@ from holdfast.core import events as e
 from holdfast.core.approval import asks_first
 from holdfast.core.contract import Contract
 from holdfast.core.decide import decide
-from holdfast.core.state import State, StepState, evolve, fold
+from holdfast.core.evolve import evolve, fold
+from holdfast.core.state import State, StepState
 from holdfast.journal.base import EMPTY, Claim, Message
 from holdfast.testing.memory import MemoryStore
 from holdfast.testing.simulation.tools import BUSINESS
@@ -31,6 +32,8 @@ _OUTSIDE = (
 # Failures that say nothing of the world: the tool answered, and broke its contract.
 _BROKEN = ("invalid_output", "crashed")
 _SLACK = 0.002
+# Far longer than a run is ever left alone, clock jumps included.
+_UNATTENDED = 110.0
 
 
 class LawBroken(AssertionError):
@@ -52,6 +55,7 @@ class Intent(msgspec.Struct, frozen=True):
     contract: Contract
     at: float
     fence: int
+    promised: Contract
 
 
 class Track(msgspec.Struct):
@@ -59,7 +63,8 @@ class Track(msgspec.Struct):
     settle_at: from then on nothing that was sent before can land. spent: a later attempt failed for certain."""
 
     intents: dict[int, Intent] = {}
-    words: list[tuple[str, dict[str, Any]]] = []
+    words: list[tuple[str, dict[str, Any], Contract | None]] = []
+    shown: dict[str, Contract | None] = {}
     lost: int = 0
     in_doubt: bool = False
     doubt_since: float = 0.0
@@ -158,6 +163,11 @@ class Laws:
                     check(self, state, event, at)
             state = evolve(state, e.Entry(first + offset, at, fence, event))
         assert state is not None
+        for asked in state.interrupts.values():
+            if at > asked.expires_at + _UNATTENDED:
+                self._break(
+                    "every wait has a deadline", f"{asked.interrupt} is open {at - asked.expires_at:.0f} s after it expired"
+                )
         self.states[run_id] = state
         self._check_slots()
 
@@ -212,6 +222,8 @@ class Laws:
             self._break("a call is lost a bounded number of times", f"{where} was begun after {track.lost} were lost")
         if track.in_doubt and not self._may_repeat(state, track, event, at):
             self._break("a doubt is not repeated blindly", f"{where} was begun, and the one before it may have happened")
+        if state.changed is not None:
+            self._break("weaker promises hold only after a person said so", f"{where} was begun, and nobody was heard")
         if at < track.not_before - _SLACK:
             self._break("a time that the other side named is kept", f"{where} was begun {track.not_before - at:.3f} s too early")
         last = track.last
@@ -223,7 +235,9 @@ class Laws:
             contract = last.contract
             if last.key != event.key:
                 self._break("a call in doubt keeps its key", f"{where} has {event.key}, not {last.key}")
-        track.intents[event.attempt] = Intent(event.attempt, event.tool, event.key, event.args, contract, at, state.fence)
+        track.intents[event.attempt] = Intent(
+            event.attempt, event.tool, event.key, event.args, contract, at, state.fence, state.contracts[event.tool]
+        )
 
     def _may_repeat(self, state: State, track: Track, event: e.CallIntended, at: float) -> bool:
         """Whether a call in doubt may be sent again without asking anybody: by what was promised then, and now."""
@@ -313,6 +327,8 @@ class Laws:
             self._break("a doubt is not taken for a failure", f"{event.step} was given up in doubt: {event.reason}")
 
     def _asked(self, state: State, event: e.Asked, at: float) -> None:
+        if event.step:
+            self.track(state.run_id, event.step).shown[event.interrupt] = state.contracts.get(event.tool)
         if event.about == "doubt" and not self._needs_person(state, event.step, at):
             track = self.track(state.run_id, event.step)
             self._break("nobody is asked what can be settled", f"{event.interrupt}: {event.question} (verdict {track.verdict})")
@@ -349,7 +365,8 @@ class Laws:
             return
         track = self.track(state.run_id, asked.step)
         if event.decision in ("approve", "edit"):
-            track.words.append((asked.tool, event.value if event.decision == "edit" else asked.args))
+            args = event.value if event.decision == "edit" else asked.args
+            track.words.append((asked.tool, args, track.shown.get(event.interrupt)))
         if not (event.decision == "cancel" and asked.about in ("doubt", "owed")):
             track.anew()
 
@@ -386,7 +403,7 @@ class Laws:
             self._check_word(request, track, intent, where)
 
     def _check_word(self, request: Request, track: Track, intent: Intent, where: str) -> None:
-        said = [word for word in track.words if word == (intent.tool, intent.args)]
+        said = [word for word in track.words if word == (intent.tool, intent.args, intent.promised)]
         if not said:
             self._break("nothing that asks first goes unasked", f"{where} was sent, and people said {track.words}")
         sent = [r.attempt for r in self._stage.world.requests if (r.run_id, r.step) == (request.run_id, request.step)]

@@ -16,7 +16,8 @@ import msgspec
 from holdfast import inbox
 from holdfast.app import Holdfast
 from holdfast.core.events import Asked
-from holdfast.core.state import State, fold
+from holdfast.core.evolve import fold
+from holdfast.core.state import State
 from holdfast.errors import AnswerRefused
 from holdfast.journal.base import Message
 from holdfast.testing.clock import SimClock

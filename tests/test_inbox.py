@@ -1,0 +1,243 @@
+"""Words from people into a run: what may be said, and what a message becomes when the run takes it."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import msgspec
+import pytest
+
+from holdfast import inbox
+from holdfast.core import events as e
+from holdfast.core.contract import Contract
+from holdfast.core.limits import Limits
+from holdfast.errors import AnswerRefused
+from holdfast.journal.base import Message
+from tests.core.story import T0, Story, step, tool, weaker
+
+PAY = tool(
+    "pay", "irreversible",
+    input_schema={"type": "object", "properties": {"to": {"type": "string"}, "amount": {"type": "number"}, "token": {"type": "string"}},
+                  "required": ["to", "amount", "token"], "additionalProperties": False},
+    output_schema={"type": "object", "properties": {"receipt": {"type": "string"}}, "required": ["receipt"]},
+    secrets=("token",),
+)  # fmt: skip
+ARGS = {"to": "x", "amount": 5, "token": {"$secret": "T"}}
+
+
+def asking(about: str = "call", contract: Contract = PAY, secrets: tuple[str, ...] = ()) -> Story:
+    """A run that asks a person about a call of `pay`."""
+    if about != "call":
+        contract = weaker(contract, approve="never")
+    story = Story([step("a", "pay", args=ARGS, on_failure="ask")], contract, limits=Limits(person_seconds=100))
+    story.state = msgspec.structs.replace(story.run, secrets=secrets)
+    story.decide()
+    if about == "doubt":
+        story.crash().decide()
+    elif about == "failure":
+        story.fail("a", "conflict").decide()
+    elif about == "owed":
+        story.defer("a", until=story.now).decide()
+    assert story.asked.about == about
+    return story
+
+
+def say(story: Story, decision: str, **said: Any) -> Message:
+    """A message to what is asked, by Ann, now."""
+    return inbox.answer(story.run, decision, **{"by": "ann", "now": story.now, **said})
+
+
+def refused(story: Story, decision: str, **said: Any) -> str:
+    """Why a message cannot be said."""
+    with pytest.raises(AnswerRefused) as caught:
+        say(story, decision, **said)
+    assert caught.value.run_id == "r1"
+    return str(caught.value)
+
+
+# --- what may be said -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("about", "options"),
+    [
+        ("call", {"approve", "edit", "reject", "cancel"}),
+        ("doubt", {"respond", "approve", "reject", "cancel"}),
+        ("failure", {"approve", "edit", "respond", "reject", "cancel"}),
+        ("owed", {"respond", "reject", "cancel"}),
+    ],
+)
+def test_each_question_takes_its_own_answers_and_no_others(about: str, options: set[str]) -> None:
+    """What cannot be said is told, with what can."""
+    story = asking(about)
+    values = {"edit": {"amount": 6}, "respond": {"receipt": "R-1"}}
+    for decision in ("approve", "edit", "reject", "respond", "cancel", "ignore", ""):
+        if decision in options:
+            assert say(story, decision, value=values.get(decision)).body["decision"] == decision
+        else:
+            assert f"it takes {', '.join(sorted(options))}" in refused(story, decision, value=values.get(decision))
+
+
+def test_an_answer_says_who_when_and_to_what_was_shown() -> None:
+    """It has the one slot of its interrupt, so that a second one is refused by the store."""
+    story = asking()
+    message = say(story, "reject", note="too dear")
+    assert (message.kind, message.slot, message.at) == ("answer", "a-1", story.now)
+    assert message.body == {
+        "interrupt": "a-1", "digest": story.asked.digest, "decision": "reject", "by": "ann", "value": None, "note": "too dear",
+    }  # fmt: skip
+
+
+def test_an_answer_needs_a_name() -> None:
+    """A person's word is an event with its author."""
+    assert "needs the name" in refused(asking(), "approve", by="")
+
+
+def test_a_run_that_asks_nothing_takes_no_answer() -> None:
+    """Nor one that asks something else."""
+    story = Story([step("a", "t")], tool("t"))
+    story.decide()
+    assert "it asks nothing at present" in refused(story, "approve")
+    assert "nothing is open under a-9" in refused(asking(), "approve", interrupt="a-9")
+    assert "open: a-1" in refused(asking(), "approve", interrupt="a-9")
+
+
+def test_where_several_questions_are_open_one_is_named() -> None:
+    """No guess is made."""
+    story = Story([step("a", "pay", args=ARGS), step("b", "pay", args=ARGS)], PAY)
+    story.decide()
+    told = refused(story, "approve")
+    assert "2 questions are open; say which" in told and "open: a-1, b-2" in told
+    assert say(story, "approve", interrupt="b-2").slot == "b-2"
+
+
+def test_an_expired_question_takes_no_answer() -> None:
+    """At the very moment."""
+    story = asking()
+    assert say(story, "approve", now=story.now + 99.9)
+    assert "has expired" in refused(story, "approve", now=story.now + 100)
+
+
+# --- values -----------------------------------------------------------------------------------------------------------
+
+
+def test_edited_arguments_are_the_whole_with_the_given_ones_in_place() -> None:
+    """What was not changed is what was shown."""
+    assert say(asking(), "edit", value={"amount": 6.5}).body["value"] == {**ARGS, "amount": 6.5}
+
+
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        (None, "edit needs the arguments to change"),
+        ({}, "edit needs the arguments to change"),
+        ([1], "edit needs the arguments to change"),
+        ("amount=6", "edit needs the arguments to change"),
+        ({"amount": "six"}, "pay cannot take these arguments: amount"),
+        ({"amuont": 6}, "pay cannot take these arguments"),
+        ({"to": None}, "pay cannot take these arguments: to"),
+        ({"token": "hunter2"}, "token is a secret and cannot be edited"),
+        ({"amount": math.nan}, "cannot be written as JSON: NaN"),
+        ({"to": "\ud800"}, "cannot be written as JSON"),
+        ({"to": object()}, "cannot be written as JSON"),
+    ],
+)
+def test_arguments_that_the_tool_could_not_take_are_refused(value: Any, problem: str) -> None:
+    """While the person is there to be told."""
+    assert problem in refused(asking(), "edit", value=value)
+
+
+@pytest.mark.parametrize("about", ["doubt", "failure", "owed"])
+def test_a_result_that_a_person_gives_fits_the_tool(about: str) -> None:
+    """It takes the place of the tool's own."""
+    story = asking(about)
+    assert say(story, "respond", value={"receipt": "R-1"}).body["value"] == {"receipt": "R-1"}
+    for wrong in (None, {}, {"receipt": 5}, "R-1", [1]):
+        assert "this is no result of pay" in refused(story, "respond", value=wrong)
+    for wrong in (math.inf, object(), {1, 2}):
+        assert "cannot be written as JSON" in refused(story, "respond", value=wrong)
+
+
+def test_a_tool_that_says_nothing_of_its_result_takes_any() -> None:
+    """Also none."""
+    story = asking("doubt", weaker(PAY, output_schema={}))
+    for value in (None, 5, {"x": [1, None]}):
+        assert say(story, "respond", value=value).body["value"] == value
+
+
+def test_what_is_a_secret_by_its_name_cannot_be_said() -> None:
+    """An answer is written down. Those that never are, and those that the agent added when the run began."""
+    story = asking("doubt", weaker(PAY, output_schema={}), secrets=("pin",))
+    assert "password is never written down" in refused(story, "respond", value={"password": "hunter2"})
+    assert "pin is never written down" in refused(story, "respond", value=[{"pin": 1}])
+    assert "api_key is never written down" in refused(asking(), "edit", value={"api_key": "x"})
+
+
+@pytest.mark.parametrize("text", ["caf\udce9", "\ud800", "ok"])
+def test_words_of_a_command_line_can_be_written_down(text: str) -> None:
+    """Arguments of a process may hold bytes that are no text; a run must not stand still over them."""
+    story = asking()
+    answer, stop = say(story, "reject", by=f"ann {text}", note=text), inbox.cancel(by=text, now=T0, reason=text)
+    for message in (answer, stop):
+        read = msgspec.structs.replace(message, body=json.loads(json.dumps(message.body)))
+        event = inbox.taken(story.run, read, story.now)
+        assert msgspec.json.decode(msgspec.json.encode(event), type=e.AnyEvent) == event
+
+
+# --- taking -----------------------------------------------------------------------------------------------------------
+
+
+def take(story: Story, message: Message, now: float | None = None) -> e.AnyEvent:
+    """What a message becomes, now or later."""
+    return inbox.taken(story.run, message, story.now if now is None else now)
+
+
+def test_an_answer_becomes_what_was_said() -> None:
+    """As the person said it."""
+    story = asking()
+    event = take(story, say(story, "edit", value={"amount": 6}, note="half"))
+    assert event == e.Answered(interrupt="a-1", decision="edit", by="ann", value={**ARGS, "amount": 6}, note="half")
+
+
+def test_a_cancel_is_taken_whatever_is_open() -> None:
+    """It has a slot of its own: once is enough."""
+    message = inbox.cancel(by="bob", now=T0, reason="wrong order")
+    assert (message.kind, message.slot) == ("cancel", "cancel")
+    for story in (asking(), Story([step("a", "t")], tool("t"))):
+        assert take(story, message) == e.CancelRequested(by="bob", reason="wrong order")
+
+
+def test_an_answer_to_what_is_not_open_any_more_is_void() -> None:
+    """It came second, or what was asked went away."""
+    story = asking()
+    message = say(story, "approve")
+    story.answer("reject")
+    assert take(story, message) == e.AnswerVoided(interrupt="a-1", by="ann", reason="it is not open any more")
+
+
+def test_an_answer_to_something_else_than_what_is_shown_now_is_void() -> None:
+    """It is bound to what the person saw."""
+    story = asking()
+    message = say(story, "approve")
+    message.body["digest"] = "of something else"
+    assert take(story, message) == e.AnswerVoided(interrupt="a-1", by="ann", reason="what was shown has changed since")
+
+
+def test_an_approval_that_is_heard_too_late_is_void() -> None:
+    """What would follow from it has waited too long, although it was said in time."""
+    story = asking()
+    message = say(story, "approve", now=story.now + 99)
+    assert isinstance(take(story, message, story.now + 99.9), e.Answered)
+    assert take(story, message, story.now + 100) == e.AnswerVoided(interrupt="a-1", by="ann", reason="it has expired")
+
+
+@pytest.mark.parametrize("about", ["doubt", "owed", "failure"])
+def test_what_somebody_said_of_the_world_in_time_stays_said(about: str) -> None:
+    """However late it is heard: nobody would ask them again."""
+    story = asking(about)
+    message = say(story, "respond", value={"receipt": "R-1"}, now=story.now + 99)
+    assert isinstance(take(story, message, story.now + 5000), e.Answered)
+    late = msgspec.structs.replace(message, at=story.now + 100)
+    assert isinstance(take(story, late, story.now + 5000), e.AnswerVoided)
