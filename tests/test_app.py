@@ -377,7 +377,7 @@ async def test_patience_ends_a_long_wait_and_not_a_short_one(db: Path) -> None:
 
     agent = Agent("later", tools=[later], plan={"a": {"tool": "later"}})
     async with Holdfast(db) as app, asyncio.timeout(5):
-        shown = await app.run(agent, id="r", patience_seconds=0.05)
+        shown = await app.run(agent, id="r", patience_seconds=30)
     assert (shown.status, shown.waits_for, shown.ended) == ("waiting", "retry of a", False)
     assert shown.due_at is not None
 
@@ -639,19 +639,27 @@ async def test_secrets_are_never_written_whatever_a_tool_does_with_them(db: Path
     assert b'"api_key":"[redacted]"' in raw
 
 
-async def test_what_people_say_is_kept_without_the_secrets_in_it(db: Path) -> None:
-    """A result given in place of the tool's, and edited arguments: what stands under a secret's name is not written."""
+async def test_what_people_say_may_hold_no_secret_by_its_name(db: Path) -> None:
+    """Edited arguments and a result given in place of the tool's are refused with the name, and nothing of it is written."""
 
     @tool
     async def call(where: str, password: str = "") -> dict[str, str]:
-        return {}
+        raise Unknown("the gateway says: maybe")
 
-    agent = Agent("a", tools=[call], plan={"s": {"tool": "call", "args": {"where": "x"}, "on_failure": "ask"}})
+    agent = Agent("a", tools=[call], plan={"s": {"tool": "call", "args": {"where": "x"}}}, secrets=["badge"])
     async with Holdfast(db) as app:
-        await app.run(agent, id="r")
-        with contextlib.suppress(AnswerRefused):
-            await app.answer("r", "edit", by="ann", value={"password": NAMED})
-        await app.run(agent, id="r")
+        for decision, value, name in (
+            ("edit", {"password": NAMED}, "password"),
+            ("approve", None, ""),
+            ("respond", {"deep": [{"badge": NAMED}]}, "badge"),
+        ):
+            await app.run(agent, id="r")
+            if not name:
+                await app.answer("r", decision, by="ann", value=value)
+                continue
+            with pytest.raises(AnswerRefused, match=name) as caught:
+                await app.answer("r", decision, by="ann", value=value)
+            assert NAMED not in str(caught.value)
         raw = written(db)
     assert NAMED.encode() not in raw + written(db)
 

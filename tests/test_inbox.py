@@ -116,7 +116,7 @@ def test_where_several_questions_are_open_one_is_named() -> None:
 def test_an_expired_question_takes_no_answer() -> None:
     """At the very moment."""
     story = asking()
-    assert say(story, "approve", now=story.now + 99.9)
+    assert say(story, "approve", now=story.now + 99.9).slot == "a-1"
     assert "has expired" in refused(story, "approve", now=story.now + 100)
 
 
@@ -156,8 +156,8 @@ def test_a_result_that_a_person_gives_fits_the_tool(about: str) -> None:
     assert say(story, "respond", value={"receipt": "R-1"}).body["value"] == {"receipt": "R-1"}
     for wrong in (None, {}, {"receipt": 5}, "R-1", [1]):
         assert "this is no result of pay" in refused(story, "respond", value=wrong)
-    for wrong in (math.inf, object(), {1, 2}):
-        assert "cannot be written as JSON" in refused(story, "respond", value=wrong)
+    for strange in (math.inf, object(), {1, 2}):
+        assert "cannot be written as JSON" in refused(story, "respond", value=strange)
 
 
 def test_a_tool_that_says_nothing_of_its_result_takes_any() -> None:

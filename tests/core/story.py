@@ -54,6 +54,7 @@ class Story:
         inputs: dict[str, Any] | None = None,
         final: bool = True,
         result: Any = None,
+        start: dict[str, Any] | None = None,
     ):
         self.now = T0
         self.fence = 1
@@ -61,10 +62,16 @@ class Story:
         self.state: State | None = None
         self.commands: list[Command] = []
         self.last: Decision | None = None
-        start = e.RunStarted(
-            run_id="r1", agent="a", goal=Goal(text="g", inputs=inputs or {}), contracts=contracts, limits=limits or Limits()
-        )
-        self.tell(start)
+        goal, bounds = Goal(text="g", inputs=inputs or {}), limits or Limits()
+        given: dict[str, Any] = {
+            "run_id": "r1",
+            "agent": "a",
+            "goal": goal,
+            "contracts": contracts,
+            "limits": bounds,
+            **(start or {}),
+        }
+        self.tell(e.RunStarted(**given))
         if steps is not None:
             self.tell(e.ProposalRequested(turn=1))
             self.tell(e.PlanAdopted(turn=1, revision=1, plan=Plan(steps=tuple(steps), final=final, result=result)))
@@ -156,6 +163,11 @@ class Story:
         """What is known of the run."""
         assert self.state is not None
         return self.state
+
+    @property
+    def ended(self) -> str:
+        """How the run ended, if it has."""
+        return self.run.ended
 
     @property
     def phases(self) -> dict[str, str]:

@@ -65,7 +65,8 @@ def test_retries_are_a_number_of_attempts_or_a_table(said: Any, retry: Retry) ->
     [0, -1, 1001, 10**30, True, None, "3", 2.5, [3], {"tries": 3}, {1: 2}, {"attempts": "5"}, {"attempts": True}, {"attempts": 0},
      {"backoff": "60s..2s"}, {"backoff": "soon"}, {"backoff": "nan"}, {"backoff": "inf..inf"}, {"factor": 0.5}, {"factor": math.inf},
      {"factor": math.nan}, {"jitter": 2}, {"jitter": -0.1}, {"jitter": math.nan}, Retry(attempts_max=0), Retry(backoff_seconds=-1),
-     Retry(backoff_seconds=math.nan), Retry(backoff_seconds_max=math.inf), Retry(factor=math.inf), Retry(attempts_max="3")],
+     Retry(backoff_seconds=math.nan), Retry(backoff_seconds_max=math.inf), Retry(factor=math.inf), Retry(attempts_max="3")  # type: ignore[arg-type]
+    ],
 )  # fmt: skip
 def test_what_is_no_retry_is_refused(said: Any) -> None:
     """Everything that could make a wait that is no time, or an end that never comes."""

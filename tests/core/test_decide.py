@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -98,7 +99,7 @@ def test_a_reference_that_leads_nowhere_at_run_time_is_the_steps_failure() -> No
     story = Story([step("a"), step("b", args={"x": ref("steps.a.gone")}, on_failure="skip")], READ)
     story.decide()
     assert story.succeed("a", {"n": 1}).called() == []
-    assert story.run.ended == "completed"
+    assert story.ended == "completed"
     assert story.run.skipped == ("b",)
     assert "steps.a.gone" in story["b"].reason
 
@@ -184,7 +185,7 @@ def test_a_twin_in_doubt_holds_the_other_back() -> None:
     assert story.phases["b"] == "ready"
     story.probed("a", "happened", "sent").decide()
     assert story.phases == {"a": "done", "b": "done"}
-    assert story.run.ended == "completed"
+    assert story.ended == "completed"
 
 
 def test_a_twin_that_was_not_done_lets_the_other_try() -> None:
@@ -248,7 +249,7 @@ def test_what_follows_when_nothing_is_left_to_try(policy: Any, ended: str, phase
     story = Story([step("a", on_failure=policy)], READ)
     story.decide()
     story.fail("a", "not_found", message="no such order").decide()
-    assert (story.run.ended, story.phases["a"]) == (ended, phase)
+    assert (story.ended, story.phases["a"]) == (ended, phase)
     assert "no such order" in (story.run.reason or story["a"].reason)
     assert story.run.flagged == (("a",) if policy == "flag" else ())
 
@@ -258,10 +259,10 @@ def test_a_run_that_stops_lets_what_is_in_flight_end_and_begins_nothing() -> Non
     story = Story([step("a"), step("b"), step("c")], READ, limits=Limits(parallel_max=2))
     story.decide()
     assert story.fail("a", "denied").called() == []
-    assert not story.run.ended
+    assert len(story.run.active) == 1
     assert story.last is not None and story.last.wake_at is None
     story.succeed("b", 1).decide()
-    assert story.run.ended == "failed"
+    assert story.ended == "failed"
     assert story.phases == {"a": "failed", "b": "done", "c": "ready"}
 
 
@@ -274,7 +275,7 @@ def test_on_failure_ask_asks_while_the_rest_goes_on() -> None:
     assert (story.asked.about, story.asked.kind) == ("failure", "escalation")
     assert "sold out" in story.asked.question
     story.succeed("b").decide()
-    assert not story.run.ended
+    assert not story.ended
     assert story.answer("approve").called() == ["a"]
     story.succeed("a", "yes").decide()
     assert story.run.result == {"a": "yes", "b": None}
@@ -296,7 +297,7 @@ def test_a_rejected_retry_skips_the_step() -> None:
     story.decide()
     story.fail("a", "conflict").decide()
     story.answer("reject").decide()
-    assert (story.run.ended, story.run.skipped) == ("completed", ("a",))
+    assert (story.ended, story.run.skipped) == ("completed", ("a",))
 
 
 def test_nobody_answers_and_the_step_is_given_up() -> None:
@@ -354,7 +355,7 @@ def test_a_broken_answer_of_a_tool_that_changes_the_world_is_neither_retried_nor
     story = Story([step("a", fallbacks=(Fallback(tool="u"),))], contract, tool("u", "idempotent"))
     story.decide()
     story.fail("a", kind).decide()
-    assert story.run.ended == "failed"
+    assert story.ended == "failed"
     assert len(story.keys) == 1
 
 
@@ -375,7 +376,7 @@ def test_a_broken_answer_of_an_idempotent_tool_is_asked_for_again_but_never_repl
     assert story.called(after=100) == ["a"]
     story.fail("a", "denied").decide()
     assert story["a"].tool == "t"
-    assert story.run.ended == "failed"
+    assert story.ended == "failed"
 
 
 def test_a_retry_waits_as_long_as_the_other_side_asked_even_over_a_crash() -> None:
@@ -396,7 +397,7 @@ def test_retries_end_at_their_bound() -> None:
     for _ in range(AT_ONCE.attempts_max):
         assert story.called(after=60) == ["a"]
         story.fail("a").decide()
-    assert story.run.ended == "failed"
+    assert story.ended == "failed"
     assert "after 3 attempts" in story.run.reason
 
 
@@ -405,7 +406,7 @@ def test_an_irreversible_call_is_never_retried_by_itself() -> None:
     story = Story([step("a", approve=None)], tool("t", "irreversible", approve="never"))
     story.decide()
     story.fail("a", "transient").decide()
-    assert story.run.ended == "failed"
+    assert story.ended == "failed"
 
 
 def test_a_reconcilable_call_that_failed_is_looked_up_before_it_is_made_again() -> None:
@@ -516,7 +517,7 @@ def test_a_lost_attempt_of_a_reconcilable_tool_is_settled_before_the_next() -> N
     assert story.probed("a", "not_happened").called() == ["a"]
     assert story["a"].doubt_since is None
     story.fail("a", "conflict").decide()
-    assert story.run.ended == "failed"
+    assert story.ended == "failed"
     assert story.run.unknown == ()
 
 
@@ -735,7 +736,7 @@ def test_a_rejected_call_is_not_made_and_not_replaced(policy: Any, ended: str) -
     story = Story([step("a", on_failure=policy, fallbacks=(Fallback(tool="u"),))], FINAL, tool("u", "read"))
     story.decide()
     story.answer("reject", note="too dear").decide()
-    assert story.run.ended == ended
+    assert story.ended == ended
     assert story.keys == []
     assert "reject by ann: too dear" in story["a"].reason
 
@@ -745,7 +746,7 @@ def test_an_approval_expires_to_a_refusal() -> None:
     story = Story([step("a", fallbacks=(Fallback(tool="u"),))], FINAL, tool("u", "read"), limits=Limits(person_seconds=60))
     assert story.decide().wake_at == T0 + 60
     story.decide(after=60)
-    assert story.run.ended == "failed"
+    assert story.ended == "failed"
     assert "nobody answered in time" in story.run.reason
     assert story.keys == []
 
@@ -788,7 +789,7 @@ def test_a_person_says_that_it_did_not_and_wants_it() -> None:
     story = doubtful()
     assert story.answer("approve").called() == ["a"]
     story.succeed("a").decide()
-    assert story.run.ended == "completed"
+    assert story.ended == "completed"
     assert story.run.unknown == ()
 
 
@@ -796,14 +797,14 @@ def test_a_person_says_that_it_did_not_and_does_not_want_it() -> None:
     """reject: given up as the step says, and no longer unknown."""
     story = doubtful()
     story.answer("reject").decide()
-    assert (story.run.ended, story.run.skipped, story.run.unknown) == ("completed", ("a",), ())
+    assert (story.ended, story.run.skipped, story.run.unknown) == ("completed", ("a",), ())
 
 
 def test_a_person_cancels_at_the_question() -> None:
     """cancel says nothing about the doubt: it is named."""
     story = doubtful()
     story.answer("cancel", note="never mind").decide()
-    assert (story.run.ended, story.run.unknown) == ("cancelled", ("a",))
+    assert (story.ended, story.run.unknown) == ("cancelled", ("a",))
     assert story.run.reason == "cancelled by ann: never mind"
 
 
@@ -811,7 +812,7 @@ def test_nobody_says_whether_it_happened() -> None:
     """The run stops, and says what nobody knows."""
     story = doubtful()
     story.decide(after=story.run.limits.person_seconds)
-    assert (story.run.ended, story.run.unknown) == ("failed", ("a",))
+    assert (story.ended, story.run.unknown) == ("failed", ("a",))
     assert "nobody said in time" in story.run.reason
 
 
@@ -833,9 +834,9 @@ def test_a_cancel_while_the_reasoner_thinks_waits_for_it() -> None:
     """Its answer is recorded, and nothing of it begins."""
     story = Story(None, READ)
     story.decide()
-    assert not cancelled(story).run.ended
+    assert not cancelled(story).ended
     story.tell(e.PlanAdopted(turn=1, revision=1, plan=Plan(steps=(step("a"),)))).decide()
-    assert story.run.ended == "cancelled"
+    assert story.ended == "cancelled"
     assert story.keys == []
 
 
@@ -844,10 +845,11 @@ def test_a_cancel_during_a_call_waits_for_its_end_and_names_what_is_unknown(outc
     """The effect at hand is finished; a failure is not diagnosed; a doubt is named."""
     story = Story([step("a"), step("b", after=("a",))], KEYED)
     story.decide()
-    assert not cancelled(story).run.ended
-    {"ok": story.succeed, "failed": story.fail, "unknown": story.lose}[outcome]("a")
+    assert not cancelled(story).ended
+    outcomes: dict[str, Callable[[str], Story]] = {"ok": story.succeed, "failed": story.fail, "unknown": story.lose}
+    outcomes[outcome]("a")
     assert story.called() == []
-    assert story.run.ended == "cancelled"
+    assert story.ended == "cancelled"
     assert story.run.unknown == (("a",) if outcome == "unknown" else ())
 
 
@@ -856,7 +858,7 @@ def test_a_cancel_while_a_retry_waits() -> None:
     story = Story([step("a")], READ)
     story.decide()
     story.fail("a").decide()
-    assert cancelled(story).run.ended == "cancelled"
+    assert cancelled(story).ended == "cancelled"
     assert story.run.unknown == ()
 
 
@@ -874,9 +876,9 @@ def test_a_cancel_lets_a_probe_settle_what_it_can_at_once() -> None:
     story = Story([step("a")], PROBED)
     story.decide()
     story.crash().decide()
-    assert not cancelled(story).run.ended
+    assert not cancelled(story).ended
     story.probed("a", "not_happened").decide()
-    assert (story.run.ended, story.run.unknown) == ("cancelled", ())
+    assert (story.ended, story.run.unknown) == ("cancelled", ())
 
 
 def test_a_stop_probes_once_what_was_lost_and_takes_what_it_finds() -> None:
@@ -887,7 +889,7 @@ def test_a_stop_probes_once_what_was_lost_and_takes_what_it_finds() -> None:
     (probe,) = story.decide().commands
     assert isinstance(probe, RunProbe)
     story.probed("a", "happened", 5).decide()
-    assert (story.run.ended, story.run.unknown) == ("failed", ())
+    assert (story.ended, story.run.unknown) == ("failed", ())
     assert story["a"].value == 5
 
 
@@ -897,7 +899,7 @@ def test_a_stop_does_not_wait_for_what_cannot_be_known_now() -> None:
     story.decide()
     story.lose("a").fail("b", "denied").decide()
     story.probed("a", "not_yet").decide()
-    assert (story.run.ended, story.run.unknown) == ("failed", ("a",))
+    assert (story.ended, story.run.unknown) == ("failed", ("a",))
 
 
 @pytest.mark.parametrize("phase", ["call", "doubt", "owed"])
@@ -911,7 +913,7 @@ def test_a_cancel_while_a_person_is_asked(phase: str) -> None:
         story.defer("a", until=T0).decide()
     assert story.asked.about == phase
     cancelled(story)
-    assert story.run.ended == "cancelled"
+    assert story.ended == "cancelled"
     assert story.run.unknown == (() if phase == "call" else ("a",))
     assert story.open == []
 
@@ -926,7 +928,7 @@ def test_cancel_as_the_answer_names_what_is_unknown(phase: str) -> None:
     elif phase == "owed":
         story.defer("a", until=T0).decide()
     story.answer("cancel").decide()
-    assert story.run.ended == "cancelled"
+    assert story.ended == "cancelled"
     assert story.run.unknown == (() if phase == "call" else ("a",))
 
 
@@ -935,7 +937,7 @@ def test_a_read_that_was_lost_is_not_named_unknown() -> None:
     story = Story([step("a")], READ)
     story.decide()
     story.crash().tell(e.CancelRequested(by="bob")).decide()
-    assert (story.run.ended, story.run.unknown) == ("cancelled", ())
+    assert (story.ended, story.run.unknown) == ("cancelled", ())
 
 
 def test_a_crash_while_a_cancel_waits_for_a_call() -> None:
@@ -944,7 +946,7 @@ def test_a_crash_while_a_cancel_waits_for_a_call() -> None:
     story.decide()
     cancelled(story)
     story.crash().decide()
-    assert (story.run.ended, story.run.unknown) == ("cancelled", ("a",))
+    assert (story.ended, story.run.unknown) == ("cancelled", ("a",))
 
 
 # --- limits -------------------------------------------------------------------------------------------------------
@@ -963,7 +965,7 @@ def test_calls_in_all_are_a_hard_limit() -> None:
     story = Story([step(name) for name in "abcd"], READ, limits=Limits(attempts_max=2))
     assert story.called() == ["a", "b"]
     story.succeed("a").succeed("b").decide()
-    assert story.run.ended == "failed"
+    assert story.ended == "failed"
     assert "attempts_max" in story.run.reason
     exact = Story([step(name) for name in "ab"], READ, limits=Limits(attempts_max=2))
     exact.decide()
@@ -977,7 +979,7 @@ def test_a_retry_counts_as_a_call() -> None:
     story.decide()
     story.fail("a").decide()
     assert story.called(after=60) == []
-    assert story.run.ended == "failed"
+    assert story.ended == "failed"
 
 
 def test_wall_time_ends_a_run_that_waits() -> None:
@@ -985,7 +987,7 @@ def test_wall_time_ends_a_run_that_waits() -> None:
     story = Story([step("a")], FINAL, limits=Limits(wall_seconds=100.25, person_seconds=1e6))
     assert story.decide().wake_at == T0 + 100.25
     story.decide(after=100.25)
-    assert story.run.ended == "failed"
+    assert story.ended == "failed"
     assert "wall_seconds" in story.run.reason
 
 
@@ -994,9 +996,9 @@ def test_wall_time_waits_for_the_call_under_way() -> None:
     story = Story([step("a")], READ, limits=Limits(wall_seconds=5))
     story.decide()
     story.decide(after=6)
-    assert not story.run.ended
+    assert story.phases == {"a": "flying"}
     story.succeed("a", 1).decide()
-    assert story.run.ended == "failed"
+    assert story.ended == "failed"
     assert story["a"].value == 1
 
 
@@ -1030,7 +1032,7 @@ def test_a_weaker_promise_that_is_refused_stops_the_run() -> None:
     story = Story([step("a")], KEYED)
     story.crash().change(weaker(KEYED, safety="irreversible"), weaker=True).decide()
     story.answer("reject", note="no").decide()
-    assert story.run.ended == "failed"
+    assert story.ended == "failed"
     assert "weaker (reject by ann: no)" in story.run.reason
 
 
@@ -1040,7 +1042,7 @@ def test_a_weaker_promise_that_nobody_answers_for_stops_the_run() -> None:
     story.crash().change(weaker(KEYED, safety="irreversible"), weaker=True)
     assert story.decide().wake_at == T0 + 60
     story.decide(after=60)
-    assert story.run.ended == "failed"
+    assert story.ended == "failed"
 
 
 def test_a_reverted_change_takes_its_question_back() -> None:
@@ -1165,7 +1167,7 @@ def test_what_is_owed_and_did_not_come_is_given_up_as_the_step_says() -> None:
     story.decide()
     story.defer("a", until=T0 + 1).decide(after=1)
     story.answer("reject").decide()
-    assert (story.run.ended, story.run.flagged, story.run.unknown) == ("completed", ("a",), ())
+    assert (story.ended, story.run.flagged, story.run.unknown) == ("completed", ("a",), ())
 
 
 def test_what_is_owed_when_a_run_stops_is_named() -> None:
@@ -1174,7 +1176,7 @@ def test_what_is_owed_when_a_run_stops_is_named() -> None:
     story.decide()
     story.defer("a", until=T0 + 100).decide()
     story.fail("b", "denied").decide()
-    assert (story.run.ended, story.run.unknown) == ("failed", ("a",))
+    assert (story.ended, story.run.unknown) == ("failed", ("a",))
 
 
 def test_what_is_owed_survives_a_crash_without_a_second_call() -> None:
@@ -1232,7 +1234,7 @@ def test_a_plan_that_is_not_final_asks_again_when_its_steps_have_ended() -> None
     assert story.called() == ["b"]
     assert story.succeed("b").decide().commands == (AskReasoner(turn=3),)
     story.tell(e.FinishProposed(turn=3, result="all of it")).decide()
-    assert (story.run.ended, story.run.result) == ("completed", "all of it")
+    assert (story.ended, story.run.result) == ("completed", "all of it")
 
 
 def test_a_reasoner_that_gives_up_ends_the_run_with_its_reason() -> None:
@@ -1241,7 +1243,7 @@ def test_a_reasoner_that_gives_up_ends_the_run_with_its_reason() -> None:
         story = Story(None, READ)
         story.decide()
         story.tell(e.GiveUpProposed(turn=1, reason=reason)).decide()
-        assert (story.run.ended, story.run.reason) == ("failed", reason)
+        assert (story.ended, story.run.reason) == ("failed", reason)
 
 
 def test_proposals_that_cannot_be_run_are_bounded() -> None:
@@ -1257,7 +1259,7 @@ def test_proposals_that_cannot_be_run_are_bounded() -> None:
         assert story.decide().commands == (AskReasoner(turn=turn),)
         story.tell(e.ProposalFailed(turn=turn, problems=("there is no tool x",)))
     story.decide()
-    assert story.run.ended == "failed"
+    assert story.ended == "failed"
     assert "there is no tool x" in story.run.reason
 
 
@@ -1270,7 +1272,7 @@ def test_turns_are_bounded() -> None:
         story.succeed(f"s{turn}")
     assert story.decide().commands == ()
     assert "turns_max" in story.run.reason
-    assert story.run.ended == "failed"
+    assert story.ended == "failed"
 
 
 def test_a_crash_while_the_reasoner_thinks_asks_it_again() -> None:
@@ -1293,7 +1295,7 @@ def test_steps_that_a_revision_drops_are_given_up() -> None:
     assert "b is of no use" in story["b"].reason
     story.succeed("a").succeed("d").decide()
     assert story.phases == {"a": "done", "b": "skipped", "c": "skipped", "d": "done"}
-    assert story.run.ended == "completed"
+    assert story.ended == "completed"
 
 
 # --- results ------------------------------------------------------------------------------------------------------
@@ -1322,7 +1324,7 @@ def test_an_ended_run_decides_nothing() -> None:
     story = Story([step("a")], READ)
     story.decide()
     story.succeed("a").decide()
-    assert story.run.ended
+    assert story.ended
     decision = decide(story.run, T0 + 1e9)
     assert (decision.events, decision.commands, decision.wake_at) == ((), (), None)
 

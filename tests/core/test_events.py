@@ -58,7 +58,7 @@ def test_events_are_frozen_records_of_names(kind: type[e.Event]) -> None:
     assert kind.__struct_config__.frozen
     assert kind.__doc__
     with pytest.raises(TypeError):
-        kind("by position")  # type: ignore[call-arg]
+        kind("by position")
 
 
 @given(s.events)

@@ -131,7 +131,8 @@ class Walk:
 
     def call(self, call: CallTool) -> e.AnyEvent:
         told = ["ok"] if self.kind else ["ok", "ok", "partial", "deferred", "failed", "failed", "broken", "unknown", "unknown"]
-        now, name = self.story.now, {"step": call.step, "attempt": call.attempt}
+        now = self.story.now
+        name: dict[str, Any] = {"step": call.step, "attempt": call.attempt}
         match self.draw(st.sampled_from(told), "outcome"):
             case "ok":
                 self.world.land(call, now)
@@ -166,7 +167,7 @@ class Walk:
 
     def probe(self, probe: RunProbe) -> e.AnyEvent:
         self.world.settle(self.story.now)
-        truth = "happened" if self.world.happened(probe.key) else "not_happened"
+        truth: Any = "happened" if self.world.happened(probe.key) else "not_happened"
         verdict = truth if self.kind else self.draw(st.sampled_from([truth, truth, truth, "not_yet", "cannot_tell"]), "verdict")
         return e.ProbeAnswered(
             step=probe.step, probe=probe.probe, verdict=verdict, value={"n": 2} if verdict == "happened" else None

@@ -328,11 +328,13 @@ async def test_readers_never_wait_for_a_writer(path: Path) -> None:
         began, go_on = threading.Event(), threading.Event()
 
         def slow(connection: apsw.Connection) -> list[Any]:
-            with connection:
-                first = list(connection.execute("select count(*) from batches"))
-                began.set()
-                assert go_on.wait(20)
-                return [*first, *connection.execute("select count(*) from batches")]
+            connection.execute("begin")
+            first = list(connection.execute("select count(*) from batches"))
+            began.set()
+            assert go_on.wait(20)
+            again = list(connection.execute("select count(*) from batches"))
+            connection.execute("commit")
+            return [*first, *again]
 
         reading = asyncio.ensure_future(journal.file.read(slow))
         await asyncio.to_thread(began.wait, 20)

@@ -76,7 +76,8 @@ def test_everything_that_is_declared_is_in_the_contract() -> None:
         safety="keyed", name="refund", timeout="20s", retry={"attempts": 5, "backoff": "2s..60s"}, probe=probe, probe_every="2s", probe_window="10m",
         settles_within="30s", key_ttl="24h", business_key="order", fallback=other, undo="take_back", approve="always", parallel=3,
     )  # fmt: skip
-    def give(order: str, token: Secret) -> Receipt: ...
+    def give(order: str, token: Secret) -> Receipt:
+        raise AssertionError(order)
 
     contract = give.contract
     assert msgspec.structs.replace(contract, input_schema={}, output_schema={}) == Contract(
@@ -208,7 +209,10 @@ def positional(order: str, /) -> None: ...
 def starred(*orders: str) -> None: ...
 def keywords(**orders: str) -> None: ...
 def opaque_in(order: Opaque) -> None: ...
-def opaque_out(order: str) -> Opaque: ...
+def opaque_out(order: str) -> Opaque:
+    return Opaque()
+
+
 def unknown_name(order: NoSuchType) -> None: ...  # type: ignore[name-defined]  # noqa: F821
 
 

@@ -63,8 +63,9 @@ def test_a_tool_that_another_names_must_be_there(role: str) -> None:
 
     def pay() -> None: ...
 
+    named: Any = {role: "gone"}
     with pytest.raises(DefinitionError, match=f"tool pay: its {role} gone is not among the agent's tools"):
-        Toolbox([tool(**{role: "gone"})(pay)])
+        Toolbox([tool(**named)(pay)])
 
 
 # --- what goes in ---------------------------------------------------------------------------------------------------

@@ -422,7 +422,7 @@ class _Decider:
         if state.attempts >= state.limits.attempts_max:
             self._rule(e.LimitReached(limit="attempts_max", allowed=float(state.limits.attempts_max)))
             return
-        if asks_first(contract, step.step) and step.approved not in ("edited", shown_digest(step.tool, args, contract)):
+        if asks_first(contract, step.step) and step.approved != shown_digest(step.tool, args, contract):
             if again or step.landed:
                 # Neither yes nor no to a new call would say anything about the one before it.
                 before = "an earlier call happened, and its answer could not be used; " if step.landed else ""
@@ -493,7 +493,7 @@ class _Decider:
         self._ask("doubt", "escalation", f"did {step.tool} happen? {why}", self._digest(step, contract), step)
 
     def _digest(self, step: StepState, contract: Contract) -> str:
-        return shown_digest(step.tool, step.args or {}, contract)
+        return shown_digest(step.tool, step.args if step.args is not None else step.step.args, contract)
 
     def _ask(
         self, about: e.InterruptSubject, kind: e.InterruptKind, question: str, shown: str, step: StepState | None = None,

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from msgspec.structs import replace
 
 from holdfast.core import events as e
+from holdfast.core.approval import shown_digest
 from holdfast.core.contract import Contract, weakest
 from holdfast.core.diagnosis import changed_the_world
 from holdfast.core.plan import needs
@@ -364,7 +365,7 @@ def _fallback_ruled(state: State, event: e.FallbackRuled, entry: e.Entry) -> Sta
 
 def _reuse_ruled(state: State, event: e.ReuseRuled, entry: e.Entry) -> State:
     same = state.steps[event.same_as]
-    return _put(state, entry, _done(state.steps[event.step], same.value, "reuse", same.left))
+    return _put(state, entry, replace(_done(state.steps[event.step], same.value, "reuse", same.left), key=same.key))
 
 
 def _step_skipped(state: State, event: e.StepSkipped, entry: e.Entry) -> State:
@@ -401,10 +402,11 @@ def _answered(state: State, event: e.Answered, entry: e.Entry) -> State:
         if event.decision == "approve" and state.changed is not None:
             return _adopt_contracts(state, state.changed)
         return replace(state, changed=None, stopping=state.stopping or f"the agent's promises became weaker ({said})")
-    return _put(state, entry, _heard(state.steps[asked.step], asked, event, said, entry.at), **changes)
+    contract = state.contracts.get(asked.tool)
+    return _put(state, entry, _heard(state.steps[asked.step], asked, event, said, entry.at, contract), **changes)
 
 
-def _heard(step: StepState, asked: e.Asked, event: e.Answered, said: str, at: float) -> StepState:
+def _heard(step: StepState, asked: e.Asked, event: e.Answered, said: str, at: float, contract: Contract | None) -> StepState:
     """The step after a person's word. What they say holds: a doubt that they settled is settled."""
     step = replace(step, interrupt=None, reason=said, failure=None)
     if event.decision == "respond":
@@ -424,8 +426,11 @@ def _heard(step: StepState, asked: e.Asked, event: e.Answered, said: str, at: fl
             approved=asked.digest,
         )
         if event.decision == "edit":
-            # Other arguments are another call: it gets a key of its own, and the person's word is for these.
-            return replace(anew, edited=event.value, approved="edited", occurrence=step.occurrence + (1 if step.key else 0))
+            # Other arguments are another call: it gets a key of its own, and the person's word is for these, as long as the
+            # tool promises what it did when they were shown it.
+            again = contract is not None and shown_digest(asked.tool, asked.args, contract) == asked.digest
+            approved = shown_digest(asked.tool, event.value, contract) if again and contract is not None else None
+            return replace(anew, edited=event.value, approved=approved, occurrence=step.occurrence + (1 if step.key else 0))
         return anew
     kept = event.decision == "cancel" and asked.about in ("doubt", "owed")
     refusal = e.Failure(kind="denied", message=said, detail=e.BY_A_PERSON)

@@ -57,7 +57,9 @@ class Advance:
         self.terms = terms
         self.agent = agent
         self.claim = claim
-        self.proven_at = terms.hands.clock.monotonic()
+        # The lease runs since it was asked for, and the answer may have taken its time.
+        left = claim.until - terms.hands.clock.now()
+        self.proven_at = terms.hands.clock.monotonic() - max(terms.lease_seconds - left, 0.0)
         self._begun = (terms.hands.clock.now(), terms.hands.clock.monotonic())
         self._journal = terms.journal
         self._clock = terms.hands.clock
@@ -320,8 +322,9 @@ class Advance:
 
     async def _still_holds(self) -> bool:
         """The fence guards the journal, not the wire: a worker that was stopped past its lease must not send before it has
-        a lease again. It may be stopped while it asks for one, too; so the answer counts from when it was asked for."""
-        while self._clock.monotonic() - self.proven_at >= self.terms.lease_seconds:
+        a lease again. It may be stopped while it asks for one, too; so the answer counts from when it was asked for. By the
+        wall clock as well: others go by that, right or wrong."""
+        while self._clock.monotonic() - self.proven_at >= self.terms.lease_seconds or self._clock.now() >= self.claim.until:
             asked_at = self._clock.monotonic()
             try:
                 kept = await self._journal.extend([self.claim], self._clock.now() + self.terms.lease_seconds)

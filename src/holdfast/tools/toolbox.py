@@ -12,7 +12,7 @@ import pydantic_core
 from holdfast.core import values
 from holdfast.core.contract import Contract
 from holdfast.core.references import SECRET
-from holdfast.errors import DefinitionError, InvalidInput, InvalidOutput, MissingSecret
+from holdfast.errors import DefinitionError, InvalidInput, InvalidOutput, MissingSecret, Unavailable
 from holdfast.tools.function import Tool
 
 SecretProvider = Callable[[str], str | None]
@@ -53,7 +53,7 @@ class Toolbox(Mapping[str, Tool[..., Any]]):
 def arguments_in(tool: Tool[..., Any], args: dict[str, Any], secrets: SecretProvider) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Arguments as the function wants them, and the plain secrets among them (to be kept out of all that is written).
 
-    InvalidInput where they break the schema; MissingSecret where a secret is not to be had.
+    InvalidInput where they break the schema; MissingSecret where a secret is not to be had, Unavailable where not now.
     """
     used: list[str] = []
     if _has_secret(args):
@@ -63,6 +63,8 @@ def arguments_in(tool: Tool[..., Any], args: dict[str, Any], secrets: SecretProv
     except pydantic.ValidationError as error:
         # A validator's own words may repeat what it was given.
         raise InvalidInput(scrubbed(_in_words(error), tuple(used)), detail=_details(error)) from None
+    except Exception as error:  # noqa: BLE001 — types may run code of the user's; whatever it raised, there was no call.
+        raise InvalidInput(scrubbed(_surprise(error), tuple(used))) from None
     # The fields are named `a_…` and known by their alias; see function._arguments.
     return {name[2:]: value for name, value in model.__dict__.items()}, tuple(used)
 
@@ -82,6 +84,8 @@ def value_out(tool: Tool[..., Any], value: Any) -> Any:
         raise InvalidOutput(_in_words(error), detail=_details(error)) from None
     except (ValueError, TypeError, RecursionError, msgspec.DecodeError) as error:
         raise InvalidOutput(f"the result cannot be written as JSON: {str(error).splitlines()[0]}") from None
+    except Exception as error:  # noqa: BLE001 — types may run code of the user's; whatever it raised, the tool has answered.
+        raise InvalidOutput(f"the result cannot be checked: {_surprise(error)}") from None
 
 
 def scrubbed(text: str, secrets: tuple[str, ...]) -> str:
@@ -114,7 +118,11 @@ def _put_secrets(value: Any, secrets: SecretProvider, used: list[str]) -> Any:
     if isinstance(value, dict):
         if SECRET in value:
             name = value[SECRET]
-            plain = secrets(name)
+            try:
+                plain = secrets(name)
+            except Exception as error:
+                # A provider is code of the user's; whatever it raised, there was no call.
+                raise Unavailable(f"the secret {name} cannot be had now: {_surprise(error)}") from error
             if plain is None:
                 raise MissingSecret(f"the secret {name} is not to be had", hint=f"set {name} in the environment of the worker")
             used.append(plain)
@@ -123,6 +131,10 @@ def _put_secrets(value: Any, secrets: SecretProvider, used: list[str]) -> Any:
     if isinstance(value, list):
         return [_put_secrets(part, secrets, used) for part in value]
     return value
+
+
+def _surprise(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
 
 
 def _in_words(error: pydantic.ValidationError) -> str:

@@ -100,9 +100,6 @@ class Stage(Protocol):
     def store(self) -> MemoryStore: ...
 
     @property
-    def jumps(self) -> bool: ...
-
-    @property
     def tenant_max(self) -> int | None: ...
 
     def broken(self, law: str, what: str) -> None: ...
@@ -347,10 +344,9 @@ class Laws:
         if contract.safety == "read":
             return False
         exhausted = track.lost >= state.limits.lost_max or track.spent
-        if contract.safety == "idempotent" or (
-            contract.safety == "keyed" and at < self._key_dies_at(state, step, contract) - 2 * _SLACK
-        ):
-            return exhausted
+        dies_in = self._key_dies_at(state, step, contract) - at
+        if contract.safety == "idempotent" or (contract.safety == "keyed" and dies_in > 0):
+            return exhausted or (contract.safety == "keyed" and dies_in < 3 * _SLACK)
         if not contract.probe or track.verdict == "cannot_tell":
             return True
         return track.verdict == "not_yet" and at >= track.doubt_since + contract.probe_window_seconds - _SLACK
@@ -393,7 +389,7 @@ class Laws:
         if (intent.args.get("item"), intent.args.get("amount", 1)) != (request.item, request.amount):
             self._break("no effect before its intent", f"{where} was sent with other arguments than {intent.args}")
         state = self.states[request.run_id]
-        if not self._stage.jumps and intent.fence != self.claims[request.run_id].fence:
+        if intent.fence != self.claims[request.run_id].fence:
             what = f"{where} was sent under {intent.fence}, and {self.claims[request.run_id].worker} has the run"
             self._break("who lost the claim sends nothing", what)
         dies_at = self._key_dies_at(state, request.step, intent.contract)

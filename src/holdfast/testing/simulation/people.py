@@ -72,8 +72,9 @@ class People:
         if mood < 0.12:
             await asyncio.sleep(PERSON_SECONDS)
         await self._settled(run_id, asked)
-        answer = self._choose(state, asked, late=mood < 0.12)
-        await self._say(state, asked, answer, "late" if mood < 0.12 else "ann")
+        late = mood < 0.12 or self._stage.clock.now() >= asked.expires_at
+        answer = self._choose(state, asked, late)
+        await self._say(state, asked, answer, "late" if late else "ann")
         if mood > 0.85:
             await self._say(state, asked, answer, "bob")
 

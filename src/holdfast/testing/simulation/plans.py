@@ -20,8 +20,8 @@ STEPS_MAX = 8
 PERSON_SECONDS = 15.0
 WALL_SECONDS = 150.0
 _POLICIES: tuple[OnFailure, ...] = ("stop", "stop", "skip", "flag", "ask")
-# Mostly all tools; now and then those that meet in business keys, and those whose keys die or that can be asked.
-_PALETTES = (*[tools.NAMES] * 10, tools.BUSINESS, ("pay_short", "pay_probed", "book"), ("pay_probed",))
+# Mostly all tools; now and then those that meet in business keys, whose keys die, that can be asked, or whose promises grow.
+_PALETTES = (*[tools.NAMES] * 10, tools.BUSINESS, ("pay_short", "pay_probed", "book"), ("pay_probed",), ("mail", "notice"))
 # Steps that share one of these are the same call in the eyes of a business key.
 _SHARED_ITEMS = ("seat-a", "seat-b")
 
@@ -124,7 +124,7 @@ def _args(dice: Random, name: str, business: bool, before: list[Step]) -> dict[s
 
 def _changes(dice: Random, used: list[str]) -> tuple[tuple[str, str], ...]:
     """What becomes of the tools between workers; mostly nothing."""
-    if dice.random() < 0.75:
+    if dice.random() < 0.65:
         return ()
     changes: list[tuple[str, str]] = []
     for name in used:

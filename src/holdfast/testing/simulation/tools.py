@@ -23,7 +23,7 @@ TIMEOUT = 1.0
 SETTLES = 2.0
 KEY_TTL = 6.0
 KEY_TTL_WEAKER = 4.0
-PROBE_WINDOW = 8.0
+PROBE_WINDOW = 5.0
 
 _COMMON: dict[str, Any] = {"timeout": TIMEOUT, "retry": {"attempts": 3, "backoff": "300ms..1s"}}
 _LOST: dict[str, Any] = {**_COMMON, "settles_within": SETTLES}

@@ -1,0 +1,280 @@
+"""Record a golden journal: runs with fixed times that touch every kind of event, as a store keeps them.
+
+    python -m tests.histories.record NUMBER_NAME      writes tests/histories/NUMBER_NAME.jsonl
+
+Each line of the file is one of
+
+    {"content": digest, "body": text}                                   what batches refer to by digest
+    {"run": id, "first": n, "fence": n, "at": time, "body": text, "link": hex}    a batch, in its stored bytes
+    {"run": id, "summary": {...}}                                       what the fold of the run must give
+
+A file that is there is never written again: whatever a later release makes of these events, it must read what was written.
+A new form of events gets a file of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from holdfast.core import events as e
+from holdfast.core.limits import Limits
+from holdfast.core.plan import Fallback, Plan
+from holdfast.core.state import State
+from holdfast.journal import codec
+from tests.core.story import Story, step, tool, weaker
+
+FOLDER = Path(__file__).parent
+
+
+class Recorder(Story):
+    """A story whose history is kept in batches, one for each decision, as a runner would commit it."""
+
+    def __init__(self, run_id: str, *given: Any, **options: Any):
+        self.run_id = run_id
+        self.batches: list[list[e.Entry]] = []
+        start = {"run_id": run_id, "agent": "shop", **options.pop("start", {})}
+        super().__init__(*given, start=start, **options)
+        self.cut()
+
+    def cut(self) -> None:
+        """What was told since the last batch is the next one, or several where the fence or the time changed."""
+        done = sum(map(len, self.batches))
+        for entry in self.entries[done:]:
+            last = self.batches[-1][-1] if self.batches and len(self.batches) and sum(map(len, self.batches)) > done else None
+            if last is not None and (last.fence, last.at) == (entry.fence, entry.at):
+                self.batches[-1].append(entry)
+            else:
+                self.batches.append([entry])
+
+    def decide(self, *given: Any, **options: Any) -> Any:
+        """As a story does, and commit."""
+        found = super().decide(*given, **options)
+        self.cut()
+        return found
+
+
+def summary(state: State) -> dict[str, Any]:
+    """What is compared: how the run stands and what became of each step."""
+    steps = {name: state.steps[name] for name in state.order}
+    return {
+        "version": state.version, "fence": state.fence, "at": state.at, "ended": state.ended, "result": state.result,
+        "reason": state.reason, "skipped": list(state.skipped), "flagged": list(state.flagged), "partial": list(state.partial),
+        "unknown": list(state.unknown), "attempts": state.attempts, "turn": state.turn, "revision": state.revision,
+        "asked": state.asked, "open": sorted(state.interrupts), "goal": state.goal.text, "inputs": state.goal.inputs,
+        "tenant": state.tenant, "priority": state.priority, "labels": state.labels, "agent_version": state.agent_version,
+        "contracts": {name: contract.safety for name, contract in sorted(state.contracts.items())},
+        "steps": {
+            name: {
+                "phase": known.phase, "tool": known.tool, "key": known.key, "attempt": known.attempt, "value": known.value,
+                "left": list(known.left), "settled_by": known.settled_by, "reason": known.reason, "args": known.args,
+                "occurrence": known.occurrence, "doubt_since": known.doubt_since,
+            }
+            for name, known in steps.items()
+        },
+    }  # fmt: skip
+
+
+# --- the runs ---------------------------------------------------------------------------------------------------------
+
+SCHEMA = {"type": "object", "properties": {"to": {"type": "string"}}, "required": ["to"]}
+READ = tool("look", "read", output_schema={"type": "object"})
+MAIL = tool("mail", "keyed", key_ttl_seconds=86400.0, business_key=("to",), input_schema=SCHEMA, secrets=("token",))
+BOOK = tool("book", "reconcilable", settles_within_seconds=5.0, probe_seconds=2.0, undo="cancel_booking", parallel_max=3)
+PAY = tool("pay", "irreversible", description="Pay, in full — für immer.")
+SEND = tool("send", "idempotent", fallback="mail")
+TOOLS = (READ, MAIL, BOOK, PAY, SEND)
+LARGE = "grüße " * 4000
+
+
+def completed() -> Recorder:
+    """The long one: every way in which a step can come to its end while the run goes on."""
+    steps = [
+        step("find", "look", args={"name": {"$ref": "inputs.guest.name"}}),
+        step("room", "book", args={"guest": {"$ref": "steps.find.name"}, "literal": {"$literal": {"$ref": "x", "$blob": "y"}}}),
+        step("note", "mail", args={"to": {"$ref": "steps.find.mail"}, "token": {"$secret": "MAIL_TOKEN"}}),
+        step("note_again", "mail", args={"to": {"$ref": "steps.find.mail"}, "token": {"$secret": "MAIL_TOKEN"}}, after=("note",)),
+        step("deposit", "pay", args={"amount": 80.5}, after=("room",)),
+        step("taxi", "send", on_failure="flag", fallbacks=(Fallback(tool="look", args={"name": "taxi"}),)),
+        step("flowers", "send", on_failure="ask"),
+        step("dinner", "book", on_failure="skip", after=("room",)),
+        step("card", "send", args={"with": {"$ref": "steps.dinner.table", "default": None}}),
+        step("tour", "book", after=("room",)),
+        step("photo", "book", after=("room",)),
+    ]
+    run = Recorder(
+        "shop/1", steps, *TOOLS, inputs={"guest": {"name": "Zoë", "vip": True, "points": 10**25}}, limits=Limits(parallel_max=6),
+        result={"room": {"$ref": "steps.room.number"}, "taxi": {"$ref": "steps.taxi"}},
+        start={"agent_version": "1.0", "tenant": "acme", "priority": 2, "labels": {"team": "front"}, "secrets": ("pin",)},
+    )  # fmt: skip
+    run.decide()
+    run.fail("find", "rate_limited", message="slow down", retry_after_seconds=7.25, detail={"header": "7"}).decide()
+    run.decide(after=8)
+    run.succeed("find", {"name": "Zoë", "mail": "zoe@example.com", "$blob": "not ours", "page": LARGE})
+    run.fail("taxi", "denied", message="no licence").lose("flowers", "connection reset").decide()
+    run.crash(after=3.5).decide()
+    run.probed("room", "not_yet").decide()
+    run.decide(after=2)
+    run.probed("room", "not_happened").decide()
+    run.decide(after=5)
+    run.probed("room", "not_happened").decide()
+    run.succeed("room", {"number": 12})
+    settle(run)
+    return run
+
+
+def settle(run: Recorder) -> None:
+    """Work on what is under way in a fixed order until the run has ended."""
+    for _ in range(200):
+        if run.run.ended:
+            return
+        flying = sorted(name for name in run.run.active if run[name].phase in ("flying", "probing"))
+        if run.open:
+            by_person(run, run.open[0])
+        elif flying:
+            by_tool(run, flying[0])
+        else:
+            assert run.last is not None and run.last.wake_at is not None
+            run.wait(max(run.last.wake_at - run.now, 0.0))
+        run.decide()
+    raise AssertionError(f"it does not end: {run.phases}")
+
+
+def by_person(run: Recorder, interrupt: str) -> None:
+    """What Ann says to a question."""
+    asked = run.run.interrupts[interrupt]
+    if asked.about == "call":
+        run.answer("edit", {"amount": 79.5}, interrupt, note="a little less")
+    elif asked.about == "doubt":
+        run.answer("respond", {"by": "hand"}, interrupt)
+    elif asked.about == "owed":
+        run.answer("respond", {"table": 4}, interrupt)
+    else:
+        run.answer("approve", None, interrupt, note="again")
+
+
+def by_tool(run: Recorder, name: str) -> None:
+    """What comes of a call or a probe."""
+    if run[name].phase == "probing":
+        run.probed(name, "not_yet" if name == "photo" else "happened", {"found": name})
+    elif name == "flowers" and run[name].attempt < 6:
+        run.fail(name, "conflict", message="sold out")
+    elif name == "dinner":
+        run.fail(name, "conflict", message="fully booked")
+    elif name == "photo" and run[name].attempt == 1:
+        run.tell(e.CallDeferred(step=name, attempt=1, handle="P-7", until=run.now + 60))
+    elif name == "tour":
+        run.tell(e.CallPartial(step=name, attempt=run[name].attempt, value={"guide": True}, left=("tickets", "bus")))
+    else:
+        run.succeed(name, {"done": name, "n": 1.5})
+
+
+def failed() -> Recorder:
+    """A run that stops, with a step that nobody knows of."""
+    run = Recorder("shop/2", [step("pay", "pay"), step("look", "look"), step("late", "look", after=("pay",))], *TOOLS)
+    run.decide()
+    run.answer("approve").decide()
+    run.succeed("look").crash(after=1).decide()
+    run.decide(after=run.run.limits.person_seconds)
+    return run
+
+
+def given_up() -> Recorder:
+    """A step whose failure stops the run."""
+    run = Recorder("shop/3", [step("look", "look"), step("send", "send")], *TOOLS)
+    run.decide()
+    run.fail("look", "not_found", message="no such guest").lose("send").decide()
+    return run
+
+
+def cancelled() -> Recorder:
+    """A run that somebody stops, and somebody else answers too late."""
+    run = Recorder("shop/4", [step("pay", "pay"), step("room", "book")], *TOOLS)
+    run.decide()
+    run.answer("reject", note="no")
+    run.tell(
+        e.AnswerVoided(interrupt="pay-1", by="bob", reason="it is not open any more"),
+        e.CancelRequested(by="bob", reason="closed"),
+    )
+    run.decide()
+    run.lose("room").decide()
+    run.probed("room", "cannot_tell").decide()
+    return run
+
+
+def thought() -> Recorder:
+    """A run whose reasoner needs three tries, revises its plan and finishes."""
+    run = Recorder("shop/5", None, *TOOLS)
+    run.decide()
+    run.tell(e.ProposalFailed(turn=1, problems=("step a: there is no tool lok (did you mean look?)",))).decide()
+    steps = (step("a", "look"), step("b", "look", after=("a",)))
+    run.tell(e.PlanAdopted(turn=2, revision=1, plan=Plan(steps=steps, final=False), reason="look first")).decide()
+    more = Plan(steps=(step("c", "look"),), final=False)
+    run.tell(e.PlanAdopted(turn=2, revision=2, plan=more, reason="c is better", dropped=("b",))).decide()
+    run.succeed("a", 1).succeed("c", [1, 2]).decide()
+    run.tell(e.FinishProposed(turn=3, result={"sum": 4})).decide()
+    return run
+
+
+def not_to_be_had() -> Recorder:
+    """A run whose reasoner gives up."""
+    run = Recorder("shop/6", None, *TOOLS)
+    run.decide()
+    run.tell(e.GiveUpProposed(turn=1, reason="no such guest")).decide()
+    return run
+
+
+def limited() -> Recorder:
+    """A run that reaches a bound."""
+    run = Recorder("shop/7", [step("a", "look"), step("b", "look")], *TOOLS, limits=Limits(attempts_max=1))
+    run.decide()
+    run.succeed("a").decide()
+    return run
+
+
+def changed() -> Recorder:
+    """A run whose agent became weaker while a call of it was lost, and that still asks about that call."""
+    run = Recorder("shop/8", [step("a", "pay", approve="always"), step("b", "send")], *TOOLS)
+    run.decide()
+    run.answer("approve").decide()
+    run.succeed("b")
+    after = tuple(weaker(contract, safety="irreversible") if contract.tool == "send" else contract for contract in TOOLS)
+    run.crash(after=2).change(*after, weaker=True).decide()
+    run.answer("approve", None, next(name for name in run.open if name.startswith("agent"))).decide()
+    return run
+
+
+RUNS = (completed, failed, given_up, cancelled, thought, not_to_be_had, limited, changed)
+
+
+def lines() -> Iterator[dict[str, Any]]:
+    """The lines of a golden journal."""
+    written: set[str] = set()
+    for make in RUNS:
+        run = make()
+        link = b""
+        for batch in run.batches:
+            first, fence, at = batch[0].sequence, batch[0].fence, batch[0].at
+            body, contents = codec.encode([entry.event for entry in batch])
+            for digest, content in contents.items():
+                if digest not in written:
+                    yield {"content": digest, "body": content.decode()}
+            written.update(contents)
+            link = codec.link(link, run.run_id, first, fence, at, body)
+            yield {"run": run.run_id, "first": first, "fence": fence, "at": at, "body": body.decode(), "link": link.hex()}
+        yield {"run": run.run_id, "summary": summary(run.run)}
+
+
+def main(name: str) -> None:
+    """Write a file that is not there yet."""
+    path = FOLDER / f"{name}.jsonl"
+    with path.open("x", encoding="utf-8") as file:
+        for line in lines():
+            file.write(json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

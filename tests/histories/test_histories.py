@@ -1,0 +1,148 @@
+"""Journals that earlier releases wrote, read by this one: every event, every chain, and what they come to."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+from holdfast.core import events as e
+from holdfast.core.decide import decide
+from holdfast.core.evolve import fold
+from holdfast.journal import codec
+from tests.histories.record import FOLDER, summary
+
+FILES = sorted(FOLDER.glob("*.jsonl"))
+
+
+class Recorded:
+    """The runs of one file."""
+
+    def __init__(self, path: Path):
+        self.contents: dict[str, bytes] = {}
+        self.batches: dict[str, list[dict[str, Any]]] = {}
+        self.summaries: dict[str, dict[str, Any]] = {}
+        for text in path.read_text(encoding="utf-8").splitlines():
+            line = json.loads(text)
+            if "content" in line:
+                self.contents[line["content"]] = line["body"].encode()
+            elif "summary" in line:
+                self.summaries[line["run"]] = line["summary"]
+            else:
+                self.batches.setdefault(line["run"], []).append(line)
+
+    def entries(self, run_id: str) -> list[e.Entry]:
+        """A run's entries, with its chain checked link by link."""
+        found: list[e.Entry] = []
+        link = b""
+        for batch in self.batches[run_id]:
+            body = batch["body"].encode()
+            link = codec.link(link, run_id, batch["first"], batch["fence"], batch["at"], body)
+            assert link.hex() == batch["link"], f"{run_id}: the chain breaks at {batch['first']}"
+            assert batch["first"] == len(found) + 1
+            found.extend(codec.entries(body, batch["first"], batch["fence"], batch["at"], self.contents.__getitem__))
+        return found
+
+
+RECORDED = {path.stem: Recorded(path) for path in FILES}
+EVERY_RUN = [(name, run_id) for name, recorded in RECORDED.items() for run_id in recorded.summaries]
+
+
+def test_there_is_a_history_of_each_form() -> None:
+    """Numbered without a gap."""
+    assert [int(path.stem.split("_")[0]) for path in FILES] == list(range(1, len(FILES) + 1))
+
+
+@pytest.mark.parametrize(("name", "run_id"), EVERY_RUN)
+def test_a_run_comes_to_what_it_came_to_when_it_was_recorded(name: str, run_id: str) -> None:
+    """Decoded, linked and folded."""
+    state = fold(RECORDED[name].entries(run_id))
+    assert json.loads(json.dumps(summary(state))) == RECORDED[name].summaries[run_id]
+
+
+@pytest.mark.parametrize(("name", "run_id"), EVERY_RUN)
+def test_folding_in_parts_gives_the_same(name: str, run_id: str) -> None:
+    """As a checkpoint does, at every place."""
+    entries = RECORDED[name].entries(run_id)
+    whole = fold(entries)
+    for at in range(1, len(entries)):
+        assert fold(entries[at:], fold(entries[:at])) == whole
+
+
+@pytest.mark.parametrize(("name", "run_id"), EVERY_RUN)
+def test_a_run_of_an_earlier_release_goes_on(name: str, run_id: str) -> None:
+    """From every place of its history something can be decided, now or at a time, and nothing breaks."""
+    entries = RECORDED[name].entries(run_id)
+    for at in range(1, len(entries) + 1):
+        state = fold(entries[:at])
+        decision = decide(state, state.at)
+        assert decision.state.ended or decision.commands or decision.wake_at is not None or decision.events or flying(state)
+
+
+def flying(state: Any) -> bool:
+    """Whether something is under way."""
+    return state.proposing is not None or any(state.steps[name].phase in ("flying", "probing") for name in state.active)
+
+
+def test_every_kind_of_event_is_in_some_history() -> None:
+    """What was never recorded could be lost unseen."""
+    seen = {type(entry.event) for name, run_id in EVERY_RUN for entry in RECORDED[name].entries(run_id)}
+    assert seen == set(get_args(e.AnyEvent))
+
+
+def test_histories_hold_what_is_hard_to_keep() -> None:
+    """Large values beside the batches, names that look like our marks, numbers beyond 64 bits, letters beyond ASCII."""
+    recorded = RECORDED["0001_first_form"]
+    (start, *rest) = recorded.entries("shop/1")
+    assert isinstance(start.event, e.RunStarted)
+    assert start.event.goal.inputs["guest"] == {"name": "Zoë", "vip": True, "points": 10**25}
+    values = [entry.event.value for entry in rest if isinstance(entry.event, e.CallSucceeded) and entry.event.step == "find"]
+    assert values[0]["$blob"] == "not ours"
+    assert len(values[0]["page"].encode()) > codec.LARGE_BYTES
+    assert any(len(content) > codec.LARGE_BYTES for content in recorded.contents.values())
+
+
+def test_the_latest_form_is_what_is_written_today() -> None:
+    """The events of the newest file, written again, give its bytes: a difference is a new form, and needs a file of its own."""
+    newest = RECORDED[FILES[-1].stem]
+    for run_id, batches in newest.batches.items():
+        entries = newest.entries(run_id)
+        for batch, following in zip(batches, [*batches[1:], None], strict=True):
+            last = following["first"] - 1 if following is not None else len(entries)
+            body, contents = codec.encode([entry.event for entry in entries[batch["first"] - 1 : last]])
+            assert body.decode() == batch["body"]
+            assert contents.items() <= newest.contents.items()
+
+
+def test_recording_is_the_same_in_every_process() -> None:
+    """Whatever the seed of its hashes, what is decided and what is written follow from the story alone."""
+    program = """
+import hashlib, json
+from tests.histories.record import lines
+print(hashlib.sha256("\\n".join(map(json.dumps, lines())).encode()).hexdigest())
+"""
+    digests = set()
+    for seed in ("0", "1", "2"):
+        environment = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join(sys.path)}
+        ended = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+        digests.add(ended.stdout)
+    assert len(digests) == 1
+
+
+def test_a_history_is_never_written_again() -> None:
+    """The script refuses a name that is there."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    ended = subprocess.run(
+        [sys.executable, "-m", "tests.histories.record", FILES[0].stem],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode != 0
+    assert "FileExistsError" in ended.stderr
