@@ -203,7 +203,7 @@ class Stage:
         if behaviour.visible > 0:
             self.counter["effect visible late"] += 1
         process = current_process()
-        if process is not None and self.weather.crash and self.dice.random() < self.weather.crash * 2:
+        if process is not None and self.weather.crash and self.dice.random() < self.weather.crash * 4:
             outside(self.loop.call_later, self.dice.uniform(0.0, 0.8), self._crash_in_flight, process, request)
         return behaviour
 

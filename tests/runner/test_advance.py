@@ -1,0 +1,710 @@
+"""One claim on one run, on real files: the order of record and effect, stores that fail, values of every kind, clocks."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from holdfast import Agent, Call, Deferred, Happened, Holdfast, Limits, Run, Transient, Unknown, tool
+from holdfast.core import events as e
+from holdfast.errors import JournalError, JournalUnavailable
+from holdfast.journal.base import Batch, Checkpoint, Full, Head, History
+from holdfast.journal.sqlite import SqliteJournal
+from holdfast.runner import advance as module
+from holdfast.runner.clock import SystemClock
+from tests.gate import World, background, until
+
+
+@pytest.fixture
+def db(tmp_path: Path) -> Path:
+    """The path of a store that is not there yet."""
+    return tmp_path / "runs.db"
+
+
+@pytest.fixture
+def world() -> World:
+    """A world with its gate open."""
+    return World()
+
+
+def chain(world: World, names: str, **promise: Any) -> Agent:
+    """An agent with one call after another."""
+    promise = promise or {"safety": "keyed", "key_ttl": "1h"}
+
+    @tool(timeout="30s", **promise)
+    async def do(name: str, call: Call) -> str:
+        world.keys.append(call.key)
+        return await world.pass_through("do", name)
+
+    plan = {
+        name: {"tool": "do", "args": {"name": name}, "after": [before] if before else []}
+        for before, name in zip(["", *names], names, strict=False)
+    }
+    return Agent("chain", tools=[do], plan=plan)
+
+
+def kinds(entries: list[e.Entry]) -> list[str]:
+    """The names of events, in order."""
+    return [type(entry.event).__name__ for entry in entries]
+
+
+def of(entries: list[e.Entry], kind: type[Any]) -> list[Any]:
+    """The events of one kind."""
+    return [entry.event for entry in entries if isinstance(entry.event, kind)]
+
+
+# --- record and effect ---------------------------------------------------------------------------------------------
+
+
+async def test_nothing_is_done_before_it_is_written_and_nothing_believed_before_its_outcome(db: Path) -> None:
+    """Inside each call, another reader of the file finds the intent with its key, and the outcomes of all calls before."""
+    seen: list[tuple[str, list[str], list[str]]] = []
+
+    @tool(safety="idempotent")
+    def do(name: str, call: Call) -> str:
+        with contextlib.closing(sqlite3.connect(f"file:{db}?mode=ro", uri=True)) as reader:
+            events = [
+                event for (body,) in reader.execute("select body from batches order by first") for event in json.loads(body)
+            ]
+        intents = [event["key"] for event in events if event["event"] == "call_intended"]
+        outcomes = [event["step"] for event in events if event["event"] == "call_succeeded"]
+        seen.append((call.key, intents, outcomes))
+        return name
+
+    steps = {
+        name: {"tool": "do", "args": {"name": name}, "after": after} for name, after in (("a", []), ("b", ["a"]), ("c", ["b"]))
+    }
+    async with Holdfast(db) as app:
+        assert (await app.run(Agent("a", tools=[do], plan=steps), id="r")).done
+    assert [outcomes for _, _, outcomes in seen] == [[], ["a"], ["a", "b"]]
+    for number, (key, intents, _) in enumerate(seen, 1):
+        assert len(intents) == number
+        assert intents[-1] == key
+
+
+async def test_a_step_costs_one_commit_on_the_happy_path(db: Path, world: World) -> None:
+    """Outcome, rulings and the next intent go together, and so does giving the claim back at the end."""
+    names = "abcdefghijklmnopqrst"
+    async with Holdfast(db) as app:
+        journal = app.journal
+        assert isinstance(journal, SqliteJournal)
+        before = journal.file.commits
+        await app.run(chain(world, names), id="r")
+        # The start, the question to the plan, the plan with the first intent, and then one for each step.
+        batches = await journal.file.read(lambda c: list(c.execute("select count(*) from batches")))
+        assert batches == [(3 + len(names),)]
+        assert journal.file.commits - before <= 3 + len(names) + 2, "and a heartbeat or two"
+    assert world.effects == list(names)
+
+
+async def test_side_by_side_calls_are_intended_together(db: Path, world: World) -> None:
+    """What may begin at once begins in one commit; each outcome is recorded when it comes."""
+    world.gate.clear()
+    agent = chain(world, "a")
+    wide = Agent("wide", tools=[agent.toolbox["do"]], plan={n: {"tool": "do", "args": {"name": n}} for n in "abcd"}, limits=Limits(parallel_max=3))  # fmt: skip
+    async with Holdfast(db) as app, background(app.run(wide, id="r")):
+        await until(lambda: world.inside.get("do") == 3)
+        history = await app.history("r")
+        assert kinds(history)[-4:] == ["PlanAdopted", "CallIntended", "CallIntended", "CallIntended"]
+        world.gate.set()
+    assert world.peak["do"] == 3
+    assert sorted(world.effects) == list("abcd")
+
+
+# --- stores that fail ----------------------------------------------------------------------------------------------
+
+
+class Failing(SqliteJournal):
+    """The journal in its file, of which some appends fail: before anything was written, or after all of it was.
+
+    failing: the numbers of the appends that fail, the first being 1.
+    """
+
+    def __init__(self, path: Path, failing: Callable[[int], bool], moment: str):
+        super().__init__(path)
+        self.failing = failing
+        self.moment = moment
+        self.appends = 0
+
+    async def append(self, batch: Batch) -> Head | Full:
+        self.appends += 1
+        fails = self.failing(self.appends)
+        if fails and self.moment == "before":
+            raise JournalUnavailable("nothing was written")
+        written = await super().append(batch)
+        if fails:
+            raise JournalUnavailable("all of it was written")
+        return written
+
+
+# A run of three steps: the question to the plan, the plan with an intent, and an outcome for each step.
+APPENDS = 5
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("number", range(1, APPENDS + 1))
+async def test_a_write_that_fails_once_loses_nothing_and_doubles_nothing(
+    db: Path, world: World, number: int, moment: str
+) -> None:
+    """Whichever write it is, and whether it arrived or not: the run goes on by itself, and the journal is whole."""
+    journal = Failing(db, lambda append: append == number, moment)
+    agent = chain(world, "abc", safety="irreversible", approve="never")
+    async with Holdfast(journal) as app:
+        ended = await app.run(agent, id="r")
+        assert ended.result == {"a": "a", "b": "b", "c": "c"}
+        assert (await app.verify("r")).problem is None
+        history = await app.history("r")
+    assert world.effects == ["a", "b", "c"]
+    assert journal.appends == APPENDS + (1 if moment == "before" else 0)
+    assert len(history) == len(set(map(repr, (entry.event for entry in history)))), "no event is there twice"
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("number", range(1, APPENDS + 1))
+async def test_a_store_that_stays_away_stops_the_run_before_its_next_effect(
+    db: Path, world: World, number: int, moment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No call is made whose intent is not known to be written. With a store that is well again the run ends, and a call
+    whose outcome was lost is repeated under its key."""
+    monkeypatch.setattr(module, "WRITE_TRIES", 1)
+    told: list[str] = []
+    agent = chain(world, "abc")
+    journal = Failing(db, lambda append: append >= number, moment)
+    async with Holdfast(journal, lease_seconds=0.1, on_error=lambda _, error: told.append(error.what)) as app:
+        await app.start(agent, id="r")
+        async with background(app.work(agent)):
+            await until(lambda: told)
+            await app.stop()
+        intended = {event.key for event in of(await app.history("r"), e.CallIntended)}
+        assert set(world.keys) <= intended
+    # The run was begun without a claim, so its first append is that of the worker, as in `run`.
+    assert len(world.effects) == max(number - 2, 0)
+    async with Holdfast(db) as app:
+        async with asyncio.timeout(10):
+            ended = await app.run(agent, id="r")
+        assert ended.result == {"a": "a", "b": "b", "c": "c"}
+        assert (await app.verify("r")).problem is None
+    assert len(set(world.keys)) == 3, "one key for each of the three effects"
+
+
+async def test_a_start_whose_answer_is_lost_is_the_same_run_when_it_is_asked_for_again(db: Path, world: World) -> None:
+    """It was written, and the caller was told that it may not have been."""
+
+    class Lost(SqliteJournal):
+        lost = False
+
+        async def create(self, *args: Any, **options: Any) -> Any:
+            claim = await super().create(*args, **options)
+            if not self.lost:
+                self.lost = True
+                raise JournalUnavailable("all of it was written")
+            return claim
+
+    agent = chain(world, "ab")
+    async with Holdfast(Lost(db), lease_seconds=0.2) as app:
+        with pytest.raises(JournalUnavailable):
+            await app.run(agent, id="r")
+        assert world.effects == []
+        assert (await app.run(agent, id="r")).done
+        assert len(await app.runs()) == 1
+    assert world.effects == ["a", "b"]
+
+
+async def test_somebody_elses_write_is_not_taken_for_ones_own(db: Path, world: World) -> None:
+    """A write failed, and when the journal is read again another worker has been there: the claim is lost."""
+    taken: list[int] = []
+
+    class Overtaken(SqliteJournal):
+        async def append(self, batch: Batch) -> Head | Full:
+            if not taken and of_batch(batch, e.CallSucceeded):
+                await self.file.write(lambda c: c.execute("update runs set lease_until = 0"))
+                claim = await self.claim("r", "other", time.time(), 0.3)
+                assert claim is not None
+                taken.append(claim.fence)
+                written = e.RunResumed(worker="other")
+                await super().append(Batch(run_id="r", fence=claim.fence, head=batch.head, at=batch.at, events=(written,)))
+                raise JournalUnavailable("nothing was written")
+            return await super().append(batch)
+
+    async with Holdfast(Overtaken(db)) as app, asyncio.timeout(10):
+        assert (await app.run(chain(world, "ab"), id="r")).done
+        history = await app.history("r")
+    assert [entry.fence for entry in history if isinstance(entry.event, e.CallSucceeded)] == [3, 3]
+    assert of(history, e.CallUnknown) == [
+        e.CallUnknown(step="a", attempt=1, why="its worker was lost during the call", crashed=True)
+    ]
+    assert world.keys[0] == world.keys[1]
+
+
+def of_batch(batch: Batch, kind: type[Any]) -> bool:
+    """Whether an event of this kind is in a batch."""
+    return any(isinstance(event, kind) for event in batch.events)
+
+
+# --- the claim is checked right before a call is sent ----------------------------------------------------------------
+
+
+class Stopped(SqliteJournal):
+    """The journal in its file; right after a step's intent is written, something happens before its writer goes on."""
+
+    def __init__(self, path: Path, step: str, then: Callable[[SqliteJournal], Any], attempt: int = 1):
+        super().__init__(path)
+        self.step, self.attempt, self.then = step, attempt, then
+
+    async def append(self, batch: Batch) -> Head | Full:
+        written = await super().append(batch)
+        for event in batch.events:
+            if isinstance(event, e.CallIntended) and (event.step, event.attempt) == (self.step, self.attempt):
+                await self.then(self)
+        return written
+
+
+async def test_a_worker_that_was_stopped_past_its_lease_sends_nothing(db: Path, world: World) -> None:
+    """Between the intent and the call another worker took the run: only that one may call."""
+    mine, theirs = World(), World()
+
+    async def taken_over(journal: SqliteJournal) -> None:
+        async with Holdfast(db) as other:
+            await other.journal.file.write(lambda c: c.execute("update runs set lease_until = 0"))  # type: ignore[attr-defined]
+            assert (await other.run(chain(theirs, "ab"), id="r")).done
+        await until(lambda: time.monotonic() > begun + 0.2)
+
+    begun = time.monotonic()
+    async with Holdfast(Stopped(db, "a", taken_over), lease_seconds=0.2) as app:
+        assert (await app.run(chain(mine, "ab"), id="r")).done
+    assert (mine.effects, theirs.effects) == ([], ["a", "b"])
+
+
+class Movable(SystemClock):
+    """The system's wall clock, which can be set."""
+
+    seconds = 0.0
+
+    def now(self) -> float:
+        return round(super().now() + self.seconds, 3)
+
+
+async def test_a_repeat_that_comes_too_late_is_not_sent(db: Path) -> None:
+    """Decided while the key was alive, and held up until the other side may have forgotten it."""
+    clock, calls = Movable(), []
+
+    async def a_day_passes(journal: SqliteJournal) -> None:
+        clock.seconds += 86_400.0
+
+    @tool(safety="keyed", key_ttl="1h", retry={"attempts": 3, "backoff": "1ms"})
+    async def pay(call: Call) -> str:
+        calls.append(call.attempt)
+        raise Unknown("the gateway says: maybe")
+
+    agent = Agent("a", tools=[pay], plan={"a": {"tool": "pay"}})
+    async with Holdfast(Stopped(db, "a", a_day_passes, attempt=2), clock=clock, lease_seconds=10 * 86_400) as app:
+        asks = await app.run(agent, id="r")
+        history = await app.history("r")
+    assert calls == [1]
+    assert asks.status == "blocked"
+    assert (
+        "did pay happen?" in asks.questions[0].question or "did an earlier attempt of pay happen?" in asks.questions[0].question
+    )
+    (failed,) = of(history, e.CallFailed)
+    assert failed.failure.message == "it was not sent: by now the other side may have forgotten its key"
+
+
+# --- calls that do not end -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("safety", "kind"), [("irreversible", e.CallUnknown), ("read", e.CallUnknown)])
+async def test_a_call_that_ignores_its_cancellation_is_unknown_and_not_waited_for(
+    db: Path, safety: Any, kind: type[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its time is over and it goes on all the same: after a while its outcome is written down, whatever it says later."""
+    monkeypatch.setattr(module, "OVERDUE_SECONDS", 0.1)
+    go, swallowed = asyncio.Event(), []
+
+    @tool(safety=safety, approve="never", timeout="50ms", retry=1)
+    async def stubborn() -> str:
+        while not go.is_set():
+            try:
+                await go.wait()
+            except asyncio.CancelledError:
+                swallowed.append(1)
+        return "too late"
+
+    agent = Agent("a", tools=[stubborn], plan={"a": {"tool": "stubborn"}}, limits=Limits(lost_max=1))
+    async with Holdfast(db) as app:
+        async with asyncio.timeout(5):
+            await app.run(agent, id="r", patience_seconds=0)
+        assert len(swallowed) >= 2
+        go.set()
+        unknown = of(await app.history("r"), kind)
+        assert unknown == [kind(step="a", attempt=1, why="it did not end when it was cancelled")]
+        assert not of(await app.history("r"), e.CallSucceeded)
+
+
+async def test_a_probe_and_a_reasoner_that_ignore_their_cancellation_are_not_waited_for(
+    db: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The probe counts as one that cannot see it yet, the reasoner as one that failed."""
+    monkeypatch.setattr(module, "OVERDUE_SECONDS", 0.05)
+    monkeypatch.setattr(module, "REASONER_TIMEOUT_SECONDS", 0.05)
+    go = asyncio.Event()
+
+    async def stubborn(*_: Any, **__: Any) -> Any:
+        while not go.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await go.wait()
+
+    async def probe() -> Any:
+        await stubborn()
+
+    @tool(safety="reconcilable", probe=probe, timeout="50ms", probe_every="1h")
+    async def act() -> None:
+        raise Unknown("maybe")
+
+    acts = Agent("acts", tools=[act], plan={"a": {"tool": "act"}})
+    thinks = Agent("thinks", reasoner=stubborn, limits=Limits(turns_max=2))
+    async with Holdfast(db) as app, asyncio.timeout(5):
+        await app.run(acts, id="acts", patience_seconds=0)
+        failed = await app.run(thinks, id="thinks")
+        history = await app.history("acts")
+        go.set()
+    (answered,) = of(history, e.ProbeAnswered)
+    assert (answered.verdict, answered.message) == ("not_yet", "it did not end when it was cancelled")
+    assert failed.status == "failed"
+
+
+# --- values --------------------------------------------------------------------------------------------------------
+
+
+def circle() -> Any:
+    """A table in itself."""
+    value: dict[str, Any] = {}
+    value["self"] = value
+    return value
+
+
+def nested(depth: int) -> Any:
+    """Lists in lists."""
+    value: Any = "deep"
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+READABLE: dict[str, Any] = {
+    "10 MB": "é" * 5_000_000,
+    "many": {str(number): {"number": number, "text": "x" * 50} for number in range(2_000)},
+    "huge int": 10**300,
+    "negative": -(2**64) - 1,
+    "nested": nested(90),
+    "controls": "\x00\x1b[31m\u2028\u202e\U0001f600",
+    "marks": {"$blob": "x", "$ref": "inputs.x", "$$blob": {"$secret": "x"}, "$literal": [1]},
+    "empty": {"": "", "list": [], "table": {}, "null": None},
+    "numbers": [0.1, 1e300, -0.0, 5e-324, 1.0],
+}
+UNREADABLE: dict[str, Any] = {
+    "NaN": float("nan"),
+    "deep infinity": {"a": [1, {"b": float("inf")}]},
+    "lone surrogate": "a\ud800b",
+    "surrogate name": {"\udc00": 1},
+    "circle": circle(),
+    "too deep": nested(100_000),
+    "bytes": b"\xff\x00",
+    "object": object(),
+}
+
+
+@pytest.mark.parametrize("name", READABLE)
+async def test_a_value_goes_through_a_whole_run_as_it_is(db: Path, name: str) -> None:
+    """Returned by one step, given to the next by reference, in the result; and read back the same from the file."""
+    value, given = READABLE[name], []
+
+    @tool(safety="read")
+    def make() -> Any:
+        return value
+
+    @tool(safety="idempotent")
+    async def take(value: Any) -> Any:
+        given.append(value)
+        return [value]
+
+    plan = {"a": {"tool": "make"}, "b": {"tool": "take", "args": {"value": {"$ref": "steps.a"}}}}
+    agent = Agent("a", tools=[make, take], plan=plan)
+    async with Holdfast(db) as app:
+        ended = await app.run(agent, id="r", inputs={"value": value})
+        assert ended.result == {"a": value, "b": [value]}
+    assert given == [value]
+    async with Holdfast(db) as app:
+        state = await app.state("r")
+        assert state.result == {"a": value, "b": [value]}
+        assert state.goal.inputs == {"value": value}
+        assert (await app.verify("r")).problem is None
+
+
+@pytest.mark.parametrize("name", UNREADABLE)
+async def test_a_value_that_is_no_json_ends_its_step_in_words(db: Path, name: str) -> None:
+    """Out of a tool, into a run, and from a function that plans: a recorded failure, never a run that cannot be read."""
+    value = UNREADABLE[name]
+
+    @tool(safety="read", retry=1)
+    def make() -> Any:
+        return value
+
+    def think(briefing: Any) -> Any:
+        from holdfast import Finish, GiveUp, Step
+
+        if briefing.problems:
+            return GiveUp("; ".join(briefing.problems))
+        return Finish(value) if briefing.steps else Step(id="a", tool="make", args={"x": value})
+
+    async with Holdfast(db) as app, asyncio.timeout(20):
+        failed = await app.run(Agent("made", tools=[make], plan={"a": {"tool": "make"}}), id="made")
+        assert (failed.status, failed.reason.startswith("step a: invalid_output: ")) == ("failed", True)
+        given_up = await app.run(Agent("thought", tools=[make], reasoner=think), id="thought")
+        assert given_up.status == "failed"
+        for run_id in ("made", "thought"):
+            assert (await app.verify(run_id)).problem is None
+            assert (await app.state(run_id)).ended == "failed"
+
+
+# --- clocks --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("jump", [-86_400.0, 86_400.0])
+async def test_a_clock_that_is_set_makes_no_retry_late_and_no_time_run_backwards(db: Path, jump: float) -> None:
+    """Set back or forward by a day during a call; what follows is due as if it had not been."""
+    clock, calls = Movable(), []
+
+    @tool(safety="idempotent", retry={"attempts": 3, "backoff": "200ms", "jitter": 0})
+    async def later() -> str:
+        calls.append(time.monotonic())
+        if len(calls) == 1:
+            clock.seconds += jump
+        if len(calls) < 3:
+            raise Transient("503")
+        return "now"
+
+    agent = Agent("a", tools=[later], plan={"a": {"tool": "later"}}, limits=Limits(wall_seconds=30 * 86_400))
+    async with Holdfast(db, clock=clock, lease_seconds=5 * 86_400) as app, asyncio.timeout(10):
+        assert (await app.run(agent, id="r")).done
+        times = [entry.at for entry in await app.history("r")]
+    assert times == sorted(times)
+    assert calls[1] - calls[0] >= 0.19
+    assert calls[2] - calls[0] < 5
+
+
+# --- taking on -----------------------------------------------------------------------------------------------------
+
+
+async def test_an_agent_that_promises_less_stops_its_runs_with_a_question(db: Path, world: World) -> None:
+    """What changed is written down once; nothing begins until a person said so, and then the new promises hold."""
+    strong = chain(world, "ab")
+    weak = chain(world, "ab", safety="idempotent")
+    world.gate.clear()
+    async with Holdfast(db) as app, background(app.run(strong, id="r")):
+        await until(lambda: world.inside.get("do"))
+        async with background(app.stop()):
+            world.gate.set()
+    # Another promise that is no weaker is written down and taken without a question.
+    async with Holdfast(db) as app:
+        stronger = chain(world, "ab", safety="keyed", key_ttl="2h", parallel=3)
+        assert (await app.run(stronger, id="r")).done
+        (changed,) = of(await app.history("r"), e.AgentChanged)
+        assert {(d.field, d.weaker) for d in changed.differences} == {("key_ttl_seconds", False), ("parallel_max", False)}
+    world.gate.clear()
+    async with Holdfast(db) as app, background(app.run(strong, id="q")):
+        await until(lambda: world.inside.get("do"))
+        async with background(app.stop()):
+            world.gate.set()
+    async with Holdfast(db) as app:
+        for _ in range(2):
+            asks = await app.run(irreversible_like(weak), id="q")
+            assert asks.status == "blocked"
+        (question,) = asks.questions
+        assert "do: safety was keyed, is irreversible" in question.question
+        assert len(of(await app.history("q"), e.AgentChanged)) == 1
+        assert world.effects == ["a", "b", "a"]
+        await app.answer("q", "approve", by="ann")
+        assert (await app.run(irreversible_like(weak), id="q")).done
+    assert world.effects == ["a", "b", "a", "b"]
+
+
+def irreversible_like(agent: Agent) -> Agent:
+    """The same agent, whose tool promises nothing any more."""
+    function = agent.toolbox["do"].function
+    return Agent(agent.name, tools=[tool(name="do", approve="never", timeout="30s")(function)], plan=agent.plan)
+
+
+async def test_words_from_outside_are_taken_in_their_order(db: Path) -> None:
+    """Two answers and a cancel that wait together: each is judged by what the ones before it left."""
+    done: list[str] = []
+
+    @tool
+    async def do(name: str) -> str:
+        done.append(name)
+        return name
+
+    agent = Agent("a", tools=[do], plan={n: {"tool": "do", "args": {"name": n}} for n in "ab"})
+    async with Holdfast(db) as app:
+        asks = await app.run(agent, id="r")
+        first, second = (question.interrupt for question in asks.questions)
+        await app.answer("r", "reject", by="ann", interrupt=second)
+        await app.answer("r", "approve", by="bob", interrupt=first)
+        await app.cancel("r", by="eve")
+        ended = await app.run(agent, id="r")
+        history = await app.history("r")
+    assert [type(entry.event) for entry in history if isinstance(entry.event, (e.Answered, e.CancelRequested))] == [
+        e.Answered,
+        e.Answered,
+        e.CancelRequested,
+    ]
+    assert [event.interrupt for event in of(history, e.Answered)] == [second, first]
+    assert (ended.status, done) == ("cancelled", [])
+
+
+async def test_a_parked_run_says_what_it_waits_for(db: Path) -> None:
+    """Each thing that is open, in one line, and the soonest of its times."""
+
+    @tool(safety="idempotent", retry={"attempts": 2, "backoff": "60s", "jitter": 0})
+    async def later() -> str:
+        raise Transient("503")
+
+    @tool(safety="reconcilable", probe=lambda: Happened("x"), settles_within="30s")
+    async def unsure() -> str:
+        raise Unknown("maybe")
+
+    @tool(safety="idempotent")
+    async def owes() -> str:
+        return Deferred("T-1", until=time.time() + 3600)  # type: ignore[return-value]
+
+    @tool
+    async def asks() -> str:
+        return "asked"
+
+    names = ("later", "owes", "asks")
+    agent = Agent("a", tools=[later, owes, asks, unsure], plan={name: {"tool": name} for name in names})
+    async with Holdfast(db) as app:
+        shown = await app.run(agent, id="r", patience_seconds=0)
+        assert set(shown.waits_for.split("; ")) == {
+            "approval: may asks be called?",
+            "retry of later",
+            "result of owes, which is owed",
+        }
+        assert shown.due_at is not None
+        assert 50 < shown.due_at - time.time() <= 60
+
+
+# --- checkpoints ---------------------------------------------------------------------------------------------------
+
+
+class Reading(SqliteJournal):
+    """The journal in its file, which notes from where a history is read, and which checkpoints are kept."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.reads: list[int] = []
+        self.kept: list[Checkpoint] = []
+
+    async def read(self, run_id: str, after: Head = module.Head(0, b"")) -> History:
+        self.reads.append(after.version)
+        return await super().read(run_id, after)
+
+    async def keep(self, run_id: str, checkpoint: Checkpoint) -> None:
+        self.kept.append(checkpoint)
+        await super().keep(run_id, checkpoint)
+
+
+def long_agent(effects: list[str]) -> Agent:
+    """An agent that does twenty things and then asks."""
+
+    @tool(safety="idempotent")
+    async def do(n: int) -> int:
+        effects.append(str(n))
+        return n
+
+    @tool
+    async def sign(total: int) -> str:
+        effects.append("sign")
+        return f"signed {total}"
+
+    plan: dict[str, Any] = {f"s{n}": {"tool": "do", "args": {"n": n}} for n in range(20)}
+    plan["sign"] = {"tool": "sign", "args": {"total": {"$ref": "steps.s19"}}, "after": list(plan)}
+    return Agent("long", tools=[do, sign], plan=plan)
+
+
+@pytest.fixture
+async def parked(db: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[list[str], Reading]]:
+    """A long run that was parked with a checkpoint, and the journal that kept it."""
+    monkeypatch.setattr(module, "CHECKPOINT_EVENTS", 20)
+    effects: list[str] = []
+    journal = Reading(db)
+    async with Holdfast(journal) as app:
+        assert (await app.run(long_agent(effects), id="r")).status == "blocked"
+        assert len(journal.kept) == 1
+        await app.answer("r", "approve", by="ann")
+    yield effects, Reading(db)
+
+
+async def resume(journal: Reading, effects: list[str]) -> Run:
+    """Take the run on and finish it."""
+    async with Holdfast(journal) as app:
+        await app.start(long_agent([]), id="r")
+        journal.reads.clear()
+        await app.work(long_agent(effects), until_idle=True)
+        assert len(effects) == 21
+        return await app.show("r")
+
+
+async def test_a_long_run_goes_on_from_its_checkpoint(parked: tuple[list[str], Reading]) -> None:
+    """Only what came after it is read, and the run ends as it would have."""
+    effects, journal = parked
+    ended = await resume(journal, effects)
+    assert ended.result["sign"] == "signed 19"
+    assert journal.reads[0] > 40
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "update checkpoints set form = 'another form'",
+        "update checkpoints set body = x'00'",
+        "update checkpoints set link = x'00'",
+        "update checkpoints set version = version - 1",
+        "delete from checkpoints",
+    ],
+)
+async def test_a_checkpoint_that_cannot_be_believed_is_as_good_as_none(parked: tuple[list[str], Reading], damage: str) -> None:
+    """Of another form, damaged, of another place, or deleted: the journal is folded from its beginning."""
+    effects, journal = parked
+    async with Holdfast(journal) as app:
+        await app.journal.file.write(lambda c: c.execute(damage))  # type: ignore[attr-defined]
+    ended = await resume(journal, effects)
+    assert ended.result["sign"] == "signed 19"
+    assert 0 in journal.reads[:2]
+
+
+async def test_a_run_that_ended_leaves_no_checkpoint(parked: tuple[list[str], Reading]) -> None:
+    """It is never taken on again."""
+    effects, journal = parked
+    await resume(journal, effects)
+    async with Holdfast(journal):
+        assert await journal.checkpoint("r") is None
+
+
+async def test_a_damaged_journal_is_found_when_a_run_is_taken_on(db: Path, world: World) -> None:
+    """Before anything is called."""
+    async with Holdfast(db) as app:
+        await app.start(chain(world, "a"), id="r")
+        await app.journal.file.write(  # type: ignore[attr-defined]
+            lambda c: c.execute("update batches set body = replace(body, 'chain', 'chaos')")
+        )
+        with pytest.raises(JournalError, match="entry 1 is not what was written"):
+            await app.run(chain(world, "a"), id="r")
+    assert world.effects == []
