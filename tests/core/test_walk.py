@@ -254,6 +254,17 @@ class Walk:
         for step, effects in self.world.by_step.items():
             assert len(effects) <= 1, f"step {step} landed {effects}"
 
+    def check_nothing_hidden(self) -> None:
+        """What landed, or still may, is done in the eyes of the run, or named: unknown, or broken in its answer."""
+        state = self.story.run
+        effects = {*self.world.by_step, *(call.step for _, call in self.world.late)}
+        for name in sorted(effects):
+            step = state.steps[name]
+            flying = step.phase == "flying" and not state.ended
+            open_doubt = step.doubt_since is not None and not state.ended
+            known = step.phase in ("done", "owed") or step.landed or name in state.unknown
+            assert flying or open_doubt or known or step.phase == "asking", f"{name} is {step.phase}, and had its effect"
+
     def check_history(self) -> None:
         """The fold of a part and then the rest is the fold of all; and what is stored is what was said."""
         entries, whole = self.story.entries, self.story.run
@@ -324,4 +335,5 @@ def test_no_effect_lands_twice(data: st.DataObject) -> None:
         action = data.draw(st.sampled_from([name for name in ACTIONS if name != "change"]), label="action")
         walk.act(action)
         walk.check_once()
+        walk.check_nothing_hidden()
     walk.check_history()

@@ -16,7 +16,7 @@ import pytest
 from holdfast import Agent, Call, Deferred, Happened, Holdfast, Limits, Run, Transient, Unknown, tool
 from holdfast.core import events as e
 from holdfast.errors import JournalError, JournalUnavailable
-from holdfast.journal.base import Batch, Checkpoint, Full, Head, History
+from holdfast.journal.base import EMPTY, Batch, Checkpoint, Full, Head, History
 from holdfast.journal.sqlite import SqliteJournal
 from holdfast.runner import advance as module
 from holdfast.runner.clock import SystemClock
@@ -612,7 +612,7 @@ class Reading(SqliteJournal):
         self.reads: list[int] = []
         self.kept: list[Checkpoint] = []
 
-    async def read(self, run_id: str, after: Head = module.Head(0, b"")) -> History:
+    async def read(self, run_id: str, after: Head = EMPTY) -> History:
         self.reads.append(after.version)
         return await super().read(run_id, after)
 
@@ -649,7 +649,7 @@ async def parked(db: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tup
         assert (await app.run(long_agent(effects), id="r")).status == "blocked"
         assert len(journal.kept) == 1
         await app.answer("r", "approve", by="ann")
-    yield effects, Reading(db)
+    return effects, Reading(db)
 
 
 async def resume(journal: Reading, effects: list[str]) -> Run:

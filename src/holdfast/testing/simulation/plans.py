@@ -21,7 +21,14 @@ PERSON_SECONDS = 15.0
 WALL_SECONDS = 150.0
 _POLICIES: tuple[OnFailure, ...] = ("stop", "stop", "skip", "flag", "ask")
 # Mostly all tools; now and then those that meet in business keys, whose keys die, that can be asked, or whose promises grow.
-_PALETTES = (*[tools.NAMES] * 10, tools.BUSINESS, ("pay_short", "pay_probed", "book"), ("pay_probed",), ("mail", "notice"), ("mail", "notice"))
+_PALETTES = (
+    *[tools.NAMES] * 10,
+    tools.BUSINESS,
+    ("pay_short", "pay_probed", "book"),
+    ("pay_probed",),
+    ("mail", "notice"),
+    ("mail", "notice"),
+)
 # Steps that share one of these are the same call in the eyes of a business key.
 _SHARED_ITEMS = ("seat-a", "seat-b")
 

@@ -231,7 +231,7 @@ class Stage:
     async def gate(self, process: Process, where: str, worst: bool = False) -> None:
         """Between two actions of a worker: it may be killed or stopped here; at the worst moments, more often."""
         weather = self.weather
-        if weather.crash and self.dice.random() < weather.crash and self.may_crash():
+        if weather.crash and self.may_crash() and self.dice.random() < weather.crash * (4 if worst else 1):
             self.counter[f"crash {where}"] += 1
             self.crash(process, where)
             await self.loop.create_future()
@@ -310,13 +310,13 @@ class GatedWorld(World):
     async def request(self, *args: Any) -> Any:
         await self._gate("before a call is sent")
         reply = await super().request(*args)
-        await self._gate("after a call returned")
+        await self._gate("after a call returned", worst=True)
         return reply
 
-    async def _gate(self, where: str) -> None:
+    async def _gate(self, where: str, worst: bool = False) -> None:
         process = current_process()
         if process is not None and self._stage.stormy():
-            await self._stage.gate(process, where)
+            await self._stage.gate(process, where, worst)
 
 
 class WatchedStore(MemoryStore):
