@@ -12,6 +12,7 @@ from typing import Any
 from holdfast.core.contract import Contract
 from holdfast.core.events import Answered, AnswerVoided, AnyEvent, Asked, CancelRequested
 from holdfast.core.plan import schema_problem
+from holdfast.core.references import has_secret, unmarked
 from holdfast.core.state import State, secret_names
 from holdfast.core.values import plain, plain_secrets
 from holdfast.errors import AnswerRefused
@@ -119,11 +120,10 @@ def _edited(asked: Asked, contract: Contract | None, value: Any, run_id: str) ->
         for name in contract.secrets:
             if name in value:
                 raise AnswerRefused(f"{name} is a secret and cannot be edited", run_id=run_id, step=asked.step)
-        shown = {name: part for name, part in whole.items() if name not in contract.secrets}
-        schema = {
-            **contract.input_schema,
-            "required": [n for n in contract.input_schema.get("required", ()) if n not in contract.secrets],
-        }
+        # What is put in at the moment of the call cannot be looked at before.
+        hidden = {*contract.secrets, *(name for name, part in whole.items() if has_secret(part))}
+        shown = {name: unmarked(part) for name, part in whole.items() if name not in hidden}
+        schema = {**contract.input_schema, "required": [n for n in contract.input_schema.get("required", ()) if n not in hidden]}
         if wrong := schema_problem(shown, schema):
             raise AnswerRefused(f"{asked.tool} cannot take these arguments: {wrong}", run_id=run_id, step=asked.step)
     return whole

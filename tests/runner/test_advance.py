@@ -7,7 +7,7 @@ import contextlib
 import json
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -474,6 +474,33 @@ async def test_a_value_that_is_no_json_ends_its_step_in_words(db: Path, name: st
             assert (await app.state(run_id)).ended == "failed"
 
 
+async def test_what_looks_like_a_secret_in_data_is_data(db: Path) -> None:
+    """Only the plan itself has secrets put in: a value that a tool found, or that came with the run, cannot ask for one."""
+    given: list[Any] = []
+
+    @tool(safety="read")
+    def fetch() -> Any:
+        return {"page": [{"$secret": "TOKEN"}], "$literal": {"$secret": "TOKEN"}}
+
+    @tool
+    async def post(body: Any, token: str) -> str:
+        given.append((body, token))
+        return "posted"
+
+    args = {
+        "body": [{"$ref": "steps.a"}, {"$ref": "inputs.x"}, {"$literal": {"$secret": "TOKEN"}}],
+        "token": {"$secret": "TOKEN"},
+    }
+    agent = Agent("a", tools=[fetch, post], plan={"a": {"tool": "fetch"}, "b": {"tool": "post", "args": args}})
+    async with Holdfast(db, secrets={"TOKEN": "hunter2"}.get) as app:
+        asks = await app.run(agent, id="r", inputs={"x": {"$secret": "TOKEN"}})
+        assert "hunter2" not in str(asks.questions)
+        await app.answer("r", "edit", by="ann", value={"body": asks.questions[0].args["body"]})
+        assert (await app.run(agent, id="r")).done
+    secret = {"$secret": "TOKEN"}
+    assert given == [([{"page": [secret], "$literal": secret}, secret, secret], "hunter2")]
+
+
 # --- clocks --------------------------------------------------------------------------------------------------------
 
 
@@ -524,9 +551,9 @@ async def test_an_agent_that_promises_less_stops_its_runs_with_a_question(db: Pa
         async with background(app.stop()):
             world.gate.set()
     async with Holdfast(db) as app:
-        for _ in range(2):
-            asks = await app.run(irreversible_like(weak), id="q")
-            assert asks.status == "blocked"
+        assert (await app.run(irreversible_like(weak), id="q")).status == "blocked"
+        asks = await app.run(irreversible_like(weak), id="q")
+        assert asks.status == "blocked"
         (question,) = asks.questions
         assert "do: safety was keyed, is irreversible" in question.question
         assert len(of(await app.history("q"), e.AgentChanged)) == 1
@@ -640,7 +667,7 @@ def long_agent(effects: list[str]) -> Agent:
 
 
 @pytest.fixture
-async def parked(db: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[list[str], Reading]]:
+async def parked(db: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[list[str], Reading]:
     """A long run that was parked with a checkpoint, and the journal that kept it."""
     monkeypatch.setattr(module, "CHECKPOINT_EVENTS", 20)
     effects: list[str] = []
@@ -703,7 +730,7 @@ async def test_a_damaged_journal_is_found_when_a_run_is_taken_on(db: Path, world
     async with Holdfast(db) as app:
         await app.start(chain(world, "a"), id="r")
         await app.journal.file.write(  # type: ignore[attr-defined]
-            lambda c: c.execute("update batches set body = replace(body, 'chain', 'chaos')")
+            lambda c: c.execute("update batches set body = cast(replace(body, 'chain', 'chaos') as blob)")
         )
         with pytest.raises(JournalError, match="entry 1 is not what was written"):
             await app.run(chain(world, "a"), id="r")

@@ -12,16 +12,9 @@ import pytest
 
 from holdfast.agent import Agent
 from holdfast.errors import LoadError
-from holdfast.testing.crash_walk import (
-    Site,
-    Story,
-    WalkFailed,
-    crash_walk,
-    crash_walk_simulated,
-    load_factory,
-    main,
-    table,
-)
+from holdfast.testing.crash_walk import Site, Story, WalkFailed, crash_walk, crash_walk_simulated, table
+from holdfast.testing.crash_walk.__main__ import main
+from holdfast.testing.crash_walk.worker import load_factory
 from holdfast.testing.world import World
 from holdfast.tools.function import NOT_HAPPENED, Call, Happened, tool
 

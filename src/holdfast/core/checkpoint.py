@@ -12,14 +12,17 @@ import msgspec
 from rpds import HashTrieMap
 
 from holdfast.core import events
-from holdfast.core.contract import Contract, Retry, digest
+from holdfast.core.contract import Contract, Difference, Retry, digest
 from holdfast.core.limits import Limits
 from holdfast.core.plan import Fallback, Goal, Step
 from holdfast.core.state import State, StepState
 
 FOLD_VERSION = 1
 
-_RECORDS = (State, StepState, Step, Fallback, Goal, Contract, Retry, Limits, events.Asked, events.Failure, events.AgentChanged)
+_RECORDS = (
+    State, StepState, Step, Fallback, Goal, Contract, Difference, Retry, Limits, events.Asked, events.Option, events.Failure,
+    events.AgentChanged, events.CancelRequested,
+)  # fmt: skip
 FORM = digest([FOLD_VERSION, [[record.__name__, record.__struct_fields__] for record in _RECORDS]])
 _MAPS: dict[str, Any] = {"steps": dict[str, StepState], "dependents": dict[str, tuple[str, ...]], "business": dict[str, str]}
 
@@ -28,7 +31,8 @@ def to_bytes(state: State) -> bytes:
     """The state, whole."""
     maps = {name: dict(getattr(state, name)) for name in _MAPS}
     plain = {field: getattr(state, field) for field in State.__struct_fields__ if field not in _MAPS}
-    return msgspec.msgpack.encode([plain, maps])
+    # JSON, as in the journal: other forms have no whole numbers beyond 64 bits.
+    return msgspec.json.encode([plain, maps])
 
 
 def from_bytes(body: bytes) -> State:
@@ -43,5 +47,5 @@ def from_bytes(body: bytes) -> State:
         raise ValueError(f"no checkpoint of this form: {error}") from error
 
 
-_decoder = msgspec.msgpack.Decoder(tuple[dict[str, Any], dict[str, Any]])
+_decoder = msgspec.json.Decoder(tuple[dict[str, Any], dict[str, Any]])
 _types: dict[str, Any] = {field.name: field.type for field in msgspec.structs.fields(State)}

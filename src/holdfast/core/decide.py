@@ -459,7 +459,7 @@ class _Decider:
             form = form if own is None else own
         if not form:
             return form
-        resolved = references.resolve(form, self.state.goal.inputs, lambda other: result_of(self.state, other))
+        resolved = references.resolve(form, self.state.goal.inputs, lambda other: result_of(self.state, other), for_call=True)
         assert isinstance(resolved, dict), "arguments are a table"
         return resolved
 

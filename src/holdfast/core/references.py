@@ -147,23 +147,49 @@ def malformed(value: Any, depth: int = 0) -> Iterator[str]:
             yield from malformed(part, depth + 1)
 
 
-def resolve(value: Any, inputs: dict[str, Any], result_of: Callable[[str], Any]) -> Any:
+def resolve(value: Any, inputs: dict[str, Any], result_of: Callable[[str], Any], *, for_call: bool = False) -> Any:
     """Arguments with every reference replaced by its value; secrets stay as they are.
 
-    result_of: the result of a finished step by its id. Raises Missing for a reference that leads nowhere and has no
-    default.
+    result_of: the result of a finished step by its id. for_call: what looks like a secret in a value is marked as a literal,
+    or else data of the world could have secrets put into itself at the moment of the call. Raises Missing for a reference
+    that leads nowhere and has no default.
     """
     if isinstance(value, dict):
         if REF in value:
-            return _look_up(value, inputs, result_of)
+            found = _look_up(value, inputs, result_of)
+            return _marked(found) if for_call else found
         if LITERAL in value:
-            return value[LITERAL]
+            return _marked(value[LITERAL]) if for_call else value[LITERAL]
         if SECRET in value:
             return value
-        return {key: resolve(part, inputs, result_of) for key, part in value.items()}
+        return {key: resolve(part, inputs, result_of, for_call=for_call) for key, part in value.items()}
     if isinstance(value, (list, tuple)):
-        return [resolve(part, inputs, result_of) for part in value]
+        return [resolve(part, inputs, result_of, for_call=for_call) for part in value]
     return value
+
+
+def has_secret(value: Any) -> bool:
+    """Whether a secret is to be put into resolved arguments."""
+    if isinstance(value, dict):
+        return LITERAL not in value and (SECRET in value or any(map(has_secret, value.values())))
+    return isinstance(value, list) and any(map(has_secret, value))
+
+
+def unmarked(value: Any) -> Any:
+    """Resolved arguments without the marks of literals in them."""
+    if isinstance(value, dict):
+        return value[LITERAL] if LITERAL in value else {key: unmarked(part) for key, part in value.items()}
+    return [unmarked(part) for part in value] if isinstance(value, list) else value
+
+
+def _marked(value: Any) -> Any:
+    return {LITERAL: value} if _holds_form(value) else value
+
+
+def _holds_form(value: Any) -> bool:
+    if isinstance(value, dict):
+        return SECRET in value or LITERAL in value or any(map(_holds_form, value.values()))
+    return isinstance(value, (list, tuple)) and any(map(_holds_form, value))
 
 
 def _look_up(form: dict[str, Any], inputs: dict[str, Any], result_of: Callable[[str], Any]) -> Any:

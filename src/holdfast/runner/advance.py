@@ -265,9 +265,8 @@ class Advance:
             return None
         if not batch.events or not later.entries:
             return None
-        if [entry.event for entry in later.entries[: len(batch.events)]] == list(batch.events) and later.entries[
-            0
-        ].fence == batch.fence:
+        # More than this batch is another worker's: it has the run by now, and the head is its.
+        if [entry.event for entry in later.entries] == list(batch.events) and later.entries[0].fence == batch.fence:
             return later.head
         raise Superseded("another worker has written to it since", run_id=batch.run_id)
 

@@ -11,7 +11,7 @@ import pydantic_core
 
 from holdfast.core import values
 from holdfast.core.contract import Contract
-from holdfast.core.references import SECRET
+from holdfast.core.references import LITERAL, SECRET
 from holdfast.errors import DefinitionError, InvalidInput, InvalidOutput, MissingSecret, Unavailable
 from holdfast.tools.function import Tool
 
@@ -56,7 +56,7 @@ def arguments_in(tool: Tool[..., Any], args: dict[str, Any], secrets: SecretProv
     InvalidInput where they break the schema; MissingSecret where a secret is not to be had, Unavailable where not now.
     """
     used: list[str] = []
-    if _has_secret(args):
+    if _has_form(args):
         args = _put_secrets(args, secrets, used)
     try:
         model = tool.arguments.model_validate(args)
@@ -108,14 +108,16 @@ def scrubbed_value(value: Any, secrets: tuple[str, ...]) -> Any:
     return [scrubbed_value(part, secrets) for part in value] if isinstance(value, list) else value
 
 
-def _has_secret(value: Any) -> bool:
+def _has_form(value: Any) -> bool:
     if isinstance(value, dict):
-        return SECRET in value or any(map(_has_secret, value.values()))
-    return isinstance(value, list) and any(map(_has_secret, value))
+        return SECRET in value or LITERAL in value or any(map(_has_form, value.values()))
+    return isinstance(value, list) and any(map(_has_form, value))
 
 
 def _put_secrets(value: Any, secrets: SecretProvider, used: list[str]) -> Any:
     if isinstance(value, dict):
+        if LITERAL in value:
+            return value[LITERAL]
         if SECRET in value:
             name = value[SECRET]
             try:

@@ -200,54 +200,58 @@ def _nothing(*_: Any) -> Any:
 
 
 class FaultyJournal(MemoryJournal):
-    """A worker's handle: its process may be killed or stopped around each operation, and operations go wrong."""
+    """Somebody's handle, through which operations go wrong. process: of a worker, which may be killed or stopped around each
+    of them; people and other clients have none."""
 
-    def __init__(self, store: MemoryStore, stage: Stage, process: Process):
+    def __init__(self, store: MemoryStore, stage: Stage, who: str, process: Process | None = None):
         super().__init__(store)
         self._stage = stage
+        self._who = who
         self._process = process
 
     async def _do(self, name: str, work: Callable[..., T], *args: Any) -> T:
         stage = self._stage
         if not stage.stormy():
             return await super()._do(name, work, *args)
-        await stage.gate(self._process, "before a journal operation")
+        if self._process is not None:
+            await stage.gate(self._process, "before a journal operation")
         dice, weather = stage.weather.dice, stage.weather
         if weather.slow and dice.random() < weather.slow:
             stage.counter["answer of the store slow"] += 1
             await asyncio.sleep(dice.uniform(0.001, 0.3))
         if name in _WRITES:
             if stage.disk_is_full():
-                stage.note(self._process.name, "disk full", name)
+                stage.note(self._who, "disk full", name)
                 raise JournalUnavailable("the disk is full")
             if weather.write and dice.random() < weather.write:
                 return await self._write_badly(name, work, *args)
         elif weather.read and dice.random() < weather.read:
             stage.counter["I/O error on read"] += 1
-            stage.note(self._process.name, "I/O error on read", name)
+            stage.note(self._who, "I/O error on read", name)
             raise JournalUnavailable("reading failed")
         if name == "keep" and weather.forget and dice.random() < weather.forget:
             stage.counter["checkpoint lost"] += 1
             work = _nothing
         result = await super()._do(name, work, *args)
         # Between an intent and its effect is the worst moment to be stopped.
-        worst = name == "append" and any(isinstance(event, CallIntended) for event in args[0].events)
-        await stage.gate(self._process, "after a journal operation", worst)
+        if self._process is not None:
+            worst = name == "append" and any(isinstance(event, CallIntended) for event in args[0].events)
+            await stage.gate(self._process, "after a journal operation", worst)
         return result
 
     async def _write_badly(self, name: str, work: Callable[..., T], *args: Any) -> T:
         stage = self._stage
         kinds = ["write lost", "write arrived, error reported", "write late, error reported"]
-        if name == "append" and stage.may_crash():
+        if name == "append" and self._process is not None and stage.may_crash():
             kinds += ["write torn by a crash", "write late, caller dead"]
         kind = stage.weather.dice.choice(kinds)
         stage.counter[kind] += 1
-        stage.note(self._process.name, kind, name)
+        stage.note(self._who, kind, name)
         if kind == "write arrived, error reported":
             work(*args)
         if kind.startswith("write late"):
             outside(stage.loop.call_later, stage.weather.dice.uniform(0.0, 2 * LEASE_SECONDS), self._late, name, work, args)
-        if kind in ("write torn by a crash", "write late, caller dead"):
+        if self._process is not None and kind in ("write torn by a crash", "write late, caller dead"):
             stage.crash(self._process, kind)
             await stage.loop.create_future()
         raise JournalUnavailable("the answer of the store was lost")

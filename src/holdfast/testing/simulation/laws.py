@@ -78,6 +78,7 @@ class Track(msgspec.Struct):
     broken_answer: bool = False
     owed: bool = False
     fresh: bool = True
+    changed: bool = False
 
     @property
     def last(self) -> Intent | None:
@@ -115,7 +116,6 @@ class Laws:
         self.states: dict[str, State] = {}
         self.tracks: dict[tuple[str, str], Track] = {}
         self.claims: dict[str, Claim] = {}
-        self.messages: dict[str, list[Message]] = {}
         self.heard: dict[str, list[str]] = {}
 
     def _break(self, law: str, what: str) -> None:
@@ -232,6 +232,7 @@ class Laws:
             contract = last.contract
             if last.key != event.key:
                 self._break("a call in doubt keeps its key", f"{where} has {event.key}, not {last.key}")
+        track.changed = track.changed and track.in_doubt
         track.intents[event.attempt] = Intent(
             event.attempt, event.tool, event.key, event.args, contract, at, state.fence, state.contracts[event.tool]
         )
@@ -336,8 +337,8 @@ class Laws:
         last = track.last
         assert last is not None, f"{step} is doubted, and was never called"
         contract = last.contract
-        now_promised = state.contracts.get(last.tool)
-        if now_promised is None or now_promised != contract:
+        # A tool that was another one for a while, or is now, is not relied on: whatever held then may not hold.
+        if track.changed or state.contracts.get(last.tool) != contract:
             return True
         if contract.safety == "irreversible":
             return True
@@ -351,10 +352,14 @@ class Laws:
             return True
         return track.verdict == "not_yet" and at >= track.doubt_since + contract.probe_window_seconds - _SLACK
 
+    def _agent_changed(self, state: State, event: e.AgentChanged, at: float) -> None:
+        for (run_id, _), track in self.tracks.items():
+            track.changed = track.changed or run_id == state.run_id
+
     def _answered(self, state: State, event: e.Answered, at: float) -> None:
         self.heard.setdefault(state.run_id, []).append(event.interrupt)
         asked = state.interrupts[event.interrupt]
-        said = next((m for m in self.messages.get(state.run_id, []) if m.slot == event.interrupt), None)
+        said = self._said(state.run_id, event.interrupt)
         if said is None or (at if asked.about == "call" else said.at) >= asked.expires_at:
             self._break("an answer that expired is refused", f"{event.interrupt} was taken at {at:.3f}, {said}")
         if not asked.step:
@@ -369,7 +374,7 @@ class Laws:
     def _voided(self, state: State, event: e.AnswerVoided, at: float) -> None:
         self.heard.setdefault(state.run_id, []).append(event.interrupt)
         asked = state.interrupts.get(event.interrupt)
-        said = next((m for m in self.messages.get(state.run_id, []) if m.slot == event.interrupt), None)
+        said = self._said(state.run_id, event.interrupt)
         if asked is not None and asked.about != "call" and said is not None and said.at < asked.expires_at:
             self._break("what was said in time counts", f"{event.interrupt}, said at {said.at:.3f}: {event.reason}")
 
@@ -430,7 +435,7 @@ class Laws:
                 self._break("every run ends", f"{run_id} has not ended")
             for name in state.order:
                 self._check_truth(state, state.steps[name])
-            self._check_words(run_id, state)
+            self._check_words(run_id)
 
     def _check_record(self, run_id: str, state: State) -> None:
         history = self._stage.store.read(run_id, EMPTY)
@@ -461,16 +466,20 @@ class Laws:
         if name in state.unknown and not (track.in_doubt or track.owed or track.broken_answer):
             self._break("what is named unknown is not known", f"{run_id} {name} is {step.phase} and nothing about it is in doubt")
 
-    def _check_words(self, run_id: str, state: State) -> None:
+    def _check_words(self, run_id: str) -> None:
+        """One answer to a question is kept, and each word is taken once, however often it was sent."""
         heard = self.heard.get(run_id, [])
-        for message in self.messages.get(run_id, []):
-            slot = message.slot or ""
-            if heard.count(slot) > 1:
-                self._break("a word is taken once", f"{run_id}: {slot} was taken {heard.count(slot)} times")
+        slots = [letter.message.slot for letter in self._stage.store.run(run_id).letters]
+        for slot in slots:
+            if slots.count(slot) > 1:
+                self._break("one answer to a question", f"{run_id}: {slot} was answered {slots.count(slot)} times")
+            if heard.count(slot or "") > 1:
+                self._break("a word is taken once", f"{run_id}: {slot} was taken {heard.count(slot or '')} times")
 
-    def accepted(self, run_id: str, message: Message) -> None:
-        """A person's word was taken into the mailbox."""
-        self.messages.setdefault(run_id, []).append(message)
+    def _said(self, run_id: str, interrupt: str) -> Message | None:
+        """The answer to a question, as it lies in the mailbox."""
+        letters = self._stage.store.run(run_id).letters
+        return next((letter.message for letter in letters if letter.message.slot == interrupt), None)
 
 
 def _shown(effects: list[Effect]) -> str:
@@ -495,6 +504,7 @@ _CHECKS: dict[type[e.Event], Any] = {
     e.StepSkipped: Laws._given_up,
     e.StepFailed: Laws._given_up,
     e.Asked: Laws._asked,
+    e.AgentChanged: Laws._agent_changed,
     e.Answered: Laws._answered,
     e.AnswerVoided: Laws._voided,
     e.CancelRequested: Laws._cancel_requested,

@@ -85,6 +85,9 @@ def draw_script(dice: Random) -> Script:
     steps: list[Step] = []
     for number in range(count):
         steps.append(_step(dice, f"s{number}", palette, steps))
+    if dice.random() < 0.03:
+        # What is large is stored apart, by its content.
+        steps = [msgspec.structs.replace(step, args=_enlarged(step.args)) for step in steps]
     used = {name for step in steps for name in (step.tool, *(fallback.tool for fallback in step.fallbacks))}
     limits = Limits(
         parallel_max=dice.choice((1, 2, 4)),
@@ -127,6 +130,11 @@ def _args(dice: Random, name: str, business: bool, before: list[Step]) -> dict[s
         if dice.random() < 0.4:
             item["default"] = f"item-{name}"
     return {"item": item, "amount": dice.randint(1, 9)}
+
+
+def _enlarged(args: dict[str, Any]) -> dict[str, Any]:
+    item = args["item"]
+    return {**args, "item": f"{item}-{'x' * 20_000}"} if isinstance(item, str) else args
 
 
 def _changes(dice: Random, used: list[str]) -> tuple[tuple[str, str], ...]:

@@ -17,10 +17,10 @@ from holdfast.agent import Agent
 from holdfast.app import Holdfast
 from holdfast.core import events as e
 from holdfast.errors import HoldfastError, JournalUnavailable, Superseded
-from holdfast.journal.base import Batch, Claim, Full, Head, Message, Release
+from holdfast.journal.base import Batch, Claim, Full, Head, Release
 from holdfast.runner import advance
 from holdfast.testing.clock import EPOCH, InlineThreads, JumpingLoop, Process, SimClock, Stuck, current_process, outside
-from holdfast.testing.memory import MemoryJournal, MemoryStore
+from holdfast.testing.memory import MemoryStore
 from holdfast.testing.simulation import faults, tools
 from holdfast.testing.simulation.faults import LEASE_SECONDS, POLL_SECONDS, STORM_SECONDS, FaultyJournal, Weather
 from holdfast.testing.simulation.laws import LawBroken, Laws
@@ -91,7 +91,7 @@ class Stage:
         )  # fmt: skip
         self.store = WatchedStore(self)
         self.laws = Laws(self)
-        self.people = People(self, Holdfast(MemoryJournal(self.store), clock=self.clock))
+        self.people = People(self, Holdfast(FaultyJournal(self.store, self, "person"), clock=self.clock))
         self.workers = Workers(self)
         self._tasks: list[asyncio.Task[None]] = []
         self._crashes = 0
@@ -129,10 +129,18 @@ class Stage:
             raise self.first_broken
 
     async def _begin(self) -> None:
-        agent = self.script.agent(0, lambda: False)
-        app = Holdfast(MemoryJournal(self.store), clock=self.clock)
+        app = Holdfast(FaultyJournal(self.store, self, "client"), clock=self.clock)
         for number in range(self.script.runs):
+            self._begin_task(self._start_run, app, number)
+
+    async def _start_run(self, app: Holdfast, number: int) -> None:
+        """Put a run into the store, however often it takes; twice is once."""
+        agent = self.script.agent(0, lambda: False)
+        try:
             await app.start(agent, "play", id=f"run-{number}", priority=number)
+        except JournalUnavailable:
+            await asyncio.sleep(0.5)
+            await self._start_run(app, number)
 
     # --- what others tell and ask ---------------------------------------------------------------------------------
 
@@ -177,10 +185,6 @@ class Stage:
         states = self.laws.states.values()
         if len(states) == self.script.runs and all(state.ended for state in states) and not self._over.done():
             self._over.set_result(None)
-
-    def accepted(self, run_id: str, message: Message) -> None:
-        """The mailbox took a person's word."""
-        self.laws.accepted(run_id, message)
 
     def _in_world(self, name: str, subject: Any) -> None:
         if name == "request":
@@ -287,8 +291,12 @@ class Stage:
         self._tasks.append(self.loop.create_task(what(*args)))
 
     async def _cancel(self, run_id: str) -> None:
-        self.counter["cancelled in the middle"] += 1
-        await self.people.cancel(run_id)
+        if run_id not in self.store.runs:
+            await asyncio.sleep(0.5)
+            await self._cancel(run_id)
+        else:
+            self.counter["cancelled in the middle"] += 1
+            await self.people.cancel(run_id)
 
     def _jump(self) -> None:
         """The clock is set. Ahead: the world has gone on as well, as after a machine slept. Back: by less than keys bear."""
@@ -379,7 +387,7 @@ class Workers:
         process = Process(stage.loop, f"worker-{number}")
         # A later worker has the later agent; now and then one is rolled back.
         version = 0 if number < stage.script.workers or stage.dice.random() < 0.2 else 1
-        journal = FaultyJournal(stage.store, stage, process)
+        journal = FaultyJournal(stage.store, stage, process.name, process)
         app = Holdfast(
             journal, clock=stage.clock, threads=InlineThreads(), worker=process.name, lease_seconds=LEASE_SECONDS,
             poll_seconds=POLL_SECONDS, on_error=self._on_error, tenant_parallel=self._tenant_parallel(),
@@ -400,7 +408,7 @@ class Workers:
                 await app.work(agent)
             else:
                 while app not in self._terminated:
-                    for run_id in self._stage.store.runs:
+                    for run_id in list(self._stage.store.runs):
                         await app.run(agent, id=run_id, patience_seconds=3.0)
                     await asyncio.sleep(1.0)
 
