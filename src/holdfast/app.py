@@ -38,6 +38,7 @@ from holdfast.runner.threads import Threads
 from holdfast.tools.toolbox import SecretProvider
 
 ID_MAX = 200
+PRIORITY_MAX = 1_000_000
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
@@ -375,9 +376,14 @@ def _json(inputs: dict[str, Any], agent: Agent) -> dict[str, Any]:
 def _as_read(started: RunStarted) -> RunStarted:
     """The start as it will be read back; UsageError for a part of it that is not of its type."""
     try:
-        return msgspec.convert(plain(started), RunStarted)
+        read = msgspec.convert(plain(started), RunStarted)
     except (ValueError, msgspec.ValidationError) as error:
         raise UsageError(f"the run cannot be written down: {error}", hint="texts are texts, labels are texts by name") from error
+    if abs(read.priority) > PRIORITY_MAX:
+        raise UsageError(
+            f"a priority lies between -{PRIORITY_MAX} and {PRIORITY_MAX}", hint="a level is worth a minute of waiting"
+        )
+    return read
 
 
 def _check_same(row: RunRow, agent: Agent, goal_digest: str, *, asked: bool) -> None:

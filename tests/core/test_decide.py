@@ -127,6 +127,18 @@ def test_a_full_tool_keeps_its_step_in_place_and_lets_others_pass() -> None:
     assert story.called() == ["a"]
 
 
+@pytest.mark.parametrize(
+    ("places", "begun"),
+    [({"t": 2}, "abd"), ({"t": 9}, "abcd"), ({"": 3}, "abc"), ({"t": 1, "": 2}, "ad"), ({"t": 5, "": 1}, "a"), ({"": 0}, "")],
+)
+def test_so_many_calls_begin_as_there_are_places(places: dict[str, int], begun: str) -> None:
+    """Of one tool, and of all together; the others keep their turn."""
+    story = Story([step("a"), step("b"), step("c"), step("d", "u")], READ, tool("u", "read"))
+    decision = decide(story.run, T0, places)
+    assert [command.step for command in decision.commands if isinstance(command, CallTool)] == list(begun)
+    assert [name for name in "abcd" if name not in begun] == list(decision.state.ready)
+
+
 def test_a_retry_into_a_full_tool_waits_without_losing_its_turn() -> None:
     """The same for a step that was called before."""
     story = Story([step("a", "t")], READ)

@@ -35,6 +35,7 @@ def test_wall_time_is_reached_at_the_moment_for_which_the_run_is_woken(started_a
 def test_a_limit_under_which_nothing_could_run_is_wrong(name: str) -> None:
     """Each field: nothing, less than nothing, no number. The defaults are fine."""
     assert wrong_limits(Limits()) is None
+    assert wrong_limits(msgspec.structs.replace(Limits(), **{name: 1})) is None
     wrong: list[Any] = [0, -1, True, "3", None, math.nan]
     for value in wrong if not name.endswith("_seconds") else [*wrong, math.inf]:
         found = wrong_limits(msgspec.structs.replace(Limits(), **{name: value}))

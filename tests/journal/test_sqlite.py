@@ -501,6 +501,19 @@ async def test_a_damaged_file_is_damage(path: Path) -> None:
             await journal.read("r")
 
 
+async def test_a_closed_store_is_one_file(path: Path) -> None:
+    """Whoever closes last moves the log into the file; until then it stays, and nothing of it is lost."""
+    async with opened(path) as first, opened(path) as second:
+        claim, head = await created(first, "r")
+        await second.read("r")
+        await first.close()
+        assert path.with_name(path.name + "-wal").stat().st_size > 0
+        await appended(second, claim, head)
+        await second.rows()
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+    assert rows(path, "select count(*) from batches") == [(2,)]
+
+
 def test_migrations_are_numbered_without_a_gap() -> None:
     """So that the form of a store is one number."""
     assert [number for number, _, _ in migrations()] == list(range(1, len(migrations()) + 1))

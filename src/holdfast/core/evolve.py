@@ -208,7 +208,7 @@ def _call_intended(state: State, event: e.CallIntended, entry: e.Entry) -> State
         probe=0,
         failure=None,
         landed=step.landed and again,
-        contract=step.contract if again else None,
+        contract=step.contract if again and step.doubt_since is not None else None,
     )
     changes: dict[str, Any] = {"attempts": state.attempts + 1}
     contract = state.contracts.get(event.tool)

@@ -73,6 +73,7 @@ class Advance:
         self._timer: asyncio.TimerHandle | None = None
         self._full_tries = 0
         self._mail = True
+        self._heard_at = 0.0
         self._stopping = False
         self._lost = False
 
@@ -121,6 +122,10 @@ class Advance:
             now = self._now(state)
             base, outcomes = self._fold_outcomes(state, now)
             decision = self._undecided(base) if self._stopping or state.ended else decide(base, now, places)
+            if self._may_be_answered(base, decision):
+                self._mail = True
+                self._outcomes[:0] = outcomes
+                continue
             release = None if self._flights or decision.commands else self._parking(decision, now, bool(places))
             events = (*outcomes, *decision.events)
             blocked = await self._commit(state, decision, events, release, now)
@@ -176,9 +181,17 @@ class Advance:
             body = checkpoint.to_bytes(state)
             await self._journal.keep(self.claim.run_id, Checkpoint(head=self._head, form=checkpoint.FORM, body=body))
 
+    def _may_be_answered(self, base: State, decision: Decision) -> bool:
+        """Whether a question expires for which an answer may lie in the mailbox: it was last looked into before that."""
+        return any(
+            isinstance(event, e.InterruptExpired) and base.interrupts[event.interrupt].expires_at > self._heard_at
+            for event in decision.events
+        )
+
     async def _hear(self, state: State) -> None:
         """Words from outside become events of the next batch. Each is judged by the state that the ones before it leave."""
         self._mail = False
+        self._heard_at = self._now(state)
         messages = await self._journal.messages(self.claim.run_id)
         now = self._now(state)
         for message in messages:

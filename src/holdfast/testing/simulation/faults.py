@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeVar
 
 from holdfast.core.events import CallIntended
 from holdfast.errors import HoldfastError, JournalUnavailable
+from holdfast.journal.base import Batch
 from holdfast.testing import world as w
 from holdfast.testing.clock import JumpingLoop, Process, outside
 from holdfast.testing.memory import MemoryJournal, MemoryStore
@@ -186,13 +187,19 @@ class Stage(Protocol):
 
     def note(self, who: str, what: str, about: object = "") -> None: ...
 
-    async def gate(self, process: Process, where: str, worst: bool = False) -> None: ...
+    async def gate(self, process: Process, where: str, danger: int = 1) -> None: ...
 
     def may_crash(self) -> bool: ...
 
     def crash(self, process: Process, kind: str) -> None: ...
 
     def disk_is_full(self) -> bool: ...
+
+
+def _danger(batch: Batch) -> int:
+    """Between an intent and its effect is the worst moment to be stopped; of a repeat, even more so."""
+    attempts = [event.attempt for event in batch.events if isinstance(event, CallIntended)]
+    return 1 if not attempts else 6 if max(attempts) == 1 else 24
 
 
 def _nothing(*_: Any) -> Any:
@@ -233,10 +240,8 @@ class FaultyJournal(MemoryJournal):
             stage.counter["checkpoint lost"] += 1
             work = _nothing
         result = await super()._do(name, work, *args)
-        # Between an intent and its effect is the worst moment to be stopped.
         if self._process is not None:
-            worst = name == "append" and any(isinstance(event, CallIntended) for event in args[0].events)
-            await stage.gate(self._process, "after a journal operation", worst)
+            await stage.gate(self._process, "after a journal operation", _danger(args[0]) if name == "append" else 1)
         return result
 
     async def _write_badly(self, name: str, work: Callable[..., T], *args: Any) -> T:

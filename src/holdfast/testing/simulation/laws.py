@@ -117,6 +117,7 @@ class Laws:
         self.tracks: dict[tuple[str, str], Track] = {}
         self.claims: dict[str, Claim] = {}
         self.heard: dict[str, list[str]] = {}
+        self.expired: dict[tuple[str, str], e.Asked] = {}
 
     def _break(self, law: str, what: str) -> None:
         self._stage.broken(law, what)
@@ -371,9 +372,12 @@ class Laws:
         if not (event.decision == "cancel" and asked.about in ("doubt", "owed")):
             track.anew()
 
+    def _expired(self, state: State, event: e.InterruptExpired, at: float) -> None:
+        self.expired[(state.run_id, event.interrupt)] = state.interrupts[event.interrupt]
+
     def _voided(self, state: State, event: e.AnswerVoided, at: float) -> None:
         self.heard.setdefault(state.run_id, []).append(event.interrupt)
-        asked = state.interrupts.get(event.interrupt)
+        asked = state.interrupts.get(event.interrupt) or self.expired.get((state.run_id, event.interrupt))
         said = self._said(state.run_id, event.interrupt)
         if asked is not None and asked.about != "call" and said is not None and said.at < asked.expires_at:
             self._break("what was said in time counts", f"{event.interrupt}, said at {said.at:.3f}: {event.reason}")
@@ -400,7 +404,7 @@ class Laws:
         dies_at = self._key_dies_at(state, request.step, intent.contract)
         if track.in_doubt and intent.contract.safety == "keyed" and self._stage.now() > dies_at:
             self._break("a repeat goes out while its key lives", f"{where} was sent {self._stage.now() - dies_at:.3f} s too late")
-        if asks_first(intent.contract, state.steps[request.step].step):
+        if asks_first(intent.promised, state.steps[request.step].step):
             self._check_word(request, track, intent, where)
 
     def _check_word(self, request: Request, track: Track, intent: Intent, where: str) -> None:
@@ -507,5 +511,6 @@ _CHECKS: dict[type[e.Event], Any] = {
     e.AgentChanged: Laws._agent_changed,
     e.Answered: Laws._answered,
     e.AnswerVoided: Laws._voided,
+    e.InterruptExpired: Laws._expired,
     e.CancelRequested: Laws._cancel_requested,
 }

@@ -232,15 +232,15 @@ class Stage:
             self.counter["crash while a call is in flight"] += 1
             self.crash(process, "while a call is in flight")
 
-    async def gate(self, process: Process, where: str, worst: bool = False) -> None:
-        """Between two actions of a worker: it may be killed or stopped here; at the worst moments, more often."""
+    async def gate(self, process: Process, where: str, danger: int = 1) -> None:
+        """Between two actions of a worker: it may be killed or stopped here; so many times as often where it is dangerous."""
         weather = self.weather
-        if weather.crash and self.may_crash() and self.dice.random() < weather.crash * (4 if worst else 1):
+        if weather.crash and self.may_crash() and self.dice.random() < weather.crash * min(danger, 4):
             self.counter[f"crash {where}"] += 1
             self.crash(process, where)
             await self.loop.create_future()
         may_stop = self._pauses < faults.PAUSES_MAX and where == "after a journal operation"
-        if weather.pause and may_stop and self.dice.random() < weather.pause * (8 if worst else 1):
+        if weather.pause and may_stop and self.dice.random() < weather.pause * danger:
             self.stop_process(process, self.dice.uniform(0.2, 4.0) * LEASE_SECONDS)
             await asyncio.sleep(0)
 
@@ -318,13 +318,13 @@ class GatedWorld(World):
     async def request(self, *args: Any) -> Any:
         await self._gate("before a call is sent")
         reply = await super().request(*args)
-        await self._gate("after a call returned", worst=True)
+        await self._gate("after a call returned", danger=4)
         return reply
 
-    async def _gate(self, where: str, worst: bool = False) -> None:
+    async def _gate(self, where: str, danger: int = 1) -> None:
         process = current_process()
         if process is not None and self._stage.stormy():
-            await self._stage.gate(process, where, worst)
+            await self._stage.gate(process, where, danger)
 
 
 class WatchedStore(MemoryStore):
