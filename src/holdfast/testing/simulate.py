@@ -117,6 +117,7 @@ class Soak:
         self._jobs = jobs
         self.batch = Batch()
         self._done: set[int] = set()
+        self._runs_before = runs
         self._load()
 
     def _load(self) -> None:
@@ -127,13 +128,14 @@ class Soak:
             raise SystemExit(f"{self._file} belongs to --seed {kept['first']}; give that seed, or another file")
         self.batch = msgspec.convert(kept["batch"], Batch)
         self._done = set(range(kept["complete"])) | set(kept["done"])
+        self._runs_before = kept["runs"]
 
     def _keep(self) -> None:
         if self._file is None:
             return
         complete = next(number for number in range(len(self._done) + 1) if number not in self._done)
         kept = {
-            "first": self._first, "chunk": CHUNK_SEEDS, "complete": complete, "batch": msgspec.to_builtins(self.batch),
+            "first": self._first, "runs": self._runs, "chunk": CHUNK_SEEDS, "complete": complete, "batch": msgspec.to_builtins(self.batch),
             "done": sorted(number for number in self._done if number >= complete),
         }  # fmt: skip
         written = self._file.with_suffix(".part")
@@ -141,6 +143,11 @@ class Soak:
         written.replace(self._file)
 
     def _chunks(self) -> Iterator[tuple[int, range]]:
+        # The last chunk of a shorter soak was cut off; its rest is played when more is asked for.
+        last = self._runs_before // CHUNK_SEEDS
+        if self._runs_before < self._runs and self._runs_before % CHUNK_SEEDS and last in self._done:
+            end = min((last + 1) * CHUNK_SEEDS, self._runs)
+            yield last, range(self._first + self._runs_before, self._first + end)
         for number in range((self._runs + CHUNK_SEEDS - 1) // CHUNK_SEEDS):
             if number not in self._done:
                 begin = self._first + number * CHUNK_SEEDS
