@@ -135,7 +135,8 @@ class Soak:
             return
         complete = next(number for number in range(len(self._done) + 1) if number not in self._done)
         kept = {
-            "first": self._first, "runs": self._runs, "chunk": CHUNK_SEEDS, "complete": complete, "batch": msgspec.to_builtins(self.batch),
+            "first": self._first, "runs": self._runs, "chunk": CHUNK_SEEDS, "complete": complete,
+            "batch": msgspec.to_builtins(self.batch),
             "done": sorted(number for number in self._done if number >= complete),
         }  # fmt: skip
         written = self._file.with_suffix(".part")
