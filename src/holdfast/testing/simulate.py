@@ -116,7 +116,7 @@ class Soak:
         self._file = file
         self._jobs = jobs
         self.batch = Batch()
-        self._done: set[int] = set()
+        self._done: dict[int, int] = {}  # How many seeds of each chunk have been played.
         self._runs_before = runs
         self._load()
 
@@ -127,17 +127,17 @@ class Soak:
         if kept["first"] != self._first or kept["chunk"] != CHUNK_SEEDS:
             raise SystemExit(f"{self._file} belongs to --seed {kept['first']}; give that seed, or another file")
         self.batch = msgspec.convert(kept["batch"], Batch)
-        self._done = set(range(kept["complete"])) | set(kept["done"])
+        self._done = {number: CHUNK_SEEDS for number in range(kept["complete"])} | {int(n): m for n, m in kept["done"].items()}
         self._runs_before = kept["runs"]
 
     def _keep(self) -> None:
         if self._file is None:
             return
-        complete = next(number for number in range(len(self._done) + 1) if number not in self._done)
+        complete = next(number for number in range(len(self._done) + 1) if self._done.get(number) != CHUNK_SEEDS)
         kept = {
             "first": self._first, "runs": self._runs, "chunk": CHUNK_SEEDS, "complete": complete,
             "batch": msgspec.to_builtins(self.batch),
-            "done": sorted(number for number in self._done if number >= complete),
+            "done": {number: played for number, played in sorted(self._done.items()) if number >= complete},
         }  # fmt: skip
         written = self._file.with_suffix(".part")
         written.write_text(json.dumps(kept), encoding="utf-8")
@@ -150,9 +150,10 @@ class Soak:
             end = min((last + 1) * CHUNK_SEEDS, self._runs)
             yield last, range(self._first + self._runs_before, self._first + end)
         for number in range((self._runs + CHUNK_SEEDS - 1) // CHUNK_SEEDS):
-            if number not in self._done:
-                begin = self._first + number * CHUNK_SEEDS
-                yield number, range(begin, min(begin + CHUNK_SEEDS, self._first + self._runs))
+            begin = self._first + number * CHUNK_SEEDS
+            left = range(begin + self._done.get(number, 0), min(begin + CHUNK_SEEDS, self._first + self._runs))
+            if left:
+                yield number, left
 
     def run(self) -> Batch:
         """Play what is left. Progress goes to stderr, and into the file after each chunk."""
@@ -169,7 +170,8 @@ class Soak:
                 if not running:
                     return self.batch
                 for done in wait(running, return_when=FIRST_COMPLETED).done:
-                    self._done.add(running.pop(done))
+                    number = running.pop(done)
+                    self._done[number] = self._done.get(number, 0) + done.result().seeds
                     self.batch.add(done.result())
                 self._keep()
                 if time.monotonic() - told_at > 5.0:
