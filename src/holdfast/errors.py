@@ -8,6 +8,8 @@
     │   ├── GoalMismatch           … this id already belongs to another goal
     │   ├── RunNotFound            … no such run
     │   ├── AnswerRefused          … an answer that is late, second or not allowed
+    │   ├── CallbackRefused        … a delivery by token that is late, second or of no result
+    │   ├── CallbackUnknown        … a token that nobody was given
     │   ├── MissingSecret          … a secret that no provider has
     │   └── OutsideStore           … an effect tool called where nothing is recorded
     ├── JournalError               the operator: the record cannot be kept
@@ -76,6 +78,15 @@ class RunNotFound(UsageError):
 
 class AnswerRefused(UsageError):
     """An answer that cannot be taken: nothing is open, it expired, somebody was first, or it is not an option."""
+
+
+class CallbackRefused(UsageError):
+    """A delivery that cannot be taken: the token was used, it expired, the run has ended, or it brings no result of the
+    call. It is recorded, unless it brought no result of the call; then the token is still good."""
+
+
+class CallbackUnknown(UsageError):
+    """A token that nobody was given; nothing is said about what others there are."""
 
 
 class MissingSecret(UsageError):

@@ -11,13 +11,16 @@ from typing import Any
 
 import msgspec
 
-from holdfast.core.contract import Contract
+from holdfast.core.contract import Contract, Scope
+from holdfast.core.limits import Limits
+from holdfast.core.plan import Expect
 
 
 class CallTool(msgspec.Struct, frozen=True, kw_only=True):
     """Call a tool; bring back CallSucceeded, CallPartial, CallDeferred, CallFailed or CallUnknown.
 
-    send_by: seconds since the epoch, after which it must not be sent any more; bring back CallFailed then.
+    send_by: seconds since the epoch, after which it must not be sent any more; bring back CallFailed then. expect: what
+    must be true afterwards, its arguments resolved. limits: for a tool that starts a run, the most that it may use.
     """
 
     step: str
@@ -29,10 +32,13 @@ class CallTool(msgspec.Struct, frozen=True, kw_only=True):
     timeout_seconds: float
     contract: Contract
     send_by: float | None = None
+    expect: Expect | None = None
+    limits: Limits | None = None
 
 
 class RunProbe(msgspec.Struct, frozen=True, kw_only=True):
-    """Ask the tool whether the call with this key happened; bring back ProbeAnswered."""
+    """Ask the tool whether the call with this key happened; bring back ProbeAnswered. owed: it did, and what is asked is
+    whether what it owes has come; the tool's poll is asked, or else its probe. handle: the other side's name for it."""
 
     step: str
     probe: int
@@ -42,6 +48,9 @@ class RunProbe(msgspec.Struct, frozen=True, kw_only=True):
     key: str
     occurrence: int
     timeout_seconds: float
+    owed: bool = False
+    handle: str = ""
+    expect: Expect | None = None
 
 
 class AskReasoner(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,12 +62,16 @@ class AskReasoner(msgspec.Struct, frozen=True, kw_only=True):
 Command = CallTool | RunProbe | AskReasoner
 
 
-def call_key(run_id: str, tool: str, step: str, business: tuple[str, ...], args: dict[str, Any], occurrence: int) -> str:
+def call_key(
+    run_id: str, tool: str, step: str, business: tuple[str, ...], args: dict[str, Any], occurrence: int, scope: Scope = "run"
+) -> str:
     """The key of a call: the same on every attempt, another one for an intended repeat.
 
     It is made from the run, the tool and what the call is about: the values of the business key where the tool
-    declares one, else the step. Position, attempt and time have no part in it.
+    declares one, else the step. Position, attempt and time have no part in it. A business key of the scope `store` is the
+    same in every run.
     """
     about: Any = [args.get(name) for name in business] if business else ["step", step]
-    digest = hashlib.sha256(msgspec.json.encode([run_id, tool, about, occurrence], order="deterministic"))
+    where = "" if business and scope == "store" else run_id
+    digest = hashlib.sha256(msgspec.json.encode([where, tool, about, occurrence], order="deterministic"))
     return "hf-" + digest.hexdigest()[:32]

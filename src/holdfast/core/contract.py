@@ -16,6 +16,9 @@ from holdfast.errors import DefinitionError
 
 Safety = Literal["read", "idempotent", "keyed", "reconcilable", "irreversible"]
 Gate = Literal["always", "never"]
+AtDeadline = Literal["ask", "fail", "repeat", "give_up"]
+Scope = Literal["run", "store"]
+Oversize = Literal["store", "cut", "fail"]
 
 # From the strongest promise to none at all: an agent that moved a tool to the right made a promise weaker.
 SAFETIES: tuple[Safety, ...] = get_args(Safety)
@@ -35,6 +38,22 @@ class Retry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbi
     jitter: float = 0.5
 
 
+class Rate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """At most `calls` calls in any stretch of `per_seconds`, over all runs and workers of a store."""
+
+    calls: int
+    per_seconds: float
+
+
+class Breaker(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """When a tool is left alone: after `failures_max` failures in a row within `within_seconds` nobody calls it for
+    `open_seconds`; then one call is let through to find out, and its outcome closes the circuit or opens it again."""
+
+    failures_max: int = 5
+    within_seconds: float = 60.0
+    open_seconds: float = 30.0
+
+
 class Contract(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The promises of one tool.
 
@@ -43,9 +62,24 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     between two probes that said "not yet" (it doubles each time); probe_window_seconds: after that a person is asked.
     settles_within_seconds: how long after a call was lost its effect may still land. key_ttl_seconds: how long the
     other side remembers a key (None: for ever; only for `keyed`). business_key: the arguments that make two calls
-    the same call in the eyes of the business. fallback, undo: names of other tools. approve: whether a person is
-    asked first (None: by safety). parallel_max: calls at once, over all workers of a store. secrets: arguments that
-    are never written down.
+    the same call in the eyes of the business; business_scope: whether only within a run, or in all runs of a store.
+    fallback: the name of another tool. approve: whether a person is asked first (None: by safety). parallel_max: calls at
+    once, over all workers of a store. secrets: arguments that are never written down.
+
+    What is owed: callback: the other side is given a token and may deliver the result by it. poll: the tool can ask for a
+    result that is owed (else its probe is asked); poll_seconds: the first wait between two looks, which doubles up to
+    poll_seconds_max. owed_within_seconds: the deadline where the call names none. at_deadline: what happens then: a person
+    is asked, the call counts as failed, it is made again under a new key (`repeat`, up to repeats_max times, then a person
+    is asked), or it is given up and flagged. visible_within_seconds: for so long after a success its effect may not be
+    seen yet by those who look; until a probe sees it, or that time is over, it is owed that it shows.
+
+    What is enough: sufficient: a jmespath expression over the result that must be true, or `function` where code of the
+    tool's decides. check: the tool reads the world back after each call. result_bytes_max: of the result as JSON; oversize:
+    whether a larger one is cut and stored whole beside (`store`), only cut, or counts as broken (`fail`).
+
+    undo: the tool that takes a call back; undo_args: its arguments, with references to `args` and `result` (None: by
+    name). changes: what else a call may change. rate, breaker: see there. heartbeat_seconds: a call that reports no progress
+    for so long is given up (None: only its timeout counts). agent: a call of it starts a run of this agent.
     """
 
     tool: str
@@ -61,11 +95,30 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     settles_within_seconds: float = 0.0
     key_ttl_seconds: float | None = None
     business_key: tuple[str, ...] = ()
+    business_scope: Scope = "run"
     fallback: str | None = None
     undo: str | None = None
+    undo_args: dict[str, Any] | None = None
     approve: Gate | None = None
     parallel_max: int | None = None
     secrets: tuple[str, ...] = ()
+    callback: bool = False
+    poll: bool = False
+    poll_seconds: float = 30.0
+    poll_seconds_max: float = 600.0
+    owed_within_seconds: float = 86400.0
+    at_deadline: AtDeadline = "ask"
+    repeats_max: int = 1
+    visible_within_seconds: float | None = None
+    sufficient: str | None = None
+    check: bool = False
+    result_bytes_max: int = 16_000_000
+    oversize: Oversize = "store"
+    changes: tuple[str, ...] = ()
+    rate: Rate | None = None
+    breaker: Breaker | None = None
+    heartbeat_seconds: float | None = None
+    agent: str | None = None
 
     @property
     def asks_first(self) -> bool:
@@ -123,6 +176,10 @@ def _changed_fields(old: Contract, new: Contract) -> list[Difference]:
         "approve": old.asks_first and not new.asks_first,
         "business_key": bool(old.business_key) and old.business_key != new.business_key,
         "secrets": not set(old.secrets) <= set(new.secrets),
+        "business_scope": (old.business_scope, new.business_scope) == ("store", "run"),
+        "sufficient": old.sufficient is not None and old.sufficient != new.sufficient,
+        "check": old.check and not new.check,
+        "undo": old.undo is not None and old.undo != new.undo,
     }
     return [
         Difference(

@@ -17,15 +17,16 @@ import msgspec
 
 from holdfast.core.contract import Contract, Difference
 from holdfast.core.limits import Limits
-from holdfast.core.plan import Goal, Plan
+from holdfast.core.plan import Goal, Plan, Step
 
 FailureKind = Literal[
     "transient", "rate_limited", "invalid_input", "invalid_output", "insufficient", "not_found", "conflict", "denied",
-    "unavailable", "crashed", "too_expensive",
+    "unavailable", "crashed", "too_expensive", "overdue", "child_failed",
 ]  # fmt: skip
 Verdict = Literal["happened", "not_happened", "not_yet", "cannot_tell"]
 InterruptKind = Literal["approval", "question", "escalation", "handoff"]
-InterruptSubject = Literal["call", "doubt", "failure", "owed", "agent"]
+InterruptSubject = Literal["call", "doubt", "failure", "owed", "agent", "stop"]
+OnStop = Literal["keep", "undo", "ask"]
 DecisionName = Literal["approve", "edit", "reject", "respond", "cancel"]
 
 
@@ -34,12 +35,30 @@ BY_A_PERSON = "by a person"
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Why a call failed, as data. retry_after_seconds: what the other side asked for, counted from the outcome."""
+    """Why a call failed, as data. retry_after_seconds: what the other side asked for, counted from the outcome. landed: the
+    call had its effect all the same; it is its result that will not do."""
 
     kind: FailureKind
     message: str = ""
     retry_after_seconds: float | None = None
     detail: Any = None
+    landed: bool = False
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Something else that a call changed, as its tool reports it: credit used, a rate limit that is near."""
+
+    name: str
+    amount: float = 1.0
+    note: str = ""
+
+
+class Cut(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The result was too large, and the value is what was kept of it. bytes: of the whole, as JSON. digest: under which the
+    whole is stored; empty where it was not kept."""
+
+    bytes: int
+    digest: str = ""
 
 
 class Option(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -62,7 +81,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_f
 
 class RunStarted(Event, frozen=True, kw_only=True):
     """A goal was taken on. contracts: what each tool promised then. secrets: names that are never written down, beside
-    those that never are."""
+    those that never are. on_stop: what becomes of what was done when the run fails or is cancelled. parent, parent_step:
+    the run and step that started it; depth: how many runs are above it."""
 
     run_id: str
     agent: str
@@ -74,6 +94,10 @@ class RunStarted(Event, frozen=True, kw_only=True):
     priority: int = 0
     labels: dict[str, str] = {}
     secrets: tuple[str, ...] = ()
+    on_stop: OnStop = "keep"
+    parent: str = ""
+    parent_step: str = ""
+    depth: int = 0
 
 
 class RunResumed(Event, frozen=True, kw_only=True):
@@ -91,10 +115,12 @@ class AgentChanged(Event, frozen=True, kw_only=True):
 
 
 class CancelRequested(Event, frozen=True, kw_only=True):
-    """Somebody wants the run to end. Effects at hand are finished, nothing new begins."""
+    """Somebody wants the run to end. Effects at hand are finished, nothing new begins. on_stop: what is to become of what
+    was done; None leaves it to the run's policy."""
 
     by: str
     reason: str = ""
+    on_stop: OnStop | None = None
 
 
 class Answered(Event, frozen=True, kw_only=True):
@@ -113,6 +139,45 @@ class AnswerVoided(Event, frozen=True, kw_only=True):
     interrupt: str
     by: str
     reason: str
+
+
+class CallbackReceived(Event, frozen=True, kw_only=True):
+    """The other side delivered the result of a call by its token. key: of that call. failure: it says that it could not be
+    done, or what it delivered will not do."""
+
+    step: str
+    key: str
+    value: Any = None
+    failure: Failure | None = None
+    by: str = ""
+
+
+class CallbackRefused(Event, frozen=True, kw_only=True):
+    """A delivery that could not be taken: a second one, or one that came too late."""
+
+    step: str
+    reason: str
+    by: str = ""
+
+
+class SignalReceived(Event, frozen=True, kw_only=True):
+    """A word by name, from a person or a system; it settles what waits for that name, now or later."""
+
+    name: str
+    value: Any = None
+    by: str = ""
+
+
+class ChildEnded(Event, frozen=True, kw_only=True):
+    """A run that a step started has ended. attempts: the calls that it made."""
+
+    step: str
+    child: str
+    status: Literal["completed", "failed", "cancelled"]
+    result: Any = None
+    reason: str = ""
+    attempts: int = 0
+    partial: tuple[str, ...] = ()
 
 
 # --- intents ------------------------------------------------------------------------------------------------------
@@ -182,32 +247,47 @@ class CallSucceeded(Event, frozen=True, kw_only=True):
     attempt: int
     value: Any = None
     seconds: float = 0.0
+    changes: tuple[Change, ...] = ()
+    cut: Cut | None = None
 
 
 class CallPartial(Event, frozen=True, kw_only=True):
-    """Some of it was done. value: that part. left: what is still owed, an identity per item."""
+    """Some of it was done. value: that part. left: what is still owed, an identity per item. rest: arguments of the call that
+    does the rest; None: the other side will do it by itself, until then. by: who owes it. handle: its name for it."""
 
     step: str
     attempt: int
     value: Any = None
     left: tuple[str, ...] = ()
+    rest: dict[str, Any] | None = None
+    until: float | None = None
+    by: str = ""
+    handle: str = ""
+    signal: str = ""
+    changes: tuple[Change, ...] = ()
+    cut: Cut | None = None
 
 
 class CallDeferred(Event, frozen=True, kw_only=True):
-    """The other side took the call and will be done later. handle: its name for it."""
+    """The other side took the call and will be done later. handle: its name for it. by: who owes the result. signal: the
+    name of the word that settles it; its step's where none is given."""
 
     step: str
     attempt: int
     handle: str = ""
     until: float | None = None
+    by: str = ""
+    signal: str = ""
+    changes: tuple[Change, ...] = ()
 
 
 class CallFailed(Event, frozen=True, kw_only=True):
-    """The call failed, and its effect did not happen."""
+    """The call failed, and its effect did not happen (unless `failure.landed`)."""
 
     step: str
     attempt: int
     failure: Failure
+    changes: tuple[Change, ...] = ()
 
 
 class CallUnknown(Event, frozen=True, kw_only=True):
@@ -220,13 +300,16 @@ class CallUnknown(Event, frozen=True, kw_only=True):
 
 
 class ProbeAnswered(Event, frozen=True, kw_only=True):
-    """What the probe found; value: the call's result where it happened."""
+    """What the probe found; value: the call's result where it happened. failure: it happened, and its result will not do; or,
+    asked for what is owed, the other side says that it failed. left: what is still owed of a part."""
 
     step: str
     probe: int
     verdict: Verdict
     value: Any = None
     message: str = ""
+    failure: Failure | None = None
+    left: tuple[str, ...] | None = None
 
 
 # --- rulings ------------------------------------------------------------------------------------------------------
@@ -268,11 +351,67 @@ class ReuseRuled(Event, frozen=True, kw_only=True):
 
 
 class StepSkipped(Event, frozen=True, kw_only=True):
-    """The step is given up and the run goes on. flagged: a person is told at the end."""
+    """The step is given up and the run goes on. flagged: a person is told at the end. needless: it was an alternative, and
+    what it would have stood in for is done."""
 
     step: str
     reason: str
     flagged: bool = False
+    needless: bool = False
+
+
+class PendingRuled(Event, frozen=True, kw_only=True):
+    """What follows for something that is owed. action: `settle` it, `look` for it again at due_at, or, at its deadline,
+    `fail`, `repeat` under a new key, `give_up`, or `ask` a person."""
+
+    step: str
+    row: str
+    action: Literal["settle", "look", "fail", "repeat", "give_up", "ask"]
+    reason: str
+    due_at: float = 0.0
+
+
+class RestPlanned(Event, frozen=True, kw_only=True):
+    """What a part of a step left undone becomes a step of its own."""
+
+    step: str
+    rest: Step
+
+
+class FollowUpSuppressed(Event, frozen=True, kw_only=True):
+    """The step would repeat what is still owed, or under way: it is not made. same_as: the step that it repeats; run_id: of
+    another run of the store where it is there. until: when what is owed must have come."""
+
+    step: str
+    same_as: str = ""
+    run_id: str = ""
+    until: float | None = None
+    reason: str = ""
+
+
+class CallHeld(Event, frozen=True, kw_only=True):
+    """The tool may not be called now: its circuit is open, or its rate is used up. until: when it is tried again."""
+
+    step: str
+    tool: str
+    why: Literal["circuit", "rate"]
+    until: float
+
+
+class CallRefused(Event, frozen=True, kw_only=True):
+    """The very same call failed before and nothing has changed since: it is not made. same_as: the step in which it failed."""
+
+    step: str
+    same_as: str
+    failure: Failure
+
+
+class UndoPlanned(Event, frozen=True, kw_only=True):
+    """The run stops, and what it did is taken back. steps: the calls for it, in order. kept: steps that cannot be undone."""
+
+    reason: str
+    steps: tuple[Step, ...] = ()
+    kept: tuple[str, ...] = ()
 
 
 class StepFailed(Event, frozen=True, kw_only=True):
@@ -311,19 +450,24 @@ class LimitReached(Event, frozen=True, kw_only=True):
 
 
 class RunCompleted(Event, frozen=True, kw_only=True):
-    """skipped, flagged, partial: the steps that are not wholly done."""
+    """skipped, flagged, partial: the steps that are not wholly done. replaced: steps that were done another way, and by
+    what: the tool of a fallback, or the step that stood in."""
 
     result: Any = None
     skipped: tuple[str, ...] = ()
     flagged: tuple[str, ...] = ()
     partial: tuple[str, ...] = ()
+    replaced: dict[str, str] = {}
 
 
 class RunFailed(Event, frozen=True, kw_only=True):
-    """unknown: steps of which nobody knows whether they happened."""
+    """unknown: steps of which nobody knows whether they happened. undone: steps that were taken back; kept: steps that stay
+    done."""
 
     reason: str
     unknown: tuple[str, ...] = ()
+    undone: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
 
 
 class RunCancelled(Event, frozen=True, kw_only=True):
@@ -332,14 +476,18 @@ class RunCancelled(Event, frozen=True, kw_only=True):
     by: str
     reason: str = ""
     unknown: tuple[str, ...] = ()
+    undone: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
 
 
 AnyEvent = (
     RunStarted | RunResumed | AgentChanged | CancelRequested | Answered | AnswerVoided
+    | CallbackReceived | CallbackRefused | SignalReceived | ChildEnded
     | ProposalRequested | CallIntended | ProbeIntended
     | PlanAdopted | ProposalFailed | FinishProposed | GiveUpProposed
     | CallSucceeded | CallPartial | CallDeferred | CallFailed | CallUnknown | ProbeAnswered
     | RetryRuled | RecoveryRuled | FallbackRuled | ReuseRuled | StepSkipped | StepFailed | Asked | InterruptExpired
+    | PendingRuled | RestPlanned | FollowUpSuppressed | CallHeld | CallRefused | UndoPlanned
     | LimitReached | RunCompleted | RunFailed | RunCancelled
 )  # fmt: skip
 

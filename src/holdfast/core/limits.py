@@ -11,7 +11,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forb
     parallel_max: calls at once. steps_max: steps over all revisions. attempts_max: calls in all, retries included.
     turns_max: times the reasoner is asked. wall_seconds: from start to end, waiting included. person_seconds: how
     long an interrupt waits for its answer. lost_max: how often one call may be lost (crash, time-out) before a
-    person is asked instead of it being made again.
+    person is asked instead of it being made again. idle_turns_max: turns of the reasoner in a row that taught nothing new.
+    hold_seconds: how long a call may be held back by an open circuit or a rate limit before it counts as failed.
+    children_max: runs that the steps of this one may start. changes: for what else calls change, by name, how much in all.
     """
 
     parallel_max: int = 8
@@ -21,17 +23,26 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forb
     wall_seconds: float = 90 * 86400.0
     person_seconds: float = 7 * 86400.0
     lost_max: int = 5
+    idle_turns_max: int = 5
+    hold_seconds: float = 3600.0
+    children_max: int = 100
+    changes: dict[str, float] = {}
 
 
 def wrong_limits(limits: Limits) -> str | None:
     """The first limit under which no run could end well, or None."""
     for name in Limits.__struct_fields__:
         value = getattr(limits, name)
+        if name == "changes":
+            continue
         whole = not name.endswith("_seconds")
         if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
             return f"{name} must be a number, not {value!r}"
         if not (value >= 1 if whole else 0 < value < float("inf")):
             return f"{name} must be {'at least 1' if whole else 'more than nothing'}, not {value}"
+    for change, allowed in limits.changes.items():
+        if not 0 <= allowed < float("inf"):
+            return f"changes of {change} must be at least 0, not {allowed}"
     return None
 
 

@@ -24,6 +24,18 @@ class Fallback(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
     args: dict[str, Any] | None = None
 
 
+class Expect(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What must be true after a step, beyond what its tool promises.
+
+    that: a jmespath expression over the result, or over the answer of `tool` where one is named. tool, args: a `read` tool
+    that looks at the world after the call; where it has an argument `result` it is given the result.
+    """
+
+    that: str = ""
+    tool: str = ""
+    args: dict[str, Any] = {}
+
+
 class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """One intended action and its strategy.
 
@@ -31,7 +43,9 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid
     have ended first, whatever came of them (references add to these by themselves). on_failure: what follows when
     nothing is left to try: `stop` the run, `skip` the step, `flag` it (skip, and name it to a person at the end), or
     `ask` a person while the rest goes on. occurrence: raised only for an intended repeat of what a business key
-    calls the same.
+    calls the same. expect: what must be true afterwards, or the result is insufficient. alternative_to: begin only where
+    that step was tried and not done, and stand in for it: who refers to it gets this step's result then. undoes: the step
+    that this one takes back.
     """
 
     id: str
@@ -44,6 +58,9 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid
     fallbacks: tuple[Fallback, ...] = ()
     approve: Gate | None = None
     occurrence: int = 1
+    expect: Expect | None = None
+    alternative_to: str = ""
+    undoes: str = ""
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

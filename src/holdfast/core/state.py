@@ -24,6 +24,7 @@ from holdfast.core import events as e
 from holdfast.core import values
 from holdfast.core.contract import Contract
 from holdfast.core.limits import Limits
+from holdfast.core.pending import Pending
 from holdfast.core.plan import Goal, Step
 
 Phase = Literal[
@@ -47,6 +48,9 @@ ENDED: frozenset[Phase] = frozenset({"done", "skipped", "failed"})
 AT_REST: frozenset[Phase] = frozenset({"blocked", "ready", "done", "skipped", "failed"})
 
 
+SettledBy = Literal["", "call", "probe", "person", "reuse", "callback", "signal", "child"]
+
+
 class StepState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What is known of one step.
 
@@ -56,7 +60,11 @@ class StepState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     doubt_since: set while any call under this key may have happened unseen; settle_at: from then on a probe's "no" is
     final. spent: no attempt left. landed: the call under this key had its effect, though its answer could not be used.
     insisted: a person who knew what went wrong said to make the call all the same.
-    contract: what held when an open call was made, kept only where the agent changed under it.
+    contract: what held when an open call was made, kept only where the agent changed under it. callback: a result that was
+    delivered before the call's own outcome was known. suppressed_by: the step, or the run, whose pending operation keeps this
+    one from being made. held_since: since when a circuit or a rate limit holds it back. refused: it was not made, because the
+    same call had failed before. repeats: intended repeats at deadlines. cut: what was kept of a result that was too large.
+    done_at: the entry that made it done.
     """
 
     step: Step
@@ -96,7 +104,15 @@ class StepState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     failure: e.Failure | None = None
     reason: str = ""
     flagged: bool = False
-    settled_by: Literal["", "call", "probe", "person", "reuse"] = ""
+    settled_by: SettledBy = ""
+    seconds: float = 0.0
+    callback: e.CallbackReceived | None = None
+    suppressed_by: str = ""
+    held_since: float | None = None
+    refused: bool = False
+    repeats: int = 0
+    cut: e.Cut | None = None
+    done_at: int = 0
 
 
 if TYPE_CHECKING:
@@ -113,6 +129,12 @@ class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ready: steps that may begin, in the order in which they became so. active: steps that something is under way for.
     dependents: for each step, those that wait for it. business: which step last made a call under a business key.
     stopping: why the run is to fail once what is in flight has ended. proposing: the fence of an open proposal.
+    pending: what is owed, by step. signals: words that came before anything waited for them. changes: how much of what else
+    calls changed, by name. stand_ins: the alternatives of a step. replaced: steps done another way, and by what.
+    failed_calls: calls that failed for good, by digest, with the step and the number of effects done then. known: digests of
+    what the reasoner was taught; news: whether its last turn taught anything; idle_turns: turns in a row that did not.
+    children: runs that its steps started. stop: how far the end is under way: a person was asked what becomes of what was
+    done, it is taken back by the steps `undoing`, or kept.
     """
 
     run_id: str
@@ -159,6 +181,25 @@ class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     flagged: tuple[str, ...] = ()
     partial: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
+    on_stop: e.OnStop = "keep"
+    parent: str = ""
+    parent_step: str = ""
+    depth: int = 0
+    pending: dict[str, Pending] = {}
+    signals: dict[str, e.SignalReceived] = {}
+    changes: dict[str, float] = {}
+    stand_ins: dict[str, tuple[str, ...]] = {}
+    replaced: dict[str, str] = {}
+    failed_calls: dict[str, tuple[str, int]] = {}
+    effects: int = 0
+    known: NameMap = HashTrieMap()
+    idle_turns: int = 0
+    news: bool = True
+    children: int = 0
+    stop: Literal["", "asked", "undo", "keep"] = ""
+    undoing: tuple[str, ...] = ()
+    undone: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
 
 
 def contract_of(state: State, step: StepState) -> Contract | None:

@@ -18,10 +18,14 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
+from holdfast.core.contract import Breaker, Rate
 from holdfast.core.events import AnyEvent, Entry
+from holdfast.core.gates import GateState, Outcome, Why
 from holdfast.core.state import Status
 
-MessageKind = Literal["answer", "cancel"]
+MessageKind = Literal["answer", "cancel", "callback", "refused", "signal", "child"]
+# How many refused deliveries of one token are recorded; whoever has a token must not be able to fill a store with it.
+REFUSALS_MAX = 10
 # The statuses after which nothing more comes.
 ENDED: tuple[Status, ...] = ("completed", "failed", "cancelled")
 
@@ -44,7 +48,8 @@ class History(msgspec.Struct, frozen=True):
 
 
 class NewRun(msgspec.Struct, frozen=True, kw_only=True):
-    """A run to be created. goal_digest: of agent, goal and inputs; a second start must have the same."""
+    """A run to be created. goal_digest: of agent, goal and inputs; a second start must have the same. parent, parent_step:
+    the run that waits for it; ends_with_parent: whether it is cancelled when that one ends."""
 
     run_id: str
     agent: str
@@ -52,6 +57,9 @@ class NewRun(msgspec.Struct, frozen=True, kw_only=True):
     tenant: str = ""
     priority: int = 0
     labels: dict[str, str] = {}
+    parent: str = ""
+    parent_step: str = ""
+    ends_with_parent: bool = True
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,28 +75,88 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Slot(msgspec.Struct, frozen=True, kw_only=True):
-    """One of `capacity` places that calls of all workers share, held by a step of the appending run until freed."""
+    """One of `capacity` places that calls of all workers share, held by a step of the appending run until freed. until: it
+    outlives the call, and even the run, until it is settled or that time is over; None: it is freed when the call has ended.
+    A step that asks for a slot it holds already keeps it, with the new `until`."""
 
     name: str
     step: str
     capacity: int
+    until: float | None = None
+
+
+class Gated(msgspec.Struct, frozen=True, kw_only=True):
+    """`calls` calls of a tool with a rate or a breaker are about to be made."""
+
+    tool: str
+    calls: int
+    rate: Rate | None = None
+    breaker: Breaker | None = None
+
+
+class Heard(msgspec.Struct, frozen=True, kw_only=True):
+    """How a call of a tool with a breaker or a rate ended, as far as its gate is concerned. retry_after_seconds: the other
+    side asked to be left alone for so long."""
+
+    tool: str
+    outcome: Outcome
+    breaker: Breaker | None = None
+    retry_after_seconds: float | None = None
+
+
+class Token(msgspec.Struct, frozen=True, kw_only=True):
+    """The digest of a token by which the result of a call may be delivered, once, until it expires."""
+
+    digest: str
+    step: str
+    key: str
+    expires_at: float
+
+
+class Owed(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run is owed, as the store lists it. due_at: when it is looked at next."""
+
+    step: str
+    tool: str
+    about: str
+    by: str
+    key: str
+    since: float
+    until: float
+    due_at: float
+    run_id: str = ""
+
+
+class Delivery(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a delivery by token. refused: why it was not taken; empty where it was."""
+
+    run_id: str
+    step: str
+    refused: str = ""
 
 
 class Release(msgspec.Struct, frozen=True, kw_only=True):
     """The claim is given back. due_at: when the run can go on; None: only after a word from outside, or never. aside: the
-    run cannot be advanced, so not even words that wait for it make it due; only a new one does."""
+    run cannot be advanced, so not even words that wait for it make it due; only a new one does. report: where the run has
+    ended and another one waits for it, what that one is told."""
 
     status: Status
     due_at: float | None
     waits_for: str = ""
     aside: bool = False
+    report: dict[str, Any] | None = None
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
     """What one commit carries: events and what follows from them for the run's row.
 
     head: the head that the writer knows. taken: messages that these events answer for. slots: to be taken; when one of
-    them is full nothing is written. freed: steps whose slots are given back. release: give the claim back with it.
+    them is full nothing is written. freed: steps whose calls ended; their slots without `until` are given back. settled:
+    steps of which nothing is owed or in doubt any more; all their slots are given back. gated: calls that must pass the
+    gates of their tools; where one may not, nothing is written. heard: what these gates learn. tokens: to be known from
+    now on. owed: opened or changed; paid: steps of which nothing is owed any more. contents: large values by digest.
+    release: give the claim back with it. When the release ends a run, a run that waits for it gets a message of the kind
+    `child`, and its own children that end with it get one of the kind `cancel`, all in the same commit.
     """
 
     run_id: str
@@ -99,15 +167,28 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     taken: tuple[int, ...] = ()
     slots: tuple[Slot, ...] = ()
     freed: tuple[str, ...] = ()
+    settled: tuple[str, ...] = ()
+    gated: tuple[Gated, ...] = ()
+    heard: tuple[Heard, ...] = ()
+    tokens: tuple[Token, ...] = ()
+    owed: tuple[Owed, ...] = ()
+    paid: tuple[str, ...] = ()
+    contents: dict[str, bytes] = {}
     release: Release | None = None
 
 
 class Full(msgspec.Struct, frozen=True):
-    """The answer to an append whose slots are taken; nothing was written. names: of those that have too few places. free:
-    how many places each of them has; a batch that asks for no more than that would be taken."""
+    """The answer to an append that asked for what is not to be had now; no event was written.
 
-    names: tuple[str, ...]
-    free: tuple[int, ...]
+    names: of the slots that have too few places. free: how many places each of them has; a batch that asks for no more than
+    that would be taken. holders: for each, a run that holds one. held: tools that may not be called now, each with the time
+    at which to ask again and whether its `circuit` is open or its `rate` used up.
+    """
+
+    names: tuple[str, ...] = ()
+    free: tuple[int, ...] = ()
+    holders: tuple[str, ...] = ()
+    held: dict[str, tuple[float, Why]] = {}
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
@@ -138,6 +219,7 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
     lease_until: float
     created_at: float
     changed_at: float
+    parent: str = ""
 
 
 class Worker(msgspec.Struct, frozen=True, kw_only=True):
@@ -194,6 +276,33 @@ class Journal(Protocol):
     async def send(self, run_id: str, message: Message) -> int:
         """Put a message into a run's mailbox and make the run due. RunNotFound; AnswerRefused where the run has
         ended or the message's slot was used before (the error names who used it)."""
+
+    async def deliver(self, digest: str, body: dict[str, Any], at: float) -> Delivery:
+        """Put a result that came by token into the mailbox of its run, as a message of the kind `callback` with the token's
+        key in its body, and make the run due. CallbackUnknown for a token that nobody was given. A used or expired one, or
+        one of a run that has ended, is refused and recorded: as a message of the kind `refused`, which a run that goes on
+        takes like any other and an ended one keeps. At most REFUSALS_MAX of a token are recorded."""
+
+    async def token(self, digest: str) -> tuple[str, str] | None:
+        """The run and step that a token belongs to, or None."""
+
+    async def secret(self) -> bytes:
+        """32 random bytes, made with the store and the same for all who open it; tokens are made from them."""
+
+    async def owed(self, run_id: str | None = None, *, due_before: float | None = None, limit: int = 1000) -> list[Owed]:
+        """What is owed, the soonest due first; of one run, or of all."""
+
+    async def gates(self) -> dict[str, GateState]:
+        """What the store knows of the gates of tools."""
+
+    async def reset_gate(self, tool: str) -> bool:
+        """Forget what is known of a tool's gate; whether there was anything."""
+
+    async def content(self, digest: str) -> bytes | None:
+        """A large value by the digest of its JSON."""
+
+    async def children(self, run_id: str) -> list[RunRow]:
+        """The runs that this one started, in order."""
 
     async def messages(self, run_id: str) -> list[Message]:
         """Messages not yet taken, in order."""
