@@ -147,9 +147,13 @@ LIMITS = {
     "steps": "steps, over all proposals",
     "attempts": "calls in all, retries included",
     "turns": "times that the reasoner is asked",
+    "idle_turns": "turns in a row after which nothing new was known",
+    "children": "runs that its steps may start",
     "wall": "from start to end, waiting included",
     "person": "how long a question waits for its answer",
+    "hold": "how long a call may be held back by an open circuit or a rate limit before it counts as failed",
     "lost": "how often one call may be lost (crash, time-out) before a person is asked in place of making it again",
+    "changes": "for what else calls change, by name, how much in all: `{credit: 100}`",
 }
 
 
@@ -158,7 +162,8 @@ def limits_table() -> str:
     rows = []
     for key, field in LIMIT_KEYS.items():
         value = getattr(Limits(), field)
-        rows.append((f"`{key}`", f"`{field}`", span(value) if field.endswith("_seconds") else str(value), LIMITS[key]))
+        default = span(value) if field.endswith("_seconds") else str(value or "none")
+        rows.append((f"`{key}`", f"`{field}`", default, LIMITS[key]))
     return table(("in a plan file", "in `Limits`", "default", "bound"), rows)
 
 

@@ -30,6 +30,7 @@ holdfast
 app
 engines
 runner
+starting
 agent
 inbox
 journal tools reasoners views

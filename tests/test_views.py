@@ -115,6 +115,21 @@ STORIES: dict[str, tuple[e.AnyEvent, ...]] = {
         e.RunCancelled(by="ann", unknown=("a",)),
     ),
     "completed": (*done("a"), *done("b"), *done("c"), *done("d"), e.RunCompleted(result={"x": 1})),
+    "not needed": (e.StepSkipped(step="a", reason="b is done", needless=True),),
+    "replaced": (
+        called("a"), DENIED, e.StepSkipped(step="a", reason="denied"),
+        e.RunCompleted(replaced={"a": "b"}),
+    ),
+    "suppressed": (e.FollowUpSuppressed(step="a", same_as="c", until=START + 50),),
+    "held back": (e.CallHeld(step="a", tool="put", why="circuit", until=START + 60),),
+    "refused": (
+        e.CallRefused(step="a", same_as="b", failure=e.Failure(kind="denied")), e.StepFailed(step="a", reason="denied"),
+    ),
+    "taken back": (
+        *done("a"), e.CancelRequested(by="ann", on_stop="undo"),
+        e.UndoPlanned(reason="cancelled", steps=(Step(id="undo_a", tool="put", undoes="a"),), kept=("b",)),
+        *done("undo_a"),
+    ),
 }  # fmt: skip
 
 # The story, where step `a` stands, and its phase in words.
@@ -134,15 +149,21 @@ WHERE = {
     "failed": ("not_done", "failed"),
     "cancelled with a doubt": ("unknown", "unknown"),
     "completed": ("done", "done"),
+    "not needed": ("not_needed", "not needed"),
+    "replaced": ("not_needed", "done by b"),
+    "suppressed": ("waiting", "held back"),
+    "held back": ("waiting", "held back"),
+    "refused": ("not_done", "refused"),
+    "taken back": ("undone", "done, and taken back"),
 }
 
 
 @pytest.mark.parametrize("story", STORIES)
 def test_each_step_is_in_exactly_one_list(story: str) -> None:
     """Whatever happened."""
-    run = tree_of(*STORIES[story]).run
-    placed = list(itertools.chain.from_iterable(getattr(run, place) for place in PLACES))
-    assert sorted(placed) == sorted(STEPS)
+    tree = tree_of(*STORIES[story])
+    placed = list(itertools.chain.from_iterable(getattr(tree.run, place) for place in PLACES))
+    assert sorted(placed) == sorted(step.id for step in tree.steps)
 
 
 @pytest.mark.parametrize("story", STORIES)
@@ -306,7 +327,8 @@ def filled(kind: type[e.Event]) -> dict[str, Any]:
     samples: dict[str, Any] = {
         "goal": {}, "contracts": [], "plan": {"steps": []}, "failure": {"kind": "denied"}, "verdict": "happened", "about": "call",
         "kind": "approval", "decision": "approve", "action": "ask", "options": [], "differences": [], "problems": [], "turn": 1,
-        "attempt": 1, "probe": 1, "revision": 1, "due_at": 1.0, "expires_at": 1.0, "allowed": 1.0,
+        "attempt": 1, "probe": 1, "revision": 1, "due_at": 1.0, "expires_at": 1.0, "allowed": 1.0, "until": 1.0,
+        "status": "failed", "rest": {"id": "y", "tool": "t"}, "why": "circuit" if kind is e.CallHeld else "x",
     }  # fmt: skip
     required = [field for field in msgspec.structs.fields(kind) if field.required]
     table = {field.name: samples.get(field.name, "x") for field in required}

@@ -1,18 +1,25 @@
-"""An agent: a named bundle of tools, a reasoner and limits."""
+"""An agent: a named bundle of tools, a reasoner and limits; and how an agent is a tool of another one.
+
+A step may start a run of another agent. To the plan, and to whoever asks what may be called, that agent is a tool by its name,
+with the arguments goal, inputs and limits; its contract names it (`Contract.agent`), and the runner starts the run itself.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, get_args
 
+import msgspec
+
+from holdfast.core.events import OnStop
 from holdfast.core.limits import Limits, wrong_limits
 from holdfast.core.plan import Plan, Step, plain_plan, problems, schema_problem
-from holdfast.core.values import SECRET_NAMES
-from holdfast.errors import DefinitionError, PlanError, UsageError
+from holdfast.core.values import SECRET_NAMES, plain
+from holdfast.errors import DefinitionError, OutsideStore, PlanError, UsageError
 from holdfast.reasoners.base import Briefing, Reasoner
 from holdfast.reasoners.function import FunctionReasoner
-from holdfast.reasoners.planfile import PlanReasoner, step_of
-from holdfast.tools.function import Tool
+from holdfast.reasoners.planfile import PlanReasoner, limits_schema, step_of
+from holdfast.tools.function import Tool, tool
 from holdfast.tools.toolbox import Toolbox
 
 
@@ -22,7 +29,9 @@ class Agent:
     name: runs belong to it by this name. plan: steps as a Plan, or a table of steps by id as in a plan file. reasoner: in
     place of a plan, a Reasoner or a function from Briefing to the next steps. goal: taken where a run names none.
     inputs: JSON Schema for each input by name; None takes any. limits: bounds of each run. secrets: names whose values are
-    never written, wherever they stand in inputs, arguments or results.
+    never written, wherever they stand in inputs, arguments or results; those of its agents are added. on_stop: what becomes of
+    what was done when a run fails or is cancelled: it is kept, undone, or a person is asked. agents: those whose runs its
+    steps may start; each is a tool by its name.
 
     Raises DefinitionError, or PlanError with everything that is wrong in the plan.
     """
@@ -39,21 +48,31 @@ class Agent:
         inputs: dict[str, Any] | None = None,
         limits: Limits | None = None,
         secrets: Iterable[str] = (),
+        on_stop: OnStop = "keep",
+        agents: Iterable[Agent] = (),
         source: str | None = None,
     ):
         if not name or any(not (ch.isalnum() or ch in "-_.") for ch in name):
             raise DefinitionError(f"{name!r} is no name for an agent", hint="use letters, digits, - _ and .")
         if (plan is None) == (reasoner is None):
             raise DefinitionError(f"agent {name} needs either a plan or a reasoner")
+        if on_stop not in get_args(OnStop):
+            raise DefinitionError(
+                f"agent {name}: on_stop is {on_stop!r}", hint=f"it is one of {', '.join(get_args(OnStop))}, or left out"
+            )
         self.name = name
-        self.toolbox = Toolbox(tools)
+        self.on_stop: OnStop = on_stop
+        self.agents = _by_name(name, agents)
+        self.toolbox = _toolbox(name, tools, self.agents)
+        self.family()  # Whatever is wrong in it is said here.
         self.goal = goal
         self.version = version
         self.inputs = inputs
         self.limits = limits or Limits()
         if wrong := wrong_limits(self.limits):
             raise DefinitionError(f"agent {name}: the limit {wrong}")
-        self.secrets = tuple(sorted({secrets} if isinstance(secrets, str) else set(secrets)))
+        hidden = {secrets} if isinstance(secrets, str) else set(secrets)
+        self.secrets: tuple[str, ...] = tuple(sorted(hidden.union(*(child.secrets for child in self.agents.values()))))
         self.secret_names = SECRET_NAMES | frozenset(self.secrets)
         self.source = source
         self.plan = plan_of(plan) if isinstance(plan, dict) else plan
@@ -89,6 +108,27 @@ class Agent:
                 f"agent {self.name}: " + "; ".join(found), hint="give inputs as --input name=value or --input @file.json"
             )
 
+    def family(self) -> dict[str, Agent]:
+        """All agents below this one by name: those whose runs its steps may start, those whose runs these may start, and so on.
+        Whoever works for this agent works for all of them. DefinitionError where two of them have one name: runs belong to an
+        agent by it."""
+        found: dict[str, Agent] = {}
+        left = list(self.agents.values())[::-1]
+        while left:
+            child = left.pop()
+            if child is self or child.name == self.name:
+                itself = "is among the agents below itself" if child is self else "has another agent of that name below it"
+                raise DefinitionError(f"agent {self.name} {itself}", hint="an agent does a part of the work, never the whole")
+            if child.name not in found:
+                found[child.name] = child
+                left.extend(list(child.agents.values())[::-1])
+            elif found[child.name] is not child:
+                raise DefinitionError(
+                    f"agent {self.name} has two different agents called {child.name} below it",
+                    hint="use the same one in both places, or give one of them another name",
+                )
+        return found
+
     def __repr__(self) -> str:
         return f"<agent {self.name}, tools {', '.join(self.toolbox)}>"
 
@@ -104,3 +144,68 @@ def plan_of(steps: dict[str, Any]) -> Plan:
     if found:
         raise PlanError(found)
     return plan
+
+
+# --- an agent as a tool -------------------------------------------------------------------------------------------
+
+
+def _by_name(name: str, agents: Iterable[Agent]) -> dict[str, Agent]:
+    found: dict[str, Agent] = {}
+    for child in [agents] if isinstance(agents, Agent) else agents:
+        if not isinstance(child, Agent):
+            raise DefinitionError(f"agent {name}: {child!r} is no agent", hint="give `agents` a list of Agent(…)")
+        if found.setdefault(child.name, child) is not child:
+            raise DefinitionError(f"agent {name}: two of its agents are called {child.name}", hint="give one another name")
+    return found
+
+
+def _toolbox(name: str, tools: Iterable[Tool[..., Any]], agents: dict[str, Agent]) -> Toolbox:
+    given: list[Any] = list(tools)
+    for one in given:
+        if isinstance(one, Tool) and one.name in agents:
+            raise DefinitionError(
+                f"agent {name}: a tool and an agent of it are both called {one.name}", hint="give one of them another name"
+            )
+    return Toolbox([*given, *map(child_tool, agents.values())])
+
+
+def child_tool(child: Agent) -> Tool[..., Any]:
+    """What an agent is to one that may start runs of it. The limits are in the words of a plan file (`attempts`, `wall`, …).
+
+    A run is started once for a key, so the call is `keyed`. It is owed from then on for as long as the run may take; when it
+    has not ended by then, a person is asked.
+    """
+
+    def start(goal: str = "", inputs: dict[str, Any] | None = None, limits: dict[str, Any] | None = None) -> Any:
+        raise OutsideStore(f"{child.name} is an agent: a step of a run starts a run of it", hint="app.run(agent) starts one too")
+
+    made = tool(name=child.name, safety="keyed", key_ttl="forever", retry=1)(start)
+    made.contract = msgspec.structs.replace(
+        made.contract, agent=child.name, description=child.goal or f"A run of the agent {child.name}.", approve=None,
+        input_schema=_child_schema(child), output_schema={}, owed_within_seconds=child.limits.wall_seconds, at_deadline="ask",
+    )  # fmt: skip
+    return made
+
+
+def _child_schema(child: Agent) -> dict[str, Any]:
+    """What may be said to a child: its goal, its declared inputs, its limits."""
+    inputs: dict[str, Any] = {"type": "object"}
+    if child.inputs is not None:
+        inputs["properties"] = {name: _input_schema(child, name, schema) for name, schema in child.inputs.items()}
+        inputs["required"] = [name for name, schema in child.inputs.items() if not schema.get("optional")]
+        inputs["additionalProperties"] = False
+    return {
+        "type": "object",
+        "properties": {"goal": {"type": "string"}, "inputs": inputs, "limits": limits_schema()},
+        "required": ["inputs"] if inputs.get("required") else [],
+        "additionalProperties": False,
+    }
+
+
+def _input_schema(child: Agent, name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    try:
+        form: dict[str, Any] = plain({key: part for key, part in schema.items() if key != "optional"})
+    except ValueError as error:
+        raise DefinitionError(f"agent {child.name}: the schema of the input {name} is not JSON: {error}") from error
+    # A pointer would lead elsewhere from here. The child checks what it is given by the schema itself.
+    return {} if "$ref" in msgspec.json.encode(form).decode() else form

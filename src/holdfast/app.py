@@ -14,31 +14,35 @@ import getpass
 import os
 import secrets
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
 from holdfast import inbox
 from holdfast.agent import Agent
-from holdfast.core.contract import digest
-from holdfast.core.events import Asked, Entry, RunStarted
+from holdfast.core.events import Asked, Entry, OnStop
 from holdfast.core.evolve import fold
-from holdfast.core.plan import Goal
+from holdfast.core.gates import GateState
 from holdfast.core.state import State, status
-from holdfast.core.values import plain
+from holdfast.core.tokens import token_digest
 from holdfast.engines.base import Engine
 from holdfast.engines.embedded import LEASE_SECONDS, PARALLEL_RUNS, POLL_SECONDS, Embedded
-from holdfast.errors import GoalMismatch, HoldfastError, JournalCorrupt, RunNotFound, UsageError
-from holdfast.journal.base import Journal, NewRun, RunRow, Worker
-from holdfast.journal.codec import redact
+from holdfast.errors import (
+    CallbackRefused,
+    CallbackUnknown,
+    GoalMismatch,
+    HoldfastError,
+    JournalCorrupt,
+    RunNotFound,
+    UsageError,
+)
+from holdfast.journal.base import Journal, Owed, RunRow, Worker
 from holdfast.journal.sqlite import SqliteJournal
 from holdfast.runner.clock import Clock, SystemClock
 from holdfast.runner.perform import Hands
 from holdfast.runner.threads import Threads
+from holdfast.starting import check_id, goal_of, started
 from holdfast.tools.toolbox import SecretProvider
-
-ID_MAX = 200
-PRIORITY_MAX = 1_000_000
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,6 +71,13 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     def ended(self) -> bool:
         """Whether nothing more will come."""
         return self.status in ("completed", "failed", "cancelled")
+
+
+class Delivered(msgspec.Struct, frozen=True, kw_only=True):
+    """A delivery that was taken: for which run and step."""
+
+    run_id: str
+    step: str
 
 
 class Verified(msgspec.Struct, frozen=True, kw_only=True):
@@ -180,8 +191,8 @@ class Holdfast:
 
     async def has(self, agent: Agent, goal: str | None = None, *, id: str, inputs: dict[str, Any] | None = None) -> bool:
         """Whether a run of this id is there already; nothing is begun. Raises what `run` would raise before it begins."""
-        _check_id(id)
-        wanted, goal_digest = _goal(agent, goal, inputs)
+        check_id(id)
+        wanted, goal_digest = goal_of(agent, goal, inputs)
         existing = await self.journal.row(id)
         if existing is None:
             agent.check_inputs(wanted.inputs)
@@ -206,30 +217,14 @@ class Holdfast:
     ) -> tuple[str, Any]:  # fmt: skip
         self.engine.load(agent)
         run_id = run_id if run_id is not None else new_id(agent)
-        _check_id(run_id)
+        check_id(run_id)
         existing = await self.journal.row(run_id)
-        goal, goal_digest = _goal(agent, text, inputs)
+        _, goal_digest = goal_of(agent, text, inputs)
         if existing is None:
-            agent.check_inputs(goal.inputs)
-            started = RunStarted(
-                run_id=run_id,
-                agent=agent.name,
-                agent_version=agent.version,
-                goal=goal,
-                contracts=tuple(agent.toolbox.contracts.values()),
-                limits=agent.limits,
-                tenant=tenant,
-                priority=priority,
-                labels=labels,
-                secrets=agent.secrets,
-            )
-            started = _as_read(started)
-            new = NewRun(
-                run_id=run_id, agent=agent.name, goal_digest=goal_digest, tenant=tenant, priority=priority, labels=labels
-            )
+            new, first = started(agent, run_id, text, inputs, tenant, priority, labels)
             claim = await self.journal.create(
                 new,
-                (started,),
+                (first,),
                 self._clock.now(),
                 worker=self._embedded.worker if here else "",
                 lease_seconds=self._lease_seconds,
@@ -264,9 +259,39 @@ class Holdfast:
         await self.journal.send(run_id, message)
         return str(message.slot)
 
-    async def cancel(self, run_id: str, *, by: str | None = None, reason: str = "") -> None:
-        """Ask a run to end: effects at hand are finished, nothing new begins."""
-        await self.journal.send(run_id, inbox.cancel(by=by or _user(), now=self._clock.now(), reason=reason))
+    async def cancel(self, run_id: str, *, by: str | None = None, reason: str = "", on_stop: OnStop | None = None) -> None:
+        """Ask a run to end: effects at hand are finished, nothing new begins. on_stop: what is to become of what it did:
+        keep, undo or ask; None leaves it to its agent's policy."""
+        if on_stop not in (None, *get_args(OnStop)):
+            raise UsageError(f"on_stop is {on_stop!r}", run_id=run_id, hint=f"it is one of {', '.join(get_args(OnStop))}")
+        await self.journal.send(run_id, inbox.cancel(by=by or _user(), now=self._clock.now(), reason=reason, on_stop=on_stop))
+
+    # --- what the world delivers ----------------------------------------------------------------------------------
+
+    async def callback(self, token: str, value: Any = None, *, failed: str | None = None, by: str = "") -> Delivered:
+        """Deliver the result of a deferred call by the token that it was given, once.
+
+        From any process, before the run has parked, while it is parked, and after its worker was killed. failed: it could not
+        be done, and why. by: who delivers. CallbackUnknown for a token that nobody was given; CallbackRefused for one that
+        was used, has expired or whose run has ended (which is recorded), and for a value that is no result of the call (the
+        token is good for another try then).
+        """
+        digest = token_digest(token)
+        found = await self.journal.token(digest)
+        if found is None:
+            raise CallbackUnknown("nobody was given this token", hint="deliver it as it was handed out, whole")
+        run_id, step = found
+        body = inbox.callback(await self.state(run_id), step, value, failed=failed, by=by)
+        delivery = await self.journal.deliver(digest, body, self._clock.now())
+        if delivery.refused:
+            raise CallbackRefused(delivery.refused, run_id=delivery.run_id, step=delivery.step)
+        return Delivered(run_id=delivery.run_id, step=delivery.step)
+
+    async def signal(self, run_id: str, name: str, value: Any = None, *, by: str | None = None) -> None:
+        """Say a word by name to a run: it settles what waits for that name, now or later. What a step is owed waits for the
+        name of its step, unless its tool named another."""
+        message = inbox.signal(await self.state(run_id), name, value, by=by or _user(), now=self._clock.now())
+        await self.journal.send(run_id, message)
 
     # --- looking --------------------------------------------------------------------------------------------------
 
@@ -304,6 +329,27 @@ class Holdfast:
     ) -> list[RunRow]:
         """Runs of the store, the latest changed first."""
         return await self.journal.rows(status=status, agent=agent, tenant=tenant, limit=limit)
+
+    async def children(self, run_id: str) -> list[RunRow]:
+        """The runs that the steps of a run started, in order."""
+        return await self.journal.children(run_id)
+
+    async def pending(self, run_id: str | None = None, *, limit: int = 1000) -> list[Owed]:
+        """What the world owes to a run, or to all of the store, the soonest due first."""
+        return await self.journal.owed(run_id, limit=limit)
+
+    async def gates(self) -> dict[str, GateState]:
+        """What is known of the circuits and rates of tools."""
+        return await self.journal.gates()
+
+    async def reset_gate(self, tool: str) -> bool:
+        """Forget what is known of a tool's gate, so that it is called again; whether there was anything to forget."""
+        return await self.journal.reset_gate(tool)
+
+    async def content(self, digest: str) -> Any:
+        """A result that was too large for the journal, whole; None where nothing is stored under that digest."""
+        body = await self.journal.content(digest)
+        return None if body is None else msgspec.json.decode(body)
 
     async def workers(self) -> list[Worker]:
         """Workers that were alive a moment ago."""
@@ -345,45 +391,6 @@ def _store(db: str | os.PathLike[str]) -> Journal:
     if "://" in os.fspath(db):
         raise UsageError(f"{os.fspath(db)} is no store that this release can open", hint="give the path of a SQLite file")
     return SqliteJournal(db)
-
-
-def _check_id(run_id: str) -> None:
-    if not run_id or len(run_id) > ID_MAX or not run_id.isprintable() or run_id != run_id.strip():
-        raise UsageError(f"{run_id[:40]!r} is no id for a run", hint=f"use up to {ID_MAX} printable characters")
-
-
-def _goal(agent: Agent, text: str | None, inputs: dict[str, Any] | None) -> tuple[Goal, str]:
-    """What is asked, and the digest that tells it from another goal under the same id."""
-    goal = Goal(text=agent.goal if text is None else text, inputs=_json(inputs or {}, agent))
-    try:
-        return goal, digest([agent.name, goal])
-    except ValueError as error:
-        raise UsageError(f"the goal cannot be written down: {error}") from error
-
-
-def _json(inputs: dict[str, Any], agent: Agent) -> dict[str, Any]:
-    """Inputs as they will be read back; UsageError where they are no JSON."""
-    try:
-        read = plain(inputs)
-    except ValueError as error:
-        raise UsageError(f"the inputs are no JSON: {error}") from error
-    if not isinstance(read, dict):
-        raise UsageError("the inputs are no table of values by name")
-    redacted: dict[str, Any] = redact(read, agent.secret_names)
-    return redacted
-
-
-def _as_read(started: RunStarted) -> RunStarted:
-    """The start as it will be read back; UsageError for a part of it that is not of its type."""
-    try:
-        read = msgspec.convert(plain(started), RunStarted)
-    except (ValueError, msgspec.ValidationError) as error:
-        raise UsageError(f"the run cannot be written down: {error}", hint="texts are texts, labels are texts by name") from error
-    if abs(read.priority) > PRIORITY_MAX:
-        raise UsageError(
-            f"a priority lies between -{PRIORITY_MAX} and {PRIORITY_MAX}", hint="a level is worth a minute of waiting"
-        )
-    return read
 
 
 def _check_same(row: RunRow, agent: Agent, goal_digest: str, *, asked: bool) -> None:

@@ -9,14 +9,34 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from holdfast.core.contract import Contract
-from holdfast.core.events import Answered, AnswerVoided, AnyEvent, Asked, CancelRequested
+from holdfast.core.events import (
+    Answered,
+    AnswerVoided,
+    AnyEvent,
+    Asked,
+    CallbackReceived,
+    CancelRequested,
+    ChildEnded,
+    Failure,
+    OnStop,
+    SignalReceived,
+)
+from holdfast.core.events import CallbackRefused as CallbackWasRefused
 from holdfast.core.plan import schema_problem
 from holdfast.core.references import has_secret, unmarked
-from holdfast.core.state import State, secret_names
+from holdfast.core.state import ENDED, State, secret_names
 from holdfast.core.values import plain, plain_secrets
-from holdfast.errors import AnswerRefused
+from holdfast.errors import AnswerRefused, CallbackRefused
 from holdfast.journal.base import Message
+from holdfast.journal.codec import redact
+
+# How long the words of a failure and the name of who says them may be, and how many signals may wait to be wanted.
+FAILED_MAX = 2_000
+BY_MAX = 200
+SIGNALS_MAX = 100
 
 
 def answer(
@@ -61,17 +81,61 @@ def answer(
     return Message(kind="answer", slot=asked.interrupt, body=body, at=now)
 
 
-def cancel(*, by: str, now: float, reason: str = "") -> Message:
-    """The message that asks a run to end."""
-    body = {"by": _written(by), "reason": _written(reason), "decision": "cancel"}
+def cancel(*, by: str, now: float, reason: str = "", on_stop: OnStop | None = None) -> Message:
+    """The message that asks a run to end. on_stop: what is to become of what it did; None leaves it to the run's policy."""
+    body = {"by": _written(by), "reason": _written(reason), "decision": "cancel", "on_stop": on_stop}
     return Message(kind="cancel", slot="cancel", body=body, at=now)
+
+
+def callback(state: State, step: str, value: Any, *, failed: str | None, by: str) -> dict[str, Any]:
+    """What a delivery by token carries; CallbackRefused where it is no result of the call. The token is good for another try
+    then."""
+    contract = state.contracts.get(state.steps[step].tool) if step in state.steps else None
+    try:
+        value = redact(plain(value), secret_names(state))
+    except ValueError as error:
+        raise CallbackRefused(f"what is delivered cannot be written as JSON: {error}", run_id=state.run_id, step=step) from error
+    if (
+        failed is None
+        and contract is not None
+        and contract.output_schema
+        and (wrong := schema_problem(value, contract.output_schema))
+    ):
+        hint = "the token is still good; deliver a result of that form, or say that it failed"
+        raise CallbackRefused(f"this is no result of {contract.tool}: {wrong}", run_id=state.run_id, step=step, hint=hint)
+    return {"value": value, "failed": None if failed is None else _written(failed)[:FAILED_MAX], "by": _written(by)[:BY_MAX]}
+
+
+def signal(state: State, name: str, value: Any, *, by: str, now: float) -> Message:
+    """The message that says a word by name; AnswerRefused where it cannot be said."""
+    if not name or len(name) > BY_MAX or not name.isprintable():
+        raise AnswerRefused(f"{name[:40]!r} is no name for a signal", run_id=state.run_id, hint="use printable characters")
+    if len(state.signals) >= SIGNALS_MAX and name not in state.signals:
+        raise AnswerRefused(f"{SIGNALS_MAX} signals wait for somebody to want them", run_id=state.run_id)
+    try:
+        value = redact(plain(value), secret_names(state))
+    except ValueError as error:
+        raise AnswerRefused(f"what is given cannot be written as JSON: {error}", run_id=state.run_id) from error
+    waiting = next((owed for owed in state.pending.values() if owed.signal == name), None)
+    contract = state.contracts.get(waiting.tool) if waiting is not None and waiting.about == "result" else None
+    if contract is not None and contract.output_schema and (wrong := schema_problem(value, contract.output_schema)):
+        raise AnswerRefused(f"this is no result of {contract.tool}: {wrong}", run_id=state.run_id)
+    return Message(kind="signal", body={"name": name, "value": value, "by": _written(by)}, at=now)
 
 
 def taken(state: State, message: Message, now: float) -> AnyEvent:
     """The event that a message becomes. An answer that came too late is written down as void."""
     body = message.body
     if message.kind == "cancel":
-        return CancelRequested(by=str(body["by"]), reason=str(body["reason"]))
+        return CancelRequested(by=str(body["by"]), reason=str(body["reason"]), on_stop=body.get("on_stop"))
+    if message.kind == "callback":
+        return delivered(state, message)
+    if message.kind == "refused":
+        return CallbackWasRefused(step=str(body["step"]), reason=str(body["refused"]), by=str(body.get("by", "")))
+    if message.kind == "signal":
+        return SignalReceived(name=str(body["name"]), value=body["value"], by=str(body["by"]))
+    if message.kind == "child":
+        return msgspec.convert({name: part for name, part in body.items() if part is not None}, ChildEnded)
     asked = state.interrupts.get(body["interrupt"])
     void = None
     if asked is None:
@@ -87,6 +151,22 @@ def taken(state: State, message: Message, now: float) -> AnyEvent:
     return Answered(
         interrupt=body["interrupt"], decision=body["decision"], by=str(body["by"]), value=body["value"], note=str(body["note"])
     )
+
+
+def delivered(state: State, message: Message, failure: Failure | None = None) -> CallbackReceived | CallbackWasRefused:
+    """The event that a delivery becomes. failure: why what it brings will not do."""
+    body = message.body
+    name, key, by = str(body["step"]), str(body["key"]), str(body["by"])
+    step = state.steps.get(name)
+    owed = state.pending.get(name)
+    if owed is None or owed.key != key:
+        if step is None or step.key != key:
+            return CallbackWasRefused(step=name, reason="the call that it is for was given up, or made anew", by=by)
+        if step.phase in ENDED:
+            return CallbackWasRefused(step=name, reason=f"the step is {step.phase} already", by=by)
+    if body["failed"] is not None:
+        failure = Failure(kind="failed_later", message=str(body["failed"]) or "the other side says that it failed")
+    return CallbackReceived(step=name, key=key, value=body["value"], failure=failure, by=by)
 
 
 def _written(text: str) -> str:

@@ -1,7 +1,7 @@
 """What is named on a command line, and what it becomes: agents from files and modules, inputs, rows of a table.
 
     refunds.py            a Python file with one Agent in it        refunds.py:night   one of several
-    onboarding.yaml       a plan file; its `tools` name .py files beside it, or modules
+    onboarding.yaml       a plan file; its `tools` and `agents` name files beside it, or modules
     shop.agents:refunds   a module
 
 Whatever is wrong with what was named is a LoadError (or a PlanError, a DefinitionError) that says so; nothing has begun
@@ -77,10 +77,23 @@ def distinct(agents: Iterable[Agent]) -> list[Agent]:
 
 def load(spec: str) -> Loaded:
     """What a file or a module holds; where an agent is named, that one alone."""
+    return _load(spec, _Plans())
+
+
+class _Plans:
+    """The plan files of one loading: those that are being read, in the order in which they name one another, and the agents
+    of those that were. A file that two others name is one agent."""
+
+    def __init__(self) -> None:
+        self.open: list[Path] = []
+        self.agents: dict[Path, Agent] = {}
+
+
+def _load(spec: str, plans: _Plans) -> Loaded:
     target, name = _split(spec)
     path = Path(target)
     if path.suffix in PLAN_SUFFIXES:
-        agent = _plan_agent(_file(path))
+        agent = _plan_agent(_file(path), plans)
         loaded = Loaded(where=target, agents={agent.name: agent}, tools=tuple(agent.toolbox.values()))
     else:
         module = _file_module(_file(path)) if _looks_like_a_file(target) else _named_module(target)
@@ -124,28 +137,69 @@ def _picked(loaded: Loaded, name: str) -> Agent:
     return found
 
 
-def _plan_agent(path: Path) -> Agent:
-    plan = planfile.load(path)
-    tools: dict[str, Tool[..., Any]] = {}
-    for name in plan.tools:
+def _plan_agent(path: Path, plans: _Plans) -> Agent:
+    place = path.resolve()
+    if place in plans.agents:
+        return plans.agents[place]
+    if place in plans.open:
+        circle = " → ".join(other.name for other in (*plans.open[plans.open.index(place) :], place))
+        raise LoadError(
+            f"{path}: the files {circle} name one another in `agents` in a circle",
+            hint="an agent does a part of the work of another, never the whole",
+        )
+    plans.open.append(place)
+    try:
+        plan = planfile.load(path)
+        tools = _tools_beside(path, plan.tools)
+        agents = [agent for name in plan.agents for agent in _agents_beside(path, name, plans)]
+        plans.agents[place] = agent = _agent_of_plan(path, plan, tools, agents)
+        return agent
+    finally:
+        plans.open.pop()
+
+
+def _agent_of_plan(path: Path, plan: planfile.PlanFile, tools: list[Tool[..., Any]], agents: list[Agent]) -> Agent:
+    try:
+        return Agent(
+            plan.name, tools=tools, plan=plan.plan, goal=plan.goal, version=plan.version, inputs=plan.inputs, limits=plan.limits,
+            secrets=plan.secrets, on_stop=plan.on_stop, agents=agents, source=str(path),
+        )  # fmt: skip
+    except PlanError as error:
+        if plan.tools or plan.agents:
+            raise
+        missing = "it names no `tools`: write the .py file beside it, or the module, that has them"
+        raise PlanError([missing, *error.problems], source=str(path)) from None
+    except DefinitionError as error:
+        named = error.hint and f"{error.hint} in `agent:`" if error.what.endswith("is no name for an agent") else error.hint
+        raise DefinitionError(f"{path}: {error.what}", hint=named) from error
+
+
+def _tools_beside(path: Path, names: Iterable[str]) -> list[Tool[..., Any]]:
+    """The tools that a plan file names by file or module, each once."""
+    tools: dict[int, Tool[..., Any]] = {}
+    for name in names:
         file = path.parent / name
         module = _file_module(_file(file)) if name.endswith(".py") else _named_module(name, path.parent)
         found = _found(module, Tool)
         if not found:
             raise LoadError(f"{path}: `tools` names {name}, which has no tool", hint="decorate its functions with @tool")
-        tools.update((str(id(tool)), tool) for tool in found.values())
-    try:
-        return Agent(
-            plan.name, tools=tools.values(), plan=plan.plan, goal=plan.goal, version=plan.version, inputs=plan.inputs,
-            limits=plan.limits, secrets=plan.secrets, source=str(path),
-        )  # fmt: skip
-    except PlanError as error:
-        if plan.tools:
-            raise
-        missing = "it names no `tools`: write the .py file beside it, or the module, that has them"
-        raise PlanError([missing, *error.problems], source=str(path)) from None
-    except DefinitionError as error:
-        raise DefinitionError(f"{path}: {error.what}", hint=error.hint and f"{error.hint} in `agent:`") from error
+        tools.update((id(tool), tool) for tool in found.values())
+    return list(tools.values())
+
+
+def _agents_beside(path: Path, name: str, plans: _Plans) -> list[Agent]:
+    """The agents that an entry of `agents` names: those of a file or module, or one of them."""
+    target, _ = _split(name)
+    if Path(target).suffix in (".py", *PLAN_SUFFIXES):
+        loaded = _load(str(path.parent / name), plans)
+    else:
+        place = str(path.parent.resolve())
+        if place not in sys.path:
+            sys.path.insert(0, place)
+        loaded = _load(name, plans)
+    if not loaded.agents:
+        raise LoadError(f"{path}: `agents` names {name}, which has no Agent", hint="write one at its top level")
+    return distinct(loaded.agents.values())
 
 
 # --- modules ------------------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from msgspec.structs import replace
 from holdfast.core import events as e
 from holdfast.core.commands import AskReasoner, CallTool, Command, RunProbe
 from holdfast.core.contract import Contract, Retry
-from holdfast.core.decide import Decision, decide
+from holdfast.core.decide import Decision, Room, decide
 from holdfast.core.evolve import evolve, fold
 from holdfast.core.limits import Limits
 from holdfast.core.plan import Goal, Plan, Step
@@ -139,7 +139,7 @@ class Story:
         """What is decided now, taken into the history and checked."""
         self.now += after
         assert self.state is not None
-        decision = decide(self.state, self.now, dict.fromkeys(full, 0))
+        decision = decide(self.state, self.now, Room(free=dict.fromkeys(full, 0)))
         self.tell(*decision.events)
         assert decision.state == self.state, "the decision's state is the fold of its events"
         _check_intents(decision)

@@ -11,7 +11,7 @@ import pytest
 from holdfast.core import events as e
 from holdfast.core.commands import AskReasoner, CallTool, RunProbe
 from holdfast.core.contract import Retry
-from holdfast.core.decide import decide
+from holdfast.core.decide import Room, decide
 from holdfast.core.evolve import evolve
 from holdfast.core.limits import Limits
 from holdfast.core.plan import Fallback, Plan
@@ -134,7 +134,7 @@ def test_a_full_tool_keeps_its_step_in_place_and_lets_others_pass() -> None:
 def test_so_many_calls_begin_as_there_are_places(places: dict[str, int], begun: str) -> None:
     """Of one tool, and of all together; the others keep their turn."""
     story = Story([step("a"), step("b"), step("c"), step("d", "u")], READ, tool("u", "read"))
-    decision = decide(story.run, T0, places)
+    decision = decide(story.run, T0, Room(free=places))
     assert [command.step for command in decision.commands if isinstance(command, CallTool)] == list(begun)
     assert [name for name in "abcd" if name not in begun] == list(decision.state.ready)
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 
 from holdfast.core import events as e
-from holdfast.core.evolve import _RULES
+from holdfast.core.evolve.fold import RULES
 from tests import strategies as s
 
 CLASSES = get_args(e.AnyEvent)
@@ -41,7 +41,7 @@ def test_names_on_disk_are_pinned() -> None:
 
 def test_every_event_is_folded() -> None:
     """Except the start, which begins the state."""
-    assert set(_RULES) == set(CLASSES) - {e.RunStarted}
+    assert set(RULES) == set(CLASSES) - {e.RunStarted}
 
 
 def test_intents_and_outcomes_are_told_from_rulings() -> None:

@@ -10,7 +10,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.core.contract import Contract, Retry
-from holdfast.core.plan import Fallback, Plan, Step, needs, plain_plan, problems, schema_problem, waits_for
+from holdfast.core.plan import (
+    ALTERNATIVES_MAX,
+    Expect,
+    Fallback,
+    Plan,
+    Step,
+    expected,
+    fallbacks_of,
+    gives_way_to,
+    needs,
+    plain_plan,
+    problems,
+    schema_problem,
+    stand_ins,
+    waits_for,
+)
+from holdfast.core.references import Missing
 from tests import strategies as s
 
 TOOLS = {
@@ -26,6 +42,24 @@ TOOLS = {
     "pay": Contract(
         tool="pay", safety="irreversible", secrets=("token",),
         input_schema={"type": "object", "properties": {"token": {"type": "string"}, "amount": {"type": "number"}}, "required": ["token"]},
+    ),
+    "look": Contract(
+        tool="look", safety="read",
+        input_schema={"type": "object", "properties": {"result": {}, "near": {"type": "string"}}, "required": ["result"], "additionalProperties": False},
+    ),
+    "book": Contract(
+        tool="book", safety="keyed", fallback="phone",
+        input_schema={
+            "type": "object", "required": ["who"], "additionalProperties": False,
+            "properties": {"who": {"$ref": "#/$defs/Who"}, "room": {"type": "string"}},
+            "$defs": {"Who": {"type": "object", "required": ["name"], "additionalProperties": False,
+                              "properties": {"name": {"type": "string"}, "age": {"type": "integer"}}}},
+        },
+        output_schema={"type": "object", "properties": {"id": {"type": "integer"}}},
+    ),
+    "phone": Contract(
+        tool="phone", safety="keyed", output_schema={"type": "object", "properties": {"number": {}}},
+        input_schema={"type": "object", "properties": {"who": {"type": "object"}}, "additionalProperties": False},
     ),
 }  # fmt: skip
 
@@ -239,3 +273,223 @@ def test_a_plan_reads_back_as_it_was(data: st.DataObject) -> None:
     plan = data.draw(s.plans(data.draw(s.toolboxes)))
     assert plain_plan(plan) == plan
     assert plain_plan(Plan(steps=(Step(id="a", tool="t", args={"x": (1, 2)}),))).steps[0].args == {"x": [1, 2]}
+
+
+# --- what must be true afterwards ---------------------------------------------------------------------------------
+
+
+def book(name: str = "a", **fields: Any) -> Step:
+    """A sound booking, and whatever is to be wrong with it."""
+    return Step(id=name, tool="book", **{"args": {"who": {"name": "ann"}}, **fields})
+
+
+def test_what_is_expected_may_be_said_and_looked_for() -> None:
+    """An expression, a tool that looks, or both; with the result, earlier steps and inputs in its arguments."""
+    assert (
+        wrong(
+            find("b"),
+            book(expect=Expect(that="id > `0` && !cancelled")),
+            book("c", expect=Expect(tool="look")),
+            book("d", expect=Expect(tool="look", args={"near": to("steps.b.user.mail")}, that="@")),
+            find("e", expect=Expect(tool="find", args={"name": to("result.user.mail"), "deep": to("inputs.deep")})),
+            book("f", expect=Expect(tool="find", args={"name": to("result.number")})),
+            inputs={"deep": True},
+        )
+        == []
+    )
+
+
+@pytest.mark.parametrize(
+    ("expect", "problem"),
+    [
+        (Expect(), "it says nothing"),
+        (Expect(that="id >"), "'id >' is not a jmespath expression"),
+        (Expect(that="  "), "it is empty"),
+        (Expect(that="id", args={"name": "x"}), "its args are for a `tool`, and it names none"),
+        (Expect(tool="fnid", args={"name": "x"}), "there is no tool fnid (did you mean find?)"),
+        (Expect(tool="open"), "open is idempotent; only a tool that changes nothing"),
+        (Expect(tool="find"), "find needs the argument name"),
+        (Expect(tool="find", args={"name": 5}), "argument name of find: 5 is not of type"),
+        (Expect(tool="find", args={"name": "x", "dep": 1}), "find has no argument dep (did you mean deep?)"),
+        (Expect(tool="find", args={"name": to("steps.zz")}), "steps.zz names the step zz, which is not there"),
+        (Expect(tool="find", args={"name": to("inputs.zz")}), "names the input zz"),
+        (Expect(tool="find", args={"name": to("steps.a.id")}), "steps.a.id is this step itself; write {$ref: result}"),
+        (Expect(tool="find", args={"name": to("result.ident")}), "result.ident: book returns no ident"),
+        (Expect(tool="find", args={"name": to("args.who")}), "'args.who': starts at 'args'"),
+        (Expect(tool="find", args={"name": {"$ref": "result", "or": 1}}), "'or' cannot stand beside $ref"),
+        (Expect(tool="look", args={"result": 5}), "look is given the result as its argument result; leave it out"),
+    ],
+)
+def test_what_is_wrong_with_an_expectation(expect: Expect, problem: str) -> None:
+    """One thing, one sentence, with the step and the word."""
+    (found,) = wrong(book(expect=expect, fallbacks=(Fallback(tool="book"),)), inputs={})
+    assert found.startswith("step a: expect: ")
+    assert problem in found
+
+
+def test_what_a_look_afterwards_reads_is_needed_and_a_secret_in_it_is_seen() -> None:
+    """The call would not be made if it could not be judged."""
+    step = book(expect=Expect(tool="find", args={"name": to("steps.b.x"), "deep": to("result.id")}))
+    assert needs(step) == waits_for(step) == ("b",)
+    assert "password is never written down" in wrong(book(expect=Expect(tool="count", args={"password": "x"})))[0]
+    assert any("circle" in line for line in wrong(step, find("b", after=("a",))))
+
+
+def test_an_expectation_is_made_ready_before_the_call() -> None:
+    """All but the result is put in; where nothing is there, it is missing then."""
+    step = book(expect=Expect(tool="find", args={"name": to("steps.b.x"), "id": to("result.id")}))
+    assert expected(step, {}, {"b": {"x": "y"}}.__getitem__) == Expect(tool="find", args={"name": "y", "id": to("result.id")})
+    assert expected(book(), {}, {}.__getitem__) is None
+    with pytest.raises(Missing):
+        expected(step, {}, {"b": {}}.__getitem__)
+
+
+# --- fallbacks ----------------------------------------------------------------------------------------------------
+
+
+def test_the_fallback_of_a_tool_acts_where_a_step_names_none() -> None:
+    """With the step's own arguments, which must fit it; a step's own chain takes its place."""
+    own = book(fallbacks=(Fallback(tool="find", args={"name": "x"}), Fallback(tool="phone")))
+    assert fallbacks_of(own, TOOLS["book"]) == own.fallbacks
+    assert fallbacks_of(book(), TOOLS["book"]) == (Fallback(tool="phone"),)
+    assert fallbacks_of(find(), TOOLS["find"]) == fallbacks_of(book(), None) == ()
+    with_a_room = {"who": {"name": "ann"}, "room": "9"}
+    assert wrong(book(args=with_a_room)) == ["step a: phone has no argument room (the fallback that book declares)"]
+    assert wrong(book(args=with_a_room, fallbacks=(Fallback(tool="phone", args={}),))) == []
+
+
+def test_a_path_must_lead_somewhere_in_one_of_the_results_at_least() -> None:
+    """Whichever tool did it: the step's, its fallbacks', or that of an alternative."""
+    for word in ("id", "number"):
+        assert wrong(book(), find("b", args={"name": to(f"steps.a.{word}")})) == []
+    assert wrong(book(), find("b", args={"name": to("steps.a.idd")})) == [
+        "step b: steps.a.idd: book returns no idd (did you mean id?)"
+    ]
+    tags = find("b", args={"name": to("steps.a.tags")})
+    assert wrong(book(), find("c", alternative_to="a"), tags) == []
+
+
+def test_names_inside_an_argument_are_checked_also_beside_references() -> None:
+    """What is known before the run is said before it."""
+    ref = to("inputs.x")
+    assert wrong(book(args={"who": {"name": ref}})) == wrong(book(args={"who": ref})) == []
+    assert wrong(book(args={"who": {"nmae": ref}})) == [
+        "step a: argument who of book: name is missing",
+        "step a: argument who of book: there is no nmae (did you mean name?)",
+    ]
+    assert wrong(book(args={"who": {"name": ref, "age": "old"}}))[0].startswith("step a: argument who.age of book: ")
+
+
+# --- alternatives -------------------------------------------------------------------------------------------------
+
+
+def way(name: str, of: str = "", **fields: Any) -> Step:
+    """A step, perhaps an alternative to another."""
+    return find(name, alternative_to=of, **fields)
+
+
+CHAIN = (way("a"), way("b", "a"), way("c", "a"), way("d", "b"))
+
+
+def test_alternatives_stand_in_in_the_order_of_the_plan() -> None:
+    """Those of an alternative come right after it, for they stand in for what it stands in for."""
+    assert stand_ins(Plan(steps=CHAIN)) == {"a": ("b", "d", "c"), "b": ("d",)}
+    assert stand_ins(Plan(steps=CHAIN[::-1])) == {"a": ("c", "b", "d"), "b": ("d",)}
+    assert stand_ins(Plan(steps=(way("a"),))) == {}
+
+
+def test_alternatives_wait_for_one_another_and_who_refers_waits_for_all() -> None:
+    """So at most one is done, and there is one result to be had."""
+    others = stand_ins(Plan(steps=CHAIN))
+    assert {step.id: waits_for(step, others) for step in CHAIN} == {"a": (), "b": ("a",), "c": ("a", "b", "d"), "d": ("b",)}
+    assert waits_for(way("z", args={"name": to("steps.a")}), others) == ("a", "b", "d", "c")
+    assert waits_for(way("z", after=("b",)), others) == ("b", "d")
+    assert waits_for(CHAIN[2]) == ("a",)
+    assert wrong(*CHAIN, way("z", args={"name": to("steps.a.tags")}, after=("d",))) == []
+
+
+def test_a_later_plan_may_have_alternatives_to_earlier_steps() -> None:
+    """They come behind those there are, each in its place."""
+    before = stand_ins(Plan(steps=CHAIN))
+    later = Plan(steps=(way("e", "b"), way("f", "e"), way("g", "a"), way("h", "x")))
+    assert stand_ins(later, before) == {"a": ("b", "d", "e", "f", "c", "g"), "b": ("d", "e", "f"), "e": ("f",), "x": ("h",)}
+    assert wrong(*later.steps, before=("a", "b", "x")) == []
+    assert before == stand_ins(Plan(steps=CHAIN)), "what was given is not changed"
+
+
+def test_a_step_gives_way_to_whatever_may_still_be_done_in_its_place() -> None:
+    """Of its own and of what it stands in for; the last one gives way to nothing, and its `stop` stops."""
+    others = stand_ins(Plan(steps=CHAIN))
+    assert {name: gives_way_to(name, others) for name in "abcdz"} == {
+        "a": ("b", "d", "c"), "b": ("d", "c"), "c": (), "d": ("c",), "z": ()
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("steps", "problem"),
+    [
+        ((way("a", "a"),), "step a: alternative_to: that is the step itself"),
+        ((way("train", "flihgt"), way("flight")), "step train: alternative_to: there is no step flihgt (did you mean flight?)"),
+        ((way("a", "b"), way("b", "a")), "the steps a → b → a wait for one another in a circle"),
+        ((way("a", "c"), way("b", "a"), way("c", "b")), "wait for one another in a circle"),
+        ((way("a"), way("b", "a", args={"name": to("steps.a.tags")})), "step b: it reads a, and it begins only where a was not done"),
+        ((way("a"), way("b", "a"), way("c", "a", args={"name": to("steps.b.tags")})), "step c: it reads b, and it begins only where b was not"),
+        ((way("a", args={"name": to("steps.b.tags")}), way("b", "a")), "the steps a → b → a wait"),
+        ((way("a"), way("x", args={"name": to("steps.a.tags")}), way("b", "a", args={"name": to("steps.x.tags")})),
+         "the steps x → b → x wait for one another in a circle (x waits for b, which may stand in for a)"),
+        ((way("a"), way("b", "a", after=("c",)), way("c", "a")), "the steps b → c → b wait"),
+        ((way("a"), *(way(f"b{n}", "a") for n in range(ALTERNATIVES_MAX + 1))), f"step a: it has more than {ALTERNATIVES_MAX} alternatives"),
+        ((find(undoes="bb"), find("b")), "step a: undoes: there is no step bb (did you mean b?)"),
+        ((find(undoes="a"),), "step a: undoes: that is the step itself"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_an_alternative(steps: tuple[Step, ...], problem: str) -> None:
+    """One thing, one sentence."""
+    (found,) = wrong(*steps)
+    assert problem in found
+
+
+def test_alternatives_have_a_bound_that_keeps_the_checking_short() -> None:
+    """Also in a long chain of them, and in a crowd."""
+    assert wrong(way("a"), *(way(f"b{n}", "a") for n in range(ALTERNATIVES_MAX))) == []
+    chain = [way("s0"), *(way(f"s{n}", f"s{n - 1}") for n in range(1, 3000))]
+    assert f"step s0: it has more than {ALTERNATIVES_MAX} alternatives, those of its alternatives included" in wrong(*chain)
+    crowd = [way("s0"), *(way(f"s{n}", "s0") for n in range(1, 3000))]
+    assert len([line for line in wrong(*crowd) if "more than" in line]) == 1
+
+
+@given(st.lists(st.tuples(st.integers(0, 6), st.integers(-1, 6)), max_size=10), st.data())
+def test_alternatives_of_any_shape_are_in_order_or_in_a_circle(links: list[tuple[int, int]], data: st.DataObject) -> None:
+    """Where nothing is wrong: each waits for all that come before it, is behind its own, and the same comes of two plans as of
+    one."""
+    of = {f"s{one}": f"s{other}" if other >= 0 else "" for one, other in links}
+    steps = [way(f"s{n}", of.get(f"s{n}", "")) for n in range(7)]
+    if wrong(*steps):
+        return
+    others = stand_ins(Plan(steps=tuple(steps)))
+    for name, each in others.items():
+        assert name not in each and len(set(each)) == len(each)
+        for at, other in enumerate(each):
+            step = next(step for step in steps if step.id == other)
+            assert step.alternative_to in (name, *each[:at])
+            below = set()
+            left = [other]
+            while left:
+                waited = waits_for(next(step for step in steps if step.id == left.pop()), others)
+                left.extend(set(waited) - below)
+                below.update(waited)
+            assert {name, *each[:at]} <= below
+    order = sorted(steps, key=lambda step: (len(_above(step, of)), int(step.id[1:])))
+    cut = data.draw(st.integers(0, 7))
+    first = stand_ins(Plan(steps=tuple(order[:cut])))
+    assert {k: set(v) for k, v in stand_ins(Plan(steps=tuple(order[cut:])), first).items()} == {
+        k: set(v) for k, v in others.items()
+    }
+
+
+def _above(step: Step, of: dict[str, str]) -> list[str]:
+    """What a step is an alternative to, and so on."""
+    found, name = [], step.id
+    while name := of.get(name, ""):
+        found.append(name)
+    return found

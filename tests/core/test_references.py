@@ -9,7 +9,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.core.references import Missing, find, malformed, parse, resolve
+from holdfast.core.references import (
+    CALL_ROOTS,
+    RESULT_ROOTS,
+    Missing,
+    as_arguments,
+    condition_problem,
+    fill,
+    find,
+    is_later,
+    malformed,
+    parse,
+    resolve,
+    unmet,
+)
 from tests import strategies as s
 
 RESULTS: dict[str, Any] = {"a": {"n": 1, "list": [{"x": 1}, {"x": 2}], "none": None}, "b": [3, 4, "five"], "c": None}
@@ -188,3 +201,135 @@ def test_a_literal_is_what_it_is(value: Any) -> None:
     """Whatever it looks like."""
     assert got({"$literal": value}) == value
     assert list(find({"$literal": value})) == []
+
+
+# --- what is said about a call that was made ------------------------------------------------------------------------------
+
+RESULT: dict[str, Any] = {"id": 7, "rooms": [1, 2], "note": {"$ref": "steps.a"}, "odd": {"$secret": "TOKEN"}, "none": None}
+ARGS: dict[str, Any] = {
+    "to": "ann",
+    "token": {"$secret": "TOKEN"},
+    "data": {"$literal": {"$secret": "X", "deep": {"n": 1}}},
+    "like": {"$ref": "x"},
+}
+
+
+@pytest.mark.parametrize(
+    ("expression", "roots", "problem"),
+    [
+        ("result", RESULT_ROOTS, None),
+        ("result.id", RESULT_ROOTS, None),
+        ("length(result.rooms)", RESULT_ROOTS, None),
+        ("args.to", RESULT_ROOTS, "a reference starts at result"),
+        ("steps.a", RESULT_ROOTS, "a reference starts at result"),
+        ("[result.id, args.to]", CALL_ROOTS, None),
+        ("args", CALL_ROOTS, None),
+        ("inputs.x", CALL_ROOTS, "a reference starts at args or result"),
+        ("@", CALL_ROOTS, "start at args or result"),
+    ],
+)
+def test_where_a_reference_may_start(expression: str, roots: tuple[str, ...], problem: str | None) -> None:
+    """At what is there when it is looked up, and nowhere else."""
+    found = parse(expression, roots).problem
+    assert found is None if problem is None else problem in (found or "")
+
+
+def test_a_reference_to_a_result_is_left_for_later() -> None:
+    """What is known before the call is put in before it; what only the call brings stays, and is told from data."""
+    form = {
+        "id": {"$ref": "result.id"},
+        "who": {"$ref": "inputs.user.name"},
+        "x": {"$ref": "steps.evil"},
+        "text": {"$ref": "'just text'"},
+    }
+    evil = {"$ref": "result.secret"}
+    half = resolve(form, INPUTS, {"evil": evil}.__getitem__, later=True)
+    assert half == {"id": {"$ref": "result.id"}, "who": "ann", "x": {"$literal": evil}, "text": "just text"}
+    assert fill(half, result=RESULT) == {"id": 7, "who": "ann", "x": {"$literal": evil}, "text": "just text"}
+    assert [is_later(word) for word in ("result.id", "inputs.x", "'text'", "result[", 5)] == [True, False, False, False, False]
+
+
+@pytest.mark.parametrize(
+    ("expression", "value"),
+    [
+        ("result.id", 7),
+        ("length(result.rooms)", 2),
+        ("result.none", None),
+        ("result.note", {"$literal": {"$ref": "steps.a"}}),
+        ("result.odd", {"$literal": {"$secret": "TOKEN"}}),
+        ("args.to", "ann"),
+        ("args.token", {"$secret": "TOKEN"}),
+        ("args.like", {"$literal": {"$ref": "x"}}),
+        ("args.data", ARGS["data"]),
+        ("args.data.deep.n", 1),
+        ("[args.to, result.id]", ["ann", 7]),
+    ],
+)
+def test_an_undo_gets_what_the_call_was_given_and_what_it_brought(expression: str, value: Any) -> None:
+    """As arguments of another call: data stays data whatever it looks like, and a secret is put in once more."""
+    assert fill({"x": [{"$ref": expression}]}, result=RESULT, args=ARGS) == {"x": [value]}
+
+
+def test_what_is_not_there_after_a_call_is_missing_or_has_a_default() -> None:
+    """As before it; the arguments of a call are no business of what only looks."""
+    for expression in ("result.gone", "args.gone", "args.token.deep", "args.data.gone", "max(result.rooms[5:])"):
+        with pytest.raises(Missing):
+            fill({"$ref": expression}, result=RESULT, args=ARGS)
+        assert fill({"$ref": expression, "default": 5}, result=RESULT, args=ARGS) == 5
+    with pytest.raises(Missing):
+        fill({"$ref": "args.to"}, result=RESULT)
+    assert fill({"a": {"$literal": {"$ref": "x"}}, "b": {"$secret": "S"}}, result=1) == {
+        "a": {"$literal": {"$ref": "x"}},
+        "b": {"$secret": "S"},
+    }
+
+
+@given(s.json_values, s.json_values)
+def test_what_was_put_in_comes_out_as_it_was(value: Any, other: Any) -> None:
+    """Whatever a result holds, the call after it is given that, and nothing of it is looked up."""
+    filled = fill(
+        {"v": {"$ref": "result.v"}, "w": {"$ref": "args.w"}}, result={"v": value}, args={"w": as_arguments({"w": other})["w"]}
+    )
+    assert resolve(filled, {}, {}.__getitem__)["v"] == value
+    assert not list(find(filled))
+
+
+@pytest.mark.parametrize(
+    ("condition", "value", "why"),
+    [
+        ("rooms > `0`", {"rooms": 3}, None),
+        ("rooms > `0`", {"rooms": 0}, "rooms > `0` is false"),
+        ("rooms > `0`", {"rooms": "many"}, "cannot be worked out"),
+        ("@", 0, None),
+        ("@", False, "@ is false"),
+        ("@", "", "@ is empty"),
+        ("hits", {"hits": []}, "hits is empty"),
+        ("hits[0]", {"hits": [{}]}, "hits[0] is empty"),
+        ("status == 'confirmed'", {"status": "confirmed"}, None),
+        ("status == 'confirmed'", None, "status == 'confirmed' is false"),
+        ("length(@) > `2`", 5, "cannot be worked out"),
+        ("no_such(@)", 5, "cannot be worked out"),
+        ("[", 5, "cannot be worked out"),
+    ],
+)
+def test_whether_a_condition_holds(condition: str, value: Any, why: str | None) -> None:
+    """It holds where jmespath calls it true; what cannot be worked out does not hold, and says so."""
+    found = unmet(condition, value)
+    assert found is None if why is None else why in (found or "")
+
+
+@pytest.mark.parametrize(
+    ("condition", "problem"),
+    [("a ==", "is not a jmespath"), ("  ", "it is empty"), ("a.b[?c]", None), ("!" * 5000 + "a", "is not")],
+)
+def test_a_condition_is_an_expression(condition: str, problem: str | None) -> None:
+    """Found before anything runs, in a line that can be read."""
+    found = condition_problem(condition)
+    assert found is None if problem is None else (problem in (found or "") and len(found or "") < 400)
+
+
+@given(st.lists(WORDS, max_size=14).map("".join) | st.text(max_size=20), s.json_values)
+def test_no_condition_breaks_the_judging(condition: str, value: Any) -> None:
+    """Any text over any value holds, or does not for a reason."""
+    assert unmet(condition, value) is None or isinstance(unmet(condition, value), str)
+    condition_problem(condition)

@@ -1,4 +1,4 @@
-"""The agents of both labs, killed with SIGKILL at every boundary of their journals: the world looks the same each time.
+"""The agents of the labs, killed with SIGKILL at every boundary of their journals: the world looks the same each time.
 
 One services process serves all walks of a test; each walk has a hire or an account of its own, so that the ledger of one
 is never counted for another.
@@ -6,10 +6,11 @@ is never counted for another.
 
 import itertools
 import os
+import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ import pytest
 from holdfast.core.events import Asked
 from holdfast.labs.services import Services, start_services
 from holdfast.labs.services.ledger import LedgerRow
-from holdfast.testing.crash_walk import SIDES, Site, WalkResult, crash_walk, table
+from holdfast.testing.crash_walk import SIDES, Side, Site, WalkResult, crash_walk, table
+from tests.labs.walked import LABS
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = {"PYTHONPATH": os.pathsep.join((str(ROOT / "src"), str(ROOT)))}
@@ -27,11 +29,25 @@ WALKS_MAX = 200
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("crash_walk")]
 
 
-def walk(factory: str, world: Any) -> list[WalkResult]:
+World = Callable[[Path], AbstractContextManager[Site]]
+"""Makes the world of a walk whose runs are in this store."""
+
+
+def walk(factory: str, world: World, stores: Path) -> list[WalkResult]:
     """Every boundary, the two sides side by side: most of a walk's time is spent waiting."""
 
-    def one_side(side: Any) -> list[WalkResult]:
-        return crash_walk(f"tests.labs.walked:{factory}", world, sides=[side], environment=ENVIRONMENT)
+    def one_side(side: Side) -> list[WalkResult]:
+        numbers = itertools.count(1)
+        folder = stores / side
+        folder.mkdir()
+        # The other side of a deferred call must know the store; a walk names it after the boundary.
+        return crash_walk(
+            f"tests.labs.walked:{factory}",
+            lambda: world(folder / f"{next(numbers)}-{side}.db"),
+            sides=[side],
+            environment=ENVIRONMENT,
+            folder=folder,
+        )
 
     with ThreadPoolExecutor(len(SIDES)) as pool:
         results = [result for found in pool.map(one_side, SIDES) for result in found]
@@ -41,49 +57,52 @@ def walk(factory: str, world: Any) -> list[WalkResult]:
 
 
 def test_a_hire_whose_order_is_lost_ends_the_same_wherever_its_worker_is_killed(tmp_path: Path) -> None:
-    """One mailbox, one grant, one laptop, one mail, at each boundary of a run that the shop never answers."""
+    """One mailbox, one grant, one laptop, one mail, one check, at each boundary of a run that the shop never answers, and whose
+    check is brought back before its request is answered."""
     users = [f"hire{number}" for number in range(WALKS_MAX)]
     free = iter(users)
-    faults = {"lost_answer_for": users, "lost_after_seconds": 5.0}
+    faults = {"lost_answer_for": users, "lost_after_seconds": 5.0, "checked_early": users}
     with start_services("onboarding", tmp_path, faults) as services:
 
         @contextmanager
-        def world() -> Iterator[Site]:
+        def world(store: Path) -> Iterator[Site]:
             user = next(free)
-            config = {"world": str(tmp_path), "user": user}
+            config = {"world": str(tmp_path), "user": user, "store": str(store)}
             yield Site(config=config, ledger=lambda: Counter(row["service"] for row in rows_of(services, user)))
 
-        results = walk("one_hire", world)
+        results = walk("one_hire", world, tmp_path)
 
     assert len(results) >= 20
     for result in results:
         assert list(result.statuses.values()) == ["completed"], result
-        assert result.ledger == {"mailbox": 1, "vpn": 1, "orders": 1, "mail": 1}, result
+        assert result.ledger == {"mailbox": 1, "vpn": 1, "orders": 1, "mail": 1, "background": 1, "callbacks": 1}, result
 
 
 def test_a_hire_for_whom_the_shop_is_down_ends_the_same_wherever_its_worker_is_killed(tmp_path: Path) -> None:
-    """All but the laptop, once each; no laptop; and a person is asked about it, at each boundary."""
+    """All but the laptop, once each; no laptop; and a person is asked about it, at each boundary. The check is brought back
+    twice, and taken once."""
     users = [f"hire{number}" for number in range(WALKS_MAX)]
     free = iter(users)
-    with start_services("onboarding", tmp_path, {"down_for": users, "vpn_down_times": 0}) as services:
+    faults = {"down_for": users, "vpn_down_times": 0, "checked_twice": users}
+    with start_services("onboarding", tmp_path, faults) as services:
 
         @contextmanager
-        def world() -> Iterator[Site]:
+        def world(store: Path) -> Iterator[Site]:
             user = next(free)
 
             def answer(asked: Asked) -> tuple[str, Any]:
                 assert (asked.about, asked.step) == ("failure", "laptop")
                 return "respond", {"id": "bought by hand", "model": "Framework 13"}
 
-            config = {"world": str(tmp_path), "user": user}
+            config = {"world": str(tmp_path), "user": user, "store": str(store)}
             yield Site(config=config, ledger=lambda: Counter(row["service"] for row in rows_of(services, user)), answer=answer)
 
-        results = walk("one_hire", world)
+        results = walk("one_hire", world, tmp_path)
 
     assert len(results) >= 20
     for result in results:
         assert list(result.statuses.values()) == ["completed"], result
-        assert result.ledger == {"mailbox": 1, "vpn": 1, "mail": 1}, result
+        assert result.ledger == {"mailbox": 1, "vpn": 1, "mail": 1, "background": 1, "callbacks": 1}, result
         assert "failure order_laptop: respond" in result.asked, result
 
 
@@ -93,7 +112,7 @@ def test_three_payments_end_the_same_wherever_their_worker_is_killed(tmp_path: P
     with start_services("payment", tmp_path) as services:
 
         @contextmanager
-        def world() -> Iterator[Site]:
+        def world(store: Path) -> Iterator[Site]:
             account = f"account-{next(numbers)}"
 
             def answer(asked: Asked) -> tuple[str, Any]:
@@ -108,7 +127,7 @@ def test_three_payments_end_the_same_wherever_their_worker_is_killed(tmp_path: P
             config = {"world": str(tmp_path), "account": account}
             yield Site(config=config, ledger=lambda: Counter(row["service"] for row in rows_of(services, account)), answer=answer)
 
-        results = walk("three_payments", world)
+        results = walk("three_payments", world, tmp_path)
 
     assert len(results) >= 20
     for result in results:
@@ -118,6 +137,73 @@ def test_three_payments_end_the_same_wherever_their_worker_is_killed(tmp_path: P
     assert "doubt transfer_plain: respond" in doubts and "doubt transfer_plain: approve" in doubts
 
 
+@pytest.mark.parametrize(
+    ("last_word", "status", "ledger"),
+    [
+        ("    optional: true\n", "completed", {"hotels booked": 1, "trains booked": 1}),
+        ("", "failed", {"hotels booked": 1, "trains booked": 1, "hotels cancelled": 1}),
+    ],
+    ids=["skipped", "undone"],
+)
+def test_a_weekend_ends_the_same_wherever_its_worker_is_killed(
+    tmp_path: Path, last_word: str, status: str, ledger: dict[str, int]
+) -> None:
+    """One room and one ticket. Where the activities are not optional the run fails, and the room is given back, once."""
+    numbers = itertools.count(1)
+    plan = (LABS / "weekend" / "plan.yaml").read_text(encoding="utf-8")
+    assert plan.count("    optional: true\n") == 1
+    (tmp_path / "plan.yaml").write_text(plan.replace("    optional: true\n", last_word), encoding="utf-8")
+    shutil.copy(LABS / "weekend" / "tools.py", tmp_path)
+    with start_services("weekend", tmp_path, {"full_towns": ["Brugge"]}) as services:
+
+        @contextmanager
+        def world(store: Path) -> Iterator[Site]:
+            guest = f"guest-{next(numbers)}"
+            config = {"world": str(tmp_path), "plan": str(tmp_path / "plan.yaml"), "guest": guest}
+            yield Site(
+                config=config,
+                ledger=lambda: Counter(f"{row['service']} {row['action']}" for row in rows_of(services, guest)),
+            )
+
+        results = walk("one_weekend", world, tmp_path)
+
+    assert len(results) >= 20
+    for result in results:
+        assert list(result.statuses.values()) == [status], result
+        assert result.ledger == ledger, result
+
+
+def test_a_customer_is_mailed_once_wherever_the_worker_is_killed(tmp_path: Path) -> None:
+    """Woken twice, or in turns, at each boundary. Where the mail may be out and does not show in time, a person looks into the
+    sent log, and says so."""
+    numbers = itertools.count(1)
+    with start_services("forty_seven", tmp_path, {"crm_delay_seconds": 0.4}) as services:
+
+        @contextmanager
+        def world(store: Path) -> Iterator[Site]:
+            number = next(numbers)
+            names = {"customer": f"customer-{number}", "in_turns": f"turning-{number}"}
+
+            def answer(asked: Asked) -> tuple[str, Any]:
+                assert asked.about == "doubt", asked
+                sent = rows_of(services, asked.args["customer"])
+                return ("respond", {"id": sent[0]["detail"]["id"]}) if sent else ("approve", None)
+
+            yield Site(
+                config={"world": str(tmp_path), "visible_within": "1500ms", **names},
+                ledger=lambda: {role: len(rows_of(services, name)) for role, name in names.items()},
+                answer=answer,
+            )
+
+        results = walk("two_follow_ups", world, tmp_path)
+
+    assert len(results) >= 20
+    for result in results:
+        assert list(result.statuses.values()) == ["completed"] * 3, result
+        assert result.ledger == {"customer": 1, "in_turns": 1}, result
+
+
 def rows_of(services: Services, subject: str) -> list[LedgerRow]:
-    """What the ledger says of one user, by name or by address, or of one account."""
-    return [row for row in services.ledger() if row["subject"].removesuffix("@corp.test") == subject]
+    """What was done, by the ledger, for one user, by name or by address, or for one account. What was refused was not done."""
+    rows = [row for row in services.ledger() if row["subject"].removesuffix("@corp.test") == subject]
+    return [row for row in rows if row["action"] != "refused"]

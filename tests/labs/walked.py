@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import holdfast.labs
-from holdfast.labs.http_call import WORLD
+from holdfast.labs.forty_seven.agents import agents
+from holdfast.labs.http_call import STORE, WORLD
 from holdfast.loading import agent_of
 from holdfast.testing.crash_walk import Story
 
@@ -13,8 +14,9 @@ LABS = Path(holdfast.labs.__file__).parent
 
 
 def one_hire(config: dict[str, Any]) -> Story:
-    """One hire of the lab `onboarding`. config: {world, user}."""
+    """One hire of the lab `onboarding`. config: {world, user, store}."""
     os.environ[WORLD] = config["world"]
+    os.environ[STORE] = config["store"]
     hire = {"user": config["user"], "name": "Zoë Lefèvre", "laptop": "Framework 13"}
     agent = agent_of(str(LABS / "onboarding" / "plan.yaml"))
     return Story(agent=agent, run_id=f"hire-{config['user']}", inputs={"hire": hire})
@@ -27,3 +29,22 @@ def three_payments(config: dict[str, Any]) -> list[Story]:
     agents = [agent_of(f"{LABS / 'payment' / 'agents.py'}:{name}") for name in ("keyed", "lookup", "plain")]
     # The account is part of the id, as the key of a call is made from it and all walks share one gateway.
     return [Story(agent=agent, run_id=f"{agent.name}-{config['account']}", inputs=inputs) for agent in agents]
+
+
+def one_weekend(config: dict[str, Any]) -> Story:
+    """One weekend. config: {world, plan, guest}."""
+    os.environ[WORLD] = config["world"]
+    return Story(agent=agent_of(config["plan"]), run_id=f"weekend-{config['guest']}", inputs={"guest": config["guest"]})
+
+
+def two_follow_ups(config: dict[str, Any]) -> list[Story]:
+    """A wake-up of the lab `forty_seven`, the next one for the same customer, and a run that looks and mails in turns.
+    config: {world, customer, in_turns, visible_within}."""
+    os.environ[WORLD] = config["world"]
+    follow_up, in_turns = agents(config["visible_within"])
+    customer, other = ({"name": config[name], "tier": "standard"} for name in ("customer", "in_turns"))
+    return [
+        Story(agent=follow_up, run_id=f"wake-1-{config['customer']}", inputs={"customer": customer}),
+        Story(agent=follow_up, run_id=f"wake-2-{config['customer']}", inputs={"customer": customer}),
+        Story(agent=in_turns, run_id=f"turns-{config['in_turns']}", inputs={"customer": other, "times": 5}),
+    ]

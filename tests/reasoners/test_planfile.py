@@ -192,7 +192,7 @@ SOUND = {"tool": "t"}
 @pytest.mark.parametrize(
     ("part", "problem"),
     [
-        ({"stpes": {}}, "'stpes' is not a part of a plan file (it is one of agent"),
+        ({"stpes": {}}, "'stpes' is not a part of a plan file (did you mean steps?)"),
         ({"inputs": []}, "inputs: write a table of JSON Schemas"),
         ({"inputs": {"a": "integer"}}, "inputs: write a table of JSON Schemas"),
         ({"tools": 5}, "tools: write a name or a list of names"),

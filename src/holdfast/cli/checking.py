@@ -30,16 +30,19 @@ def check(
     """What each tool promises, also after a crash.
 
     What would happen to a call whose worker is lost is one line, from the table that recovery itself goes by. A plan is
-    checked as before a run: unknown tools, wrong arguments, references that lead nowhere, circles; all at once. Nothing
-    is called.
+    checked as before a run: unknown tools, wrong arguments, references that lead nowhere, circles; all at once. So are the
+    agents below an agent. Nothing is called.
     """
     from holdfast import loading
     from holdfast.cli import render
+    from holdfast.core.contract import digest
     from holdfast.views import tool_view
 
     loaded = loading.load(file)
-    tools = {id(tool): tool for agent in loaded.agents.values() for tool in agent.toolbox.values()}
-    tools |= {id(tool): tool for tool in loaded.tools}
+    tops = loading.distinct(loaded.agents.values())
+    agents = loading.distinct([*tops, *(below for agent in tops for below in agent.family().values())])
+    every = [*(tool for agent in agents for tool in agent.toolbox.values()), *loaded.tools]
+    tools = {digest(tool.contract): tool for tool in every}
     if not tools:
         raise LoadError(f"{loaded.where} has neither a tool nor an agent with one", hint="decorate functions with @tool")
     views = [tool_view(tool.contract) for tool in tools.values()]
@@ -47,9 +50,10 @@ def check(
         put_json(views)
     else:
         render.tools(views)
-    for agent in loading.distinct(loaded.agents.values()):
+    for agent in agents:
+        below = f", agents {', '.join(agent.agents)}" if agent.agents else ""
         planned = f"; its plan of {len(agent.plan.steps)} steps is sound" if agent.plan is not None else ""
-        say(f"agent {agent.name}: {len(agent.toolbox)} tools{planned}")
+        say(f"agent {agent.name}: {len(agent.toolbox) - len(agent.agents)} tools{below}{planned}")
     return DONE
 
 

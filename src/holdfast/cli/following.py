@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from holdfast.cli.text import one_line, say
 from holdfast.core.evolve import evolve
 from holdfast.errors import HoldfastError
-from holdfast.journal.base import EMPTY, RunRow
+from holdfast.journal.base import EMPTY, Message, RunRow
 from holdfast.runner.clock import SystemClock
-from holdfast.views import Unheard, told, tree, under_way
+from holdfast.views import Unheard, cut, told, tree, under_way
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -53,10 +53,11 @@ class Follower:
         self.entries.extend(later.entries)
         return later.entries
 
-    def tree(self, served: frozenset[str] = frozenset(), unheard: tuple[Unheard, ...] = ()) -> Tree:
-        """The run as it was at the last look; there must have been one."""
+    async def tree(self, served: frozenset[str] = frozenset(), unheard: tuple[Unheard, ...] = ()) -> Tree:
+        """The run as it was at the last look, and those that it started; there must have been one."""
         assert self.state is not None and self.row is not None, f"run {self._run_id} was never seen"
-        return tree(self.state, self.entries, self.row, SystemClock().now(), served, unheard)
+        children = await self._app.children(self._run_id) if self.state.children else ()
+        return tree(self.state, self.entries, self.row, SystemClock().now(), served, unheard, children)
 
 
 async def served_agents(app: Holdfast) -> frozenset[str]:
@@ -65,12 +66,25 @@ async def served_agents(app: Holdfast) -> frozenset[str]:
 
 
 async def unheard_words(app: Holdfast, run_id: str) -> tuple[Unheard, ...]:
-    """What people said to a run and no worker has taken yet."""
-    said = []
-    for message in await app.journal.messages(run_id):
-        body = message.body
-        said.append(Unheard(to=str(body.get("interrupt", message.kind)), said=f"{body.get('decision')} by {body.get('by')}"))
-    return tuple(said)
+    """What was said to a run and no worker has taken yet. Refusals are noted, not heard."""
+    messages = await app.journal.messages(run_id)
+    return tuple(_unheard(message) for message in messages if message.kind != "refused")
+
+
+def _unheard(message: Message) -> Unheard:
+    body = message.body
+    by = f" by {body['by']}" if body.get("by") else ""
+    match message.kind:
+        case "callback":
+            what = "that it failed" if body.get("failure") is not None else "a result"
+            step = f" for {body['step']}" if body.get("step") else ""
+            return Unheard(to="callback", said=cut(f"{what}{step} was delivered{by}"))
+        case "signal":
+            return Unheard(to="signal", said=cut(f"{body.get('name')} was sent{by}"))
+        case "child":
+            return Unheard(to="child", said=cut(f"run {body.get('child')} has ended: {body.get('status')}"))
+        case _:
+            return Unheard(to=str(body.get("interrupt", message.kind)), said=f"{body.get('decision')}{by}")
 
 
 @asynccontextmanager
@@ -83,7 +97,7 @@ async def following(app: Holdfast, run_id: str) -> AsyncIterator[None]:
 
         async def tell() -> None:
             for entry in await follower.look():
-                if words := told(entry.event):
+                if words := told(entry.event, follower.state):
                     say(f"  {one_line(words)}")
             if status is not None:
                 status.update(plain(_doing(follower)))

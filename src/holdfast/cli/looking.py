@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -78,6 +78,8 @@ def runs(
 SHOW_EXAMPLES = examples(
     "holdfast show order-7",
     "holdfast show order-7 --events          # its journal: number, time, fence, event",
+    "holdfast show order-7 --step report                # one step, with its whole result as it was kept",
+    "holdfast show order-7 --step report --whole        # also what was cut because it was too large",
     "holdfast show order-7 --json | jq '.steps[] | select(.place == \"unknown\")'",
 )
 
@@ -85,14 +87,22 @@ SHOW_EXAMPLES = examples(
 def show(
     id: RunId,
     events: Annotated[bool, typer.Option("--events", help="Its journal, an entry a line.")] = False,
+    step: Annotated[
+        str | None, typer.Option("--step", metavar="STEP", help="The result of this step, as JSON.", show_default=False)
+    ] = None,
+    whole: Annotated[bool, typer.Option("--whole", help="With --step: also where the result was cut as too large.")] = False,
     json: AsJson = False,
     db: Db = "holdfast.db",
 ) -> int:
     """How a run stands, and what it waits for.
 
-    What is done, what is not, what is unknown, what is asked, the steps with their attempts, and until when it waits.
-    A run whose journal is damaged says so, and the exit code is 5.
+    What is done, what is not, what is unknown, what is asked, what is owed and by whom, the steps with their attempts, the
+    runs that they started, and until when it waits. A run whose journal is damaged says so, and the exit code is 5.
     """
+    if whole and step is None:
+        wrong("--whole is of the result of a step", f"{command(db, 'show', id, '--step', 'STEP', '--whole')}")
+    if events and step is not None:
+        wrong("--events and --step are two questions", "ask one of them")
     from holdfast.errors import JournalCorrupt, RunNotFound
     from holdfast.journal.base import RunRow
 
@@ -108,8 +118,10 @@ def show(
             raise
         if events:
             _events(entries, json)
+        elif step is not None:
+            put_json([await _result(app, entries, step, whole, db)])
         else:
-            await whole(app, row, entries)
+            await page(app, row, entries)
         return DONE
 
     def _damaged(row: RunRow, error: JournalCorrupt) -> None:
@@ -119,7 +131,7 @@ def show(
             put(f"{row.run_id}  damaged: {error.what}")
             put(f"  the store has it as {row.status}, agent {row.agent}, {row.version} entries")
 
-    async def whole(app: Holdfast, row: RunRow, entries: list[Entry]) -> None:
+    async def page(app: Holdfast, row: RunRow, entries: list[Entry]) -> None:
         from holdfast.cli import render
         from holdfast.cli.following import served_agents, unheard_words
         from holdfast.core.evolve import fold
@@ -127,13 +139,38 @@ def show(
         from holdfast.views import tree
 
         now = SystemClock().now()
-        seen = tree(fold(entries), entries, row, now, await served_agents(app), await unheard_words(app, id))
+        state = fold(entries)
+        children = await app.children(id) if state.children else ()
+        seen = tree(state, entries, row, now, await served_agents(app), await unheard_words(app, id), children)
         if json:
             put_json([seen])
         else:
             render.show(seen, db, now)
 
     return in_store(db, go)
+
+
+async def _result(app: Holdfast, entries: list[Entry], name: str, whole: bool, db: str) -> Any:
+    """The result of a step; of one that was cut, what was kept, or the whole from the store."""
+    from holdfast.core.evolve import fold
+    from holdfast.views import listed, size
+
+    state = fold(entries)
+    step = state.steps.get(name)
+    if step is None:
+        wrong(f"run {state.run_id}: there is no step {name}", f"its steps: {listed(state.order) or 'none yet'}")
+    if step.phase != "done":
+        wrong(f"run {state.run_id}, step {name}: it has no result", f"{command(db, 'show', state.run_id)} says how it stands")
+    if step.cut is None:
+        return step.value
+    if not whole:
+        how = f"; the whole: {command(db, 'show', state.run_id, '--step', name, '--whole')}" if step.cut.digest else ""
+        say(f"this is what was kept of {size(step.cut.bytes)}{how}")
+        return step.value
+    kept = await app.content(step.cut.digest) if step.cut.digest else None
+    if kept is None:
+        wrong(f"run {state.run_id}, step {name}: of its result of {size(step.cut.bytes)} only what was cut is kept")
+    return kept
 
 
 def _events(entries: list[Entry], json: bool) -> None:

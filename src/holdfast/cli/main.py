@@ -13,7 +13,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from holdfast.cli import checking, lab, looking, options, people, running, watching, working
+from holdfast.cli import checking, lab, looking, options, owed, people, running, watching, working
 from holdfast.cli.text import say
 from holdfast.errors import HoldfastError
 
@@ -102,7 +102,7 @@ def root(
         raise typer.Exit(options.WRONG)
 
 
-for commands in (running, working, looking, watching, people, checking, lab):
+for commands in (running, working, looking, watching, people, owed, checking, lab):
     commands.register(app)
 
 

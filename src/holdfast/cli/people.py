@@ -75,7 +75,7 @@ def answer(
             put_json([{"run_id": id, "interrupt": answered, "decision": decision}])
         else:
             put(f"{id}  {answered}: {decision}")
-        await _next(app, id, db)
+        await say_next(app, id, db)
         return DONE
 
     return in_store(db, go)
@@ -103,34 +103,49 @@ def _meant(decision: str, rest: list[str]) -> tuple[Any, str]:
     return None, ""
 
 
-CANCEL_EXAMPLES = examples("holdfast cancel order-7", "holdfast cancel order-7 --by ann --reason 'ordered twice'")
+CANCEL_EXAMPLES = examples(
+    "holdfast cancel order-7", "holdfast cancel order-7 --by ann --reason 'ordered twice'", "holdfast cancel order-7 --undo"
+)
 
 
 def cancel(
     id: RunId,
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it is kept.", show_default=False)] = "",
+    undo: Annotated[bool, typer.Option("--undo", help="Take back what was done, as far as its tools can.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="What is done stays done.")] = False,
+    ask: Annotated[bool, typer.Option("--ask", help="Ask a person which of both.")] = False,
     by: By = None,
     json: AsJson = False,
     db: Db = "holdfast.db",
 ) -> int:
     """Ask a run to end.
 
-    Effects at hand are finished, nothing new begins, what is done stays done.
+    Effects at hand are finished, nothing new begins. What becomes of what is done, the agent's on_stop says, unless --undo,
+    --keep or --ask does.
     """
+    from holdfast.core.events import OnStop
+
+    said: dict[OnStop, bool] = {"undo": undo, "keep": keep, "ask": ask}
+    wishes = [wish for wish, given in said.items() if given]
+    if len(wishes) > 1:
+        wrong(f"{' and '.join(f'--{wish}' for wish in wishes)} cannot both be meant", "give one of them, or none")
+    on_stop = wishes[0] if wishes else None
 
     async def go(app: Holdfast) -> int:
-        await app.cancel(id, by=by, reason=reason)
+        from holdfast.views import ON_STOP
+
+        await app.cancel(id, by=by, reason=reason, on_stop=on_stop)
         if json:
-            put_json([{"run_id": id, "decision": "cancel"}])
+            put_json([{"run_id": id, "decision": "cancel"} | ({"on_stop": on_stop} if on_stop else {})])
         else:
-            put(f"{id}  asked to end")
-        await _next(app, id, db)
+            put(f"{id}  asked to end" + (f", {ON_STOP[on_stop]}" if on_stop else ""))
+        await say_next(app, id, db)
         return DONE
 
     return in_store(db, go)
 
 
-async def _next(app: Holdfast, run_id: str, db: str) -> None:
+async def say_next(app: Holdfast, run_id: str, db: str) -> None:
     """Say who takes the word, or how somebody can be made to."""
     from holdfast.cli.following import served_agents
     from holdfast.runner.clock import SystemClock

@@ -1,99 +1,31 @@
-"""Tables and trees for people, drawn from the records of `views` and from nothing else.
-
-On a terminal rich draws them; into a pipe go plain lines as long as they need to be, so that `grep` finds whole rows. rich
-is given `Text`, never markup: brackets in foreign text stay brackets. It is imported where something is drawn, and only
-there, for the help page must not pay for it.
-"""
+"""Runs and their steps for people, drawn from the records of `views` and from nothing else; `render_owed.py` has what is owed."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from holdfast.cli import render_owed
+from holdfast.cli.drawing import CELL_MAX as CELL_MAX
+from holdfast.cli.drawing import REASON_MAX as REASON_MAX
+from holdfast.cli.drawing import RESULT_MAX as RESULT_MAX
+from holdfast.cli.drawing import STYLES as STYLES
+from holdfast.cli.drawing import VALUE_MAX as VALUE_MAX
+from holdfast.cli.drawing import Cell as Cell
+from holdfast.cli.drawing import console as console
+from holdfast.cli.drawing import minute as minute
+from holdfast.cli.drawing import status_cell as status_cell
+from holdfast.cli.drawing import styled as styled
+from holdfast.cli.drawing import table as table
+from holdfast.cli.drawing import when as when
 from holdfast.cli.options import command
-from holdfast.cli.text import as_json, clean, one_line, put
-from holdfast.views import PLACES, cut, moment, span
+from holdfast.cli.text import as_json, one_line, put
+from holdfast.views import PLACES, changes_words, cut, cut_words, listed, moment, owed_words, replaced_words, span
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
+    from rich.console import RenderableType
 
     from holdfast.views import Question, RunLine, StepView, Summary, ToolView, Tree
-
-CELL_MAX = 100
-VALUE_MAX = 200
-REASON_MAX = 500
-RESULT_MAX = 2000
-
-STATUS = {"waiting": "waits", "blocked": "needs a person"}
-_STYLES = {
-    "needs a person": "yellow",
-    "completed": "green",
-    "failed": "red",
-    "cancelled": "red",
-    "done": "green",
-    "unknown": "magenta",
-    "flagged": "yellow",
-    "waiting": "cyan",
-    "waits": "cyan",
-    "running": "cyan",
-}
-
-Cell = tuple[str, str]
-
-
-def console() -> Console:
-    """Where rich draws, when it does."""
-    from rich.console import Console
-
-    return Console(highlight=False, emoji=False, markup=False)
-
-
-def styled(*cells: Cell) -> None:
-    """One line, in pieces with a style each; the style is left out where it is no terminal."""
-    if not sys.stdout.isatty():
-        put("".join(one for one, _ in cells).rstrip())
-        return
-    from rich.text import Text
-
-    console().print(Text.assemble(*((clean(words), style) for words, style in cells)), soft_wrap=True)
-
-
-def table(headers: Sequence[str], rows: Iterable[Sequence[Cell]], indent: int = 0) -> None:
-    """A table. Columns that are empty in every row are left out."""
-    lines = [[(one_line(words), style) for words, style in row] for row in rows]
-    shown = [at for at in range(len(headers)) if any(row[at][0] for row in lines)]
-    if sys.stdout.isatty():
-        console().print(_drawn([headers[at] for at in shown], [[row[at] for at in shown] for row in lines], indent))
-        return
-    plain = [[headers[at] for at in shown], *([row[at][0] for at in shown] for row in lines)]
-    widths = [max(len(row[at]) for row in plain) for at in range(len(shown))]
-    for row in plain:
-        put((" " * indent + "  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True))).rstrip())
-
-
-def _drawn(headers: Sequence[str], rows: Sequence[Sequence[Cell]], indent: int) -> RenderableType:
-    from rich.padding import Padding
-    from rich.table import Table
-    from rich.text import Text
-
-    drawn = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for header in headers:
-        drawn.add_column(header, overflow="fold")
-    for row in rows:
-        drawn.add_row(*(Text(words, style) for words, style in row))
-    return Padding(drawn, (0, 0, 0, indent))
-
-
-def when(at: float | None, now: float) -> str:
-    """A time to come, as people read it."""
-    return "" if at is None else f"in {span(at - now)}" if at - now >= 1 else "now"
-
-
-def status_cell(status: str) -> Cell:
-    """The one word for a run."""
-    word = STATUS.get(status, status)
-    return word, _STYLES.get(word, "")
 
 
 # --- runs ---------------------------------------------------------------------------------------------------------
@@ -110,29 +42,30 @@ def _run_cells(line: RunLine, now: float) -> tuple[Cell, ...]:
     return (
         (line.run_id, "bold"),
         (line.agent, ""),
-        status_cell(line.status),
+        status_cell(line.status, line.whole),
         ("" if line.status == "blocked" else when(line.due_at, now), ""),
         (line.tenant, ""),
         (str(line.priority or ""), ""),
         (labels, ""),
-        (moment(line.changed_at)[:-5] + "Z", "dim"),
+        (minute(line.changed_at), "dim"),
         (cut(line.waits_for, CELL_MAX), ""),
-        (line.note, "yellow"),
+        (line.note or ("" if line.whole else cut(line.reason, CELL_MAX)), "yellow"),
     )
 
 
 def outcomes(summaries: Iterable[Summary]) -> None:
     """The table at the end of several runs."""
     table(
-        ("id", "status", "not done", "unknown", "flagged", "skipped", "why"),
+        ("id", "status", "not done", "unknown", "flagged", "skipped", "in part", "why"),
         (
             (
                 (run.run_id, "bold"),
-                status_cell(run.status),
+                status_cell(run.status, run.whole),
                 (", ".join(run.not_done), ""),
                 (", ".join(run.unknown), "magenta"),
                 (", ".join(run.flagged), "yellow"),
                 (", ".join(run.skipped), ""),
+                (", ".join(run.partial), "yellow"),
                 (cut(run.reason or run.waits_for, CELL_MAX), ""),
             )
             for run in summaries
@@ -144,11 +77,17 @@ def outcomes(summaries: Iterable[Summary]) -> None:
 
 
 def outcome(run: Summary) -> None:
-    """How a run was left, in one line: the result of `holdfast run`."""
-    styled((one_line(run.run_id), "bold"), ("  ", ""), status_cell(run.status), (_detail(run), ""))
-    for place in ("unknown", "flagged", "skipped", "not_done"):
+    """How a run was left, in one line: the result of `holdfast run`; and what of it is not as planned, a line for each."""
+    styled((one_line(run.run_id), "bold"), ("  ", ""), status_cell(run.status, run.whole), (_detail(run), ""))
+    for place in ("unknown", "flagged", "skipped", "partial", "undone", "kept", "not_done"):
         if names := getattr(run, place):
-            styled((f"  {place.replace('_', ' ')}: ", _STYLES.get(place, "")), (one_line(", ".join(names)), ""))
+            words = _ENDS.get(place, place.replace("_", " "))
+            styled((f"  {words}: ", STYLES.get(place, "")), (one_line(", ".join(names)), ""))
+    if run.replaced:
+        styled((f"  replaced: {one_line(replaced_words(run.replaced))}", ""))
+
+
+_ENDS = {"partial": "done in part", "undone": "taken back", "kept": "stays done"}
 
 
 def _detail(run: Summary) -> str:
@@ -193,7 +132,7 @@ def _call(asked: Question) -> None:
 def show(tree: Tree, db: str, now: float) -> None:
     """`holdfast show`: everything that is known of a run, on one page."""
     run = tree.run
-    styled((one_line(run.run_id), "bold"), ("  ", ""), status_cell(run.status), (_detail(run), ""))
+    styled((one_line(run.run_id), "bold"), ("  ", ""), status_cell(run.status, run.whole), (_detail(run), ""))
     for name, words in _facts(run, db, now):
         if words:
             styled((f"  {name:<9}  ", "dim"), (one_line(words), ""))
@@ -201,11 +140,29 @@ def show(tree: Tree, db: str, now: float) -> None:
         put()
         _steps(tree.steps, now)
         put()
+    if tree.children:
+        render_owed.children(tree.children, now)
+        put()
     for place in PLACES:
         names = getattr(run, place)
         if names:
-            styled((f"  {place.replace('_', ' '):<9}  ", _STYLES.get(place, "")), (one_line(", ".join(names)), ""))
+            styled((f"  {_PLACES.get(place, place):<9}  ", STYLES.get(place, "")), (one_line(", ".join(names)), ""))
+    render_owed.differently(run)
+    render_owed.owed(run.owed, now, ended=run.ended)
+    for step in tree.steps:
+        if step.whole_bytes:
+            _cut_result(step, run.run_id, db)
     questions(run, db, now)
+
+
+_PLACES = {"not_done": "not done", "not_needed": "unneeded"}
+
+
+def _cut_result(step: StepView, run_id: str, db: str) -> None:
+    """That the result of a step was too large, and how to see the whole of it."""
+    how = f": {command(db, 'show', run_id, '--step', step.id, '--whole')}" if step.stored else ""
+    words = f"{step.id}: {cut_words(step.whole_bytes, step.kept_bytes, step.stored)}"
+    styled(("  cut        ", "yellow"), (one_line(words), ""), (one_line(how), ""))
 
 
 def _facts(run: Summary, db: str, now: float) -> Iterable[tuple[str, str]]:
@@ -214,17 +171,23 @@ def _facts(run: Summary, db: str, now: float) -> Iterable[tuple[str, str]]:
     yield "agent", " ".join(filter(None, (run.agent, run.agent_version)))
     yield "tenant", run.tenant
     yield "priority", str(run.priority or "")
+    yield "parent", f"run {run.parent}, step {run.parent_step}" if run.parent else ""
     yield "labels", " ".join(f"{name}={value}" for name, value in run.labels.items())
     yield "started", moment(run.started_at)
     yield "changed", f"{moment(run.changed_at)}, {run.entries} entries, {run.attempts} calls, plan {run.revision}"
     yield "worker", run.worker
     yield "stopping", run.stopping or _wanted_end(run)
+    if not run.ended:
+        yield "unheard", "; ".join(f"{word.to}: {word.said}" for word in run.unheard if word.to in _FROM_OUTSIDE)
     if not run.questions:
         yield "waits for", run.waits_for
     if run.due_at is not None and not run.live:
         yield "until", f"{moment(run.due_at)} ({when(run.due_at, now)})"
     again = f"`{command(db, 'run', 'FILE', '--id', run.run_id)}`, or a worker: `{command(db, 'work', 'FILE')}`"
     yield "note", run.note and f"{run.note}; it goes on with {again}"
+
+
+_FROM_OUTSIDE = ("callback", "signal", "child")
 
 
 def _wanted_end(run: Summary) -> str:
@@ -237,19 +200,30 @@ def _steps(steps: Sequence[StepView], now: float) -> None:
 
 
 def _step_cells(step: StepView, now: float) -> tuple[Cell, ...]:
-    by = {"probe": "found by its probe", "person": "said by a person", "reuse": "of another step"}.get(step.settled_by, "")
-    said = _value(step) if step.place == "done" else cut(step.reason, VALUE_MAX)
+    by = _BY.get(step.settled_by, "")
+    done = step.place in ("done", "undone")
+    said = _value(step) if done else cut(step.reason, VALUE_MAX)
     return (
         (step.id, "bold"),
         (_call_of(step), ""),
         (step.safety, "dim"),
-        (step.phase + (f", {by}" if by else ""), _STYLES.get(step.place, "")),
+        (step.phase + (f", {by}" if by else ""), STYLES.get(step.place, "")),
         (str(step.attempts or ""), ""),
         (when(step.due_at, now), ""),
         (", ".join(step.after), "dim"),
         (said, ""),
         (", ".join(dict.fromkeys(row.row for row in step.recovery)), "magenta"),
     )
+
+
+_BY = {
+    "probe": "found by its probe",
+    "person": "said by a person",
+    "reuse": "of another step",
+    "callback": "by a callback",
+    "signal": "by a signal",
+    "child": "by the run that it started",
+}
 
 
 def _call_of(step: StepView) -> str:
@@ -270,7 +244,8 @@ def _value(step: StepView) -> str:
     text = step.value if step.value_characters else as_json(step.value)
     characters = step.value_characters or len(text)
     shown = f"{text[:VALUE_MAX]}… ({characters} characters in all)" if characters > VALUE_MAX else text
-    return shown + (f"; left: {', '.join(step.left)}" if step.left else "")
+    left = f"; left: {listed(step.left)}" if step.left else ""
+    return shown + left + (f"; also: {changes_words(step.changes)}" if step.changes else "")
 
 
 def live(tree: Tree, now: float) -> RenderableType:
@@ -283,7 +258,7 @@ def live(tree: Tree, now: float) -> RenderableType:
         Text.assemble(
             (one_line(run.run_id), "bold"),
             "  ",
-            status_cell(run.status),
+            status_cell(run.status, run.whole),
             _detail(run),
             (f"  {run.note}" if run.note else "", "yellow"),
         )
@@ -292,6 +267,11 @@ def live(tree: Tree, now: float) -> RenderableType:
         node = root.add(Text.assemble(*_live_cells(step, now)))
         for row in step.recovery:
             node.add(Text.assemble((row.row, "magenta"), f"  {one_line(row.reason)}"))
+    for one in run.owed:
+        root.add(Text(one_line(f"{'was owed' if run.ended else 'owed'}: {owed_words(one)}"), "cyan"))
+    for child in tree.children:
+        status, style = status_cell(child.run.status, child.run.whole)
+        root.add(Text.assemble("started ", (one_line(child.run.run_id), "bold"), "  ", (status, style)))
     for asked in run.questions:
         words = f"{asked.interrupt}: {one_line(asked.question)} — until {moment(asked.expires_at)}"
         root.add(Text(f"{words}; `holdfast show {one_line(run.run_id)}` says how to answer", "yellow"))
@@ -300,14 +280,14 @@ def live(tree: Tree, now: float) -> RenderableType:
 
 def _live_cells(step: StepView, now: float) -> Iterable[Cell]:
     yield one_line(step.id), "bold"
-    yield f"  {step.phase}", _STYLES.get(step.place, "")
+    yield f"  {step.phase}", STYLES.get(step.place, "")
     if step.began_at is not None:
         yield f"  {span(max((step.ended_at or now) - step.began_at, 0.0))}", "dim"
     if step.attempts > 1:
         yield f"  attempt {step.attempts}", ""
     if step.due_at is not None:
         yield f"  {when(step.due_at, now)}", "cyan"
-    if step.place != "done" and step.reason:
+    if step.place not in ("done", "undone") and step.reason:
         yield f"  {one_line(cut(step.reason, CELL_MAX))}", ""
 
 
@@ -325,10 +305,7 @@ def tools(views: Iterable[ToolView]) -> None:
             ("timeout", span(contract.timeout_seconds)),
             ("retry", _retry(view)),
             ("key lives", span(contract.key_ttl_seconds) if contract.key_ttl_seconds else ""),
-            ("business", ", ".join(contract.business_key)),
-            ("at once", str(contract.parallel_max or "")),
-            ("fallback", contract.fallback or ""),
-            ("undo", contract.undo or ""),
+            *view.promises.items(),
             ("asks", "a person, before each call" if view.asks_first else ""),
             ("crash", view.after_crash),
         )

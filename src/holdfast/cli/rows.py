@@ -131,4 +131,4 @@ def _tell(run: Summary, terms: Terms) -> None:
     if terms.json:
         put_json([run])
     elif not terms.quiet:
-        say(f"  {one_line(run.run_id)}: {render.status_cell(run.status)[0]}")
+        say(f"  {one_line(run.run_id)}: {render.status_cell(run.status, run.whole)[0]}")

@@ -185,12 +185,13 @@ async def _say_who_has_it(app: Holdfast, run_id: str) -> None:
 
 def _tell(left: Summary, terms: Terms) -> None:
     """The result on stdout, and on stderr what can be done next."""
-    from holdfast.cli import render
+    from holdfast.cli import render, render_owed
     from holdfast.runner.clock import SystemClock
     from holdfast.views import moment
 
     now = SystemClock().now()
     render.outcome(left)
+    render_owed.owed(left.owed, now, ended=left.ended)
     render.questions(left, terms.db, now)
     again = command(terms.db, "run", terms.file, "--id", left.run_id)
     if left.questions:
@@ -198,6 +199,7 @@ def _tell(left: Summary, terms: Terms) -> None:
         say(f"after the answer: {again}")
     elif code_of(left.status) == UNFINISHED:
         until = f" until {moment(left.due_at)}" if left.due_at is not None else ""
-        say(f"it waits{until}; go on with: {again}")
+        sooner = ", or for what it is owed" if left.owed and until else " for what it is owed" if left.owed else ""
+        say(f"it waits{until}{sooner}; go on with: {again}")
     else:
         say(f"look further: {command(terms.db, 'show', left.run_id)}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
+from holdfast.core.events import OnStop
 from holdfast.core.plan import OnFailure
 from holdfast.reasoners import planfile
 
@@ -19,11 +20,14 @@ _DURATION: dict[str, Any] = {
 }
 _NAMES: dict[str, Any] = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
 _TEXT: dict[str, Any] = {"type": ["string", "number"]}
-_COUNT: dict[str, Any] = {"type": "integer", "minimum": 1}
 _ARGS: dict[str, Any] = {
     "type": "object",
     "description": "values by name; at any depth {$ref: EXPRESSION}, with `default: VALUE` beside it where nothing may be there, "
     "{$secret: NAME} or {$literal: VALUE}",
+}
+_FORM: dict[str, Any] = {
+    "type": "object",
+    "anyOf": [{"required": ["$ref"]}, {"required": ["$secret"]}, {"required": ["$literal"]}],
 }
 _BACKOFF: dict[str, Any] = {
     "description": "the wait after the first failure, or from first to longest: 2s, 2s..60s",
@@ -59,10 +63,37 @@ _FALLBACK: dict[str, Any] = {
         },
     ]
 }
+_EXPECT: dict[str, Any] = {
+    "description": "what must be true afterwards: a jmespath expression over the result, or over what a tool finds that looks "
+    "at the world; in its args {$ref: result…} is the result",
+    "anyOf": [
+        {"type": "string", "pattern": r"\S"},
+        {
+            "type": "object",
+            "additionalProperties": False,
+            "minProperties": 1,
+            "properties": {
+                "that": {"type": "string", "pattern": r"\S"},
+                "tool": {"type": "string", "pattern": r"\S"},
+                "args": _ARGS,
+            },
+        },
+    ],
+}
 _STEP: dict[str, dict[str, Any]] = {
     "tool": {"type": "string", "minLength": 1, "description": "the tool's name"},
     "args": _ARGS,
+    "agent": {"type": "string", "minLength": 1, "description": "in place of a tool: the agent whose run the step starts"},
+    "goal": {"type": ["string", "object"], "description": "of that run; the agent's own by default"},
+    "inputs": {**_ARGS, "description": f"of that run: {_ARGS['description']}"},
+    "limits": {},
     "after": {**_NAMES, "description": "steps that must have ended first; references add to these by themselves"},
+    "alternative_to": {
+        "type": "string",
+        "minLength": 1,
+        "description": "begin only where that step was not done, and stand in for it: who refers to it gets this result",
+    },
+    "expect": _EXPECT,
     "retry": _RETRY,
     "timeout": {**_DURATION, "description": f"of one attempt; {_DURATION['description']}"},
     "optional": {"type": "boolean", "description": "skip it where it fails, and go on"},
@@ -80,12 +111,17 @@ _FILE: dict[str, dict[str, Any]] = {
     "version": {**_TEXT, "description": "of the agent, for the record"},
     "goal": {**_TEXT, "description": "what is asked, where the command line does not say"},
     "tools": {**_NAMES, "description": ".py files beside this one, or modules"},
+    "agents": {**_NAMES, "description": "agents whose runs a step may start: files beside this one, or modules"},
     "inputs": {
         "anyOf": [{"type": "object", "additionalProperties": {"type": "object"}}, {"type": "null"}],
         "description": "JSON Schema of each input by name; `optional: true` beside it where it may be left out",
     },
     "limits": {},
     "secrets": {**_NAMES, "description": "names whose values are never written down"},
+    "on_stop": {
+        "enum": list(get_args(OnStop)),
+        "description": "what becomes of what was done when the run fails or is cancelled; keep by default",
+    },
     "steps": {},
     "result": {"description": "the run's result: a value with references, as in args; by default the results of all steps"},
     "description": {"description": "for readers; nothing is made of it"},
@@ -96,12 +132,15 @@ def plan_schema() -> dict[str, Any]:
     """The JSON Schema of a plan file. What it lets through may still be unsound; `holdfast check` says that."""
     step = {
         "type": "object",
-        "required": ["tool"],
         "additionalProperties": False,
-        "properties": {key: _STEP[key] for key in planfile.STEP_KEYS},
+        "properties": {key: _STEP[key] or _child_limits() for key in planfile.STEP_KEYS},
+        "oneOf": [
+            {"required": ["tool"], "not": {"anyOf": [{"required": [key]} for key in ("agent", *planfile.CHILD_KEYS)]}},
+            {"required": ["agent"], "not": {"anyOf": [{"required": [key]} for key in ("tool", "args")]}},
+        ],
     }
     own: dict[str, dict[str, Any]] = {
-        "limits": {"type": "object", "additionalProperties": False, "properties": _limits()},
+        "limits": planfile.limits_schema(),
         "steps": {
             "type": "object",
             "minProperties": 1,
@@ -119,6 +158,8 @@ def plan_schema() -> dict[str, Any]:
     }
 
 
-def _limits() -> dict[str, Any]:
-    """Each limit by the name that a plan file has for it: a length of time, or a count."""
-    return {key: _DURATION if field.endswith("_seconds") else _COUNT for key, field in planfile.LIMIT_KEYS.items()}
+def _child_limits() -> dict[str, Any]:
+    """Bounds of a run that a step starts, where any value may be a reference."""
+    schema = planfile.limits_schema()
+    values = {key: {"anyOf": [one, _FORM]} for key, one in schema["properties"].items()}
+    return {"description": "bounds of that run", "anyOf": [{**schema, "properties": values}, _FORM]}

@@ -66,7 +66,7 @@ async def summary_of(app: Holdfast, run_id: str) -> Summary:
 
     follower = Follower(app, run_id)
     await follower.look()
-    return follower.tree().run
+    return (await follower.tree()).run
 
 
 def code_of_run(left: Summary, signal: str) -> int:

@@ -58,7 +58,7 @@ async def _lines(follower: Follower, json: bool) -> None:
         for entry in new:
             if json:
                 put_json([entry])
-            elif words := told(entry.event):
+            elif words := told(entry.event, follower.state):
                 put(f"{moment(entry.at)}  {one_line(words)}")
         if follower.state is not None and follower.state.ended:
             return
@@ -75,7 +75,7 @@ async def _live(app: Holdfast, follower: Follower) -> None:
 
     with Live(console=render.console(), auto_refresh=False) as screen:
         while True:
-            seen = follower.tree(await served_agents(app))
+            seen = await follower.tree(await served_agents(app))
             screen.update(render.live(seen, SystemClock().now()), refresh=True)
             if follower.state is not None and follower.state.ended:
                 return

@@ -75,7 +75,7 @@ async def _tell(app: Holdfast, rested: asyncio.Queue[str], json: bool) -> None:
     """Say how each run was left that this worker gave back."""
     from holdfast.cli.render import status_cell
     from holdfast.runner.clock import SystemClock
-    from holdfast.views import moment, run_line
+    from holdfast.views import cut, moment, run_line
 
     while True:
         row = await app.journal.row(await rested.get())
@@ -84,6 +84,8 @@ async def _tell(app: Holdfast, rested: asyncio.Queue[str], json: bool) -> None:
             if json:
                 put_json([line])
             else:
-                why = f": {line.waits_for}" if line.waits_for else ""
-                say(f"{moment(line.changed_at)}  {one_line(line.run_id)}  {status_cell(line.status)[0]}{one_line(why)}")
+                why = line.waits_for or ("" if line.whole else line.reason)
+                until = f" until {moment(line.due_at)}" if line.status == "waiting" and line.due_at is not None else ""
+                left = f"{status_cell(line.status, line.whole)[0]}{until}" + (f": {one_line(cut(why))}" if why else "")
+                say(f"{moment(line.changed_at)}  {one_line(line.run_id)}  {left}")
         rested.task_done()

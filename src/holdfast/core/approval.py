@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from holdfast.core.contract import Contract, digest
-from holdfast.core.events import InterruptSubject, Option
+from holdfast.core.events import Option
 from holdfast.core.plan import Step
 
-OPTIONS: dict[InterruptSubject, tuple[Option, ...]] = {
+OPTIONS: dict[str, tuple[Option, ...]] = {
     "call": (
         Option(decision="approve", means="make this call, as shown"),
         Option(decision="edit", means="make it with these arguments instead"),
@@ -30,8 +30,25 @@ OPTIONS: dict[InterruptSubject, tuple[Option, ...]] = {
     ),
     "owed": (
         Option(decision="respond", means="it came, and this is the result"),
+        Option(decision="approve", means="make the call once more, as a new one"),
         Option(decision="reject", means="it did not come, and will not"),
         Option(decision="cancel", means="cancel the whole run"),
+    ),
+    "rest": (
+        Option(decision="respond", means="the rest is done, and this is the whole result (or nothing, to keep the part's)"),
+        Option(decision="approve", means="make the whole call once more, as a new one"),
+        Option(decision="reject", means="leave it at the part that was done"),
+        Option(decision="cancel", means="cancel the whole run"),
+    ),
+    "sight": (
+        Option(decision="respond", means="it was done (give a result to put it in place of the tool's)"),
+        Option(decision="approve", means="make the call once more, as a new one"),
+        Option(decision="reject", means="leave it as it is, and flag it"),
+        Option(decision="cancel", means="cancel the whole run"),
+    ),
+    "stop": (
+        Option(decision="approve", means="take it back"),
+        Option(decision="reject", means="keep what was done"),
     ),
     "agent": (
         Option(decision="approve", means="go on under the new promises"),

@@ -12,19 +12,26 @@ import msgspec
 from rpds import HashTrieMap
 
 from holdfast.core import events
-from holdfast.core.contract import Contract, Difference, Retry, digest
+from holdfast.core.contract import Breaker, Contract, Difference, Rate, Retry, digest
 from holdfast.core.limits import Limits
-from holdfast.core.plan import Fallback, Goal, Step
+from holdfast.core.pending import Pending
+from holdfast.core.plan import Expect, Fallback, Goal, Step
 from holdfast.core.state import State, StepState
 
-FOLD_VERSION = 1
+FOLD_VERSION = 2
 
 _RECORDS = (
-    State, StepState, Step, Fallback, Goal, Contract, Difference, Retry, Limits, events.Asked, events.Option, events.Failure,
-    events.AgentChanged, events.CancelRequested,
+    State, StepState, Step, Fallback, Expect, Goal, Contract, Rate, Breaker, Difference, Retry, Limits, Pending, events.Asked,
+    events.Option, events.Failure, events.AgentChanged, events.CancelRequested, events.CallbackReceived, events.SignalReceived,
+    events.Cut,
 )  # fmt: skip
 FORM = digest([FOLD_VERSION, [[record.__name__, record.__struct_fields__] for record in _RECORDS]])
-_MAPS: dict[str, Any] = {"steps": dict[str, StepState], "dependents": dict[str, tuple[str, ...]], "business": dict[str, str]}
+_MAPS: dict[str, Any] = {
+    "steps": dict[str, StepState],
+    "dependents": dict[str, tuple[str, ...]],
+    "business": dict[str, str],
+    "known": dict[str, str],
+}
 
 
 def to_bytes(state: State) -> bytes:

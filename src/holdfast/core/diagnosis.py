@@ -8,7 +8,7 @@ import msgspec
 
 from holdfast.core.contract import Contract, Retry, Safety
 from holdfast.core.events import Failure, FailureKind
-from holdfast.core.plan import Step
+from holdfast.core.plan import Fallback, Step
 from holdfast.core.retry import next_wait
 
 Verb = Literal["retry", "reconcile", "fall_back", "stop", "skip", "flag", "ask"]
@@ -21,23 +21,27 @@ PASSING: frozenset[FailureKind] = frozenset({"transient", "rate_limited", "unava
 # change it once more, whatever the tool promises of its own repeats.
 BROKEN_ANSWER: frozenset[FailureKind] = frozenset({"invalid_output", "crashed"})
 
+# What made these fail lies in the arguments: no change of the world makes the same call work.
+SETTLED_BY_ARGUMENTS: frozenset[FailureKind] = frozenset({"invalid_input", "denied", "too_expensive"})
+
 _REPEATABLE: frozenset[Safety] = frozenset({"read", "idempotent"})
 
 
 class Ruling(msgspec.Struct, frozen=True, kw_only=True):
-    """What follows; wait_seconds with `retry` and `reconcile`, fallback with `fall_back` (its index)."""
+    """What follows; wait_seconds with `retry` and `reconcile`, tool with `fall_back`."""
 
     verb: Verb
     reason: str
     wait_seconds: float = 0.0
-    fallback: int = 0
+    tool: str = ""
 
 
 def diagnose(
-    failure: Failure, contract: Contract, step: Step, *, run_id: str, tries: int, fallbacks_taken: int, landed: bool = False
-) -> Ruling:
-    """Rule on a failed attempt. tries: attempts made with the tool in force; it is out of them when retry says so. landed:
-    an earlier one had its effect, though its answer could not be used."""
+    failure: Failure, contract: Contract, step: Step, *, run_id: str, tries: int, fallbacks: tuple[Fallback, ...],
+    landed: bool = False,
+) -> Ruling:  # fmt: skip
+    """Rule on a failed attempt. tries: attempts made with the tool in force; it is out of them when retry says so. fallbacks:
+    those not taken yet. landed: an earlier attempt had its effect, though its answer could not be used."""
     what = f"{failure.kind}: {failure.message}" if failure.message else failure.kind
     passing = failure.kind in PASSING
     if passing or (failure.kind in BROKEN_ANSWER and contract.safety in _REPEATABLE):
@@ -54,15 +58,15 @@ def diagnose(
             # A reconcilable tool is asked first, even when it said that it failed: the promise is to probe, not to trust.
             verb: Verb = "reconcile" if contract.safety == "reconcilable" else "retry"
             return Ruling(verb=verb, reason=what, wait_seconds=wait)
-    if fallbacks_taken < len(step.fallbacks) and not (landed or changed_the_world(failure, contract)):
-        return Ruling(verb="fall_back", reason=what, fallback=fallbacks_taken)
+    if fallbacks and not (landed or changed_the_world(failure, contract)):
+        return Ruling(verb="fall_back", reason=what, tool=fallbacks[0].tool)
     tried = f" after {tries} attempts" if tries > 1 else ""
     return Ruling(verb=step.on_failure, reason=f"{what}{tried}")
 
 
 def changed_the_world(failure: Failure, contract: Contract) -> bool:
     """Whether a call that counts as failed has had its effect all the same, and must not have it once more."""
-    return failure.kind in BROKEN_ANSWER and contract.safety != "read"
+    return (failure.landed or failure.kind in BROKEN_ANSWER) and contract.safety != "read"
 
 
 def retry_in_force(contract: Contract, step: Step) -> Retry:

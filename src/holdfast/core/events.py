@@ -21,7 +21,7 @@ from holdfast.core.plan import Goal, Plan, Step
 
 FailureKind = Literal[
     "transient", "rate_limited", "invalid_input", "invalid_output", "insufficient", "not_found", "conflict", "denied",
-    "unavailable", "crashed", "too_expensive", "overdue", "child_failed",
+    "unavailable", "crashed", "too_expensive", "overdue", "failed_later",
 ]  # fmt: skip
 Verdict = Literal["happened", "not_happened", "not_yet", "cannot_tell"]
 InterruptKind = Literal["approval", "question", "escalation", "handoff"]
@@ -190,13 +190,14 @@ class ProposalRequested(Event, frozen=True, kw_only=True):
 
 
 class CallIntended(Event, frozen=True, kw_only=True):
-    """A tool is about to be called."""
+    """A tool is about to be called. granted: for one that starts a run, the most that this one may use."""
 
     step: str
     attempt: int
     tool: str
     key: str
     args: dict[str, Any] = {}
+    granted: Limits | None = None
 
 
 class ProbeIntended(Event, frozen=True, kw_only=True):
@@ -361,14 +362,13 @@ class StepSkipped(Event, frozen=True, kw_only=True):
 
 
 class PendingRuled(Event, frozen=True, kw_only=True):
-    """What follows for something that is owed. action: `settle` it, `look` for it again at due_at, or, at its deadline,
-    `fail`, `repeat` under a new key, `give_up`, or `ask` a person."""
+    """What follows for something that is owed, by a row of the table in `core/pending.py`: it is settled or failed; or its
+    deadline is over, and it counts as failed, is made again under a new key, given up, or put to a person."""
 
     step: str
     row: str
-    action: Literal["settle", "look", "fail", "repeat", "give_up", "ask"]
+    action: Literal["settle", "fail", "repeat", "give_up", "ask"]
     reason: str
-    due_at: float = 0.0
 
 
 class RestPlanned(Event, frozen=True, kw_only=True):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 
@@ -46,7 +48,9 @@ def wrong_limits(limits: Limits) -> str | None:
     return None
 
 
-def reached(limits: Limits, *, steps: int, started_at: float, now: float) -> tuple[str, float] | None:
+def reached(
+    limits: Limits, *, steps: int, started_at: float, now: float, changes: dict[str, float] | None = None
+) -> tuple[str, float] | None:
     """The first bound of the whole run that is reached, with its value; None while it is within all of them. The others
     are looked at where they bite: before a call, before a turn, after a loss."""
     if steps > limits.steps_max:
@@ -54,4 +58,17 @@ def reached(limits: Limits, *, steps: int, started_at: float, now: float) -> tup
     # Compared as the wake time is made: a difference of floats may fall short of it for ever.
     if now >= started_at + limits.wall_seconds:
         return "wall_seconds", limits.wall_seconds
+    for name, allowed in limits.changes.items():
+        if changes and changes.get(name, 0.0) > allowed:
+            return f"changes.{name}", allowed
     return None
+
+
+def within(most: Limits, given: dict[str, Any]) -> Limits:
+    """Limits that are given by name, none of them above these."""
+    parts = {
+        name: min(value, getattr(most, name))
+        for name, value in given.items()
+        if name in Limits.__struct_fields__ and isinstance(value, (int, float)) and not isinstance(value, bool)
+    }
+    return msgspec.structs.replace(most, **parts)

@@ -7,6 +7,10 @@ It is pure and total: it can neither loop nor call out. Three forms stand in arg
     {$ref: EXPRESSION, default: VALUE}  the value, or VALUE where nothing is there
     {$secret: NAME}                     a secret, put in at the moment of the call and never written down
     {$literal: VALUE}                   VALUE as it is, also where it looks like one of these
+
+Where something is said about a call that was made, references start elsewhere: at `result` in the arguments of what is looked
+at after it (`expect:`), at `args` and `result` in those of what takes it back. A *condition* (`that:`, `sufficient=`) is an
+expression over a result itself.
 """
 
 from __future__ import annotations
@@ -21,6 +25,8 @@ import jmespath.exceptions
 import msgspec
 
 REF, SECRET, LITERAL = "$ref", "$secret", "$literal"
+# Where references may start: in a plan, in what is looked at after a call, and in what takes a call back.
+PLAN_ROOTS, RESULT_ROOTS, CALL_ROOTS = ("inputs", "steps"), ("result",), ("args", "result")
 _PLAIN_PATH = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 _DEPTH_MAX = 64
 
@@ -34,47 +40,63 @@ class Missing(Exception):
 
 
 class Reference(msgspec.Struct, frozen=True, kw_only=True):
-    """A parsed reference: which steps and inputs it reads. path is set where it is a plain dotted path."""
+    """A parsed reference: which steps and inputs it reads. roots: where it starts, each once. path is set where it is a plain
+    dotted path."""
 
     expression: str
     steps: tuple[str, ...]
     inputs: tuple[str, ...]
+    roots: tuple[str, ...] = ()
     path: tuple[str, ...] = ()
     problem: str | None = None
 
 
 @lru_cache(maxsize=4096)
-def parse(expression: str) -> Reference:
-    """Read a reference; `problem` is set where it is no expression, or reads anything but inputs and steps."""
-    shown = expression if len(expression) <= 120 else expression[:120] + "…"
+def parse(expression: str, roots: tuple[str, ...] = PLAN_ROOTS) -> Reference:
+    """Read a reference; `problem` is set where it is no expression, or reads anything but these roots."""
+    shown = _shown(expression)
     try:
         tree = jmespath.compile(expression).parsed
-        reads: dict[str, list[str]] = {"steps": [], "inputs": []}
+        reads: dict[str, list[str]] = {root: [] for root in roots}
         problem = _collect(tree, reads)
     except (jmespath.exceptions.JMESPathError, ValueError, RecursionError) as error:
-        reason = str(error).splitlines()[0]
-        return Reference(expression=expression, steps=(), inputs=(), problem=f"{shown!r} is not a jmespath expression: {reason}")
+        return Reference(expression=expression, steps=(), inputs=(), problem=_no_expression(shown, error))
     path = tuple(expression.split(".")) if _PLAIN_PATH.fullmatch(expression) else ()
     return Reference(
         expression=expression,
-        steps=tuple(dict.fromkeys(reads["steps"])),
-        inputs=tuple(dict.fromkeys(reads["inputs"])),
+        steps=tuple(dict.fromkeys(name for name in reads.get("steps", ()) if name)),
+        inputs=tuple(dict.fromkeys(name for name in reads.get("inputs", ()) if name)),
+        roots=tuple(root for root in roots if reads[root]),
         path=path,
         problem=f"{shown!r}: {problem}" if problem else None,
     )
 
 
+def _no_expression(shown: str, error: Exception) -> str:
+    return f"{shown!r} is not a jmespath expression: {_reason(error)}"
+
+
+def _reason(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def _shown(expression: str) -> str:
+    return expression if len(expression) <= 120 else expression[:120] + "…"
+
+
 def _collect(node: Any, reads: dict[str, list[str]]) -> str | None:
-    """Find `steps.ID` and `inputs.NAME` at the roots of an expression's tree; a sentence on the first wrong root."""
+    """Find `steps.ID` and `inputs.NAME` at the roots of an expression's tree ("" for a root that is read whole); a sentence on
+    the first wrong root."""
     kind, children = node.get("type"), node.get("children", [])
     if kind == "field":
-        if node["value"] == "inputs":
-            return None
+        if node["value"] not in reads:
+            return f"starts at {node['value']!r}; a reference starts at {' or '.join(reads)}"
         if node["value"] == "steps":
             return "name the step: steps.ID"
-        return f"starts at {node['value']!r}; a reference starts at inputs or steps"
+        reads[node["value"]].append("")
+        return None
     if kind in ("current", "identity"):
-        return "the root itself cannot be read; start at inputs or steps"
+        return f"the root itself cannot be read; start at {' or '.join(reads)}"
     if kind == "subexpression":
         head, name = children[0], _first_name(children[1])
         if head.get("type") == "field" and head["value"] in reads and name is not None:
@@ -112,17 +134,23 @@ def _first_name(node: Any) -> str | None:
     return str(node["value"]) if node.get("type") == "field" else None
 
 
-def find(value: Any) -> Iterator[Reference]:
+def find(value: Any, roots: tuple[str, ...] = PLAN_ROOTS) -> Iterator[Reference]:
     """Every reference in the arguments of a step, in order."""
     if isinstance(value, dict):
         if REF in value:
-            yield parse(str(value[REF]))
+            yield parse(str(value[REF]), roots)
         elif SECRET not in value and LITERAL not in value:
             for part in value.values():
-                yield from find(part)
+                yield from find(part, roots)
     elif isinstance(value, (list, tuple)):
         for part in value:
-            yield from find(part)
+            yield from find(part, roots)
+
+
+def is_later(expression: Any) -> bool:
+    """Whether a reference after a call reads the result of that call, which is only there then."""
+    found = parse(str(expression), RESULT_ROOTS)
+    return found.problem is None and bool(found.roots)
 
 
 def malformed(value: Any, depth: int = 0) -> Iterator[str]:
@@ -147,25 +175,77 @@ def malformed(value: Any, depth: int = 0) -> Iterator[str]:
             yield from malformed(part, depth + 1)
 
 
-def resolve(value: Any, inputs: dict[str, Any], result_of: Callable[[str], Any], *, for_call: bool = False) -> Any:
+def resolve(
+    value: Any, inputs: dict[str, Any], result_of: Callable[[str], Any], *, for_call: bool = False, later: bool = False
+) -> Any:
     """Arguments with every reference replaced by its value; secrets stay as they are.
 
     result_of: the result of a finished step by its id. for_call: what looks like a secret in a value is marked as a literal,
-    or else data of the world could have secrets put into itself at the moment of the call. Raises Missing for a reference
-    that leads nowhere and has no default.
+    or else data of the world could have secrets put into itself at the moment of the call. later: references to `result` stay
+    as they are, for `fill` to put in once it is there; what looks like one in a value is marked too. Raises Missing for a
+    reference that leads nowhere and has no default.
     """
     if isinstance(value, dict):
         if REF in value:
-            found = _look_up(value, inputs, result_of)
-            return _marked(found) if for_call else found
+            if later and is_later(value[REF]):
+                return value
+            reference = parse(value[REF])
+            document = {"inputs": inputs, "steps": {step: result_of(step) for step in reference.steps}}
+            found = _look_up(value, reference, document)
+            return _marked(found, with_refs=later) if for_call or later else found
         if LITERAL in value:
-            return _marked(value[LITERAL]) if for_call else value[LITERAL]
+            return _marked(value[LITERAL], with_refs=later) if for_call or later else value[LITERAL]
         if SECRET in value:
             return value
-        return {key: resolve(part, inputs, result_of, for_call=for_call) for key, part in value.items()}
+        return {key: resolve(part, inputs, result_of, for_call=for_call, later=later) for key, part in value.items()}
     if isinstance(value, (list, tuple)):
-        return [resolve(part, inputs, result_of, for_call=for_call) for part in value]
+        return [resolve(part, inputs, result_of, for_call=for_call, later=later) for part in value]
     return value
+
+
+def fill(value: Any, *, result: Any, args: dict[str, Any] | None = None) -> Any:
+    """The arguments of what follows a call (a look at the world, an undo), with the result of the call and its own arguments
+    put in. What comes back are arguments again: what looks like a form in the result is marked as a literal, and a secret
+    among the arguments of the call stays one.
+
+    args: of the call, as they were resolved for it; None where references may start at `result` alone. Raises Missing for a
+    reference that leads nowhere and has no default.
+    """
+    if isinstance(value, dict):
+        if REF in value:
+            reference = parse(value[REF], RESULT_ROOTS if args is None else CALL_ROOTS)
+            if args is not None and reference.path[:1] == ("args",):
+                return _argument(value, reference, args)
+            document = {"result": result} if args is None else {"result": result, "args": unmarked(args)}
+            return _marked(_look_up(value, reference, document), with_refs=True)
+        if LITERAL in value or SECRET in value:
+            return value
+        return {key: fill(part, result=result, args=args) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [fill(part, result=result, args=args) for part in value]
+    return value
+
+
+def _argument(form: dict[str, Any], reference: Reference, args: dict[str, Any]) -> Any:
+    """What stands at a plain path in resolved arguments: a secret is still to be put in, and a literal is data."""
+    found: Any = args
+    for part in reference.path[1:]:
+        if isinstance(found, dict) and LITERAL in found:
+            return _marked(_look_up(form, reference, {"args": unmarked(args)}), with_refs=True)
+        if not isinstance(found, dict) or SECRET in found or part not in found:
+            return _nothing(form)
+        found = found[part]
+    return as_arguments(found)
+
+
+def as_arguments(resolved: Any) -> Any:
+    """Resolved arguments as arguments of another call: secrets and literals stay, and data that looks like a reference is
+    marked."""
+    if isinstance(resolved, dict):
+        if SECRET in resolved or LITERAL in resolved:
+            return resolved
+        return {LITERAL: resolved} if REF in resolved else {key: as_arguments(part) for key, part in resolved.items()}
+    return [as_arguments(part) for part in resolved] if isinstance(resolved, list) else resolved
 
 
 def has_secret(value: Any) -> bool:
@@ -182,34 +262,58 @@ def unmarked(value: Any) -> Any:
     return [unmarked(part) for part in value] if isinstance(value, list) else value
 
 
-def _marked(value: Any) -> Any:
-    return {LITERAL: value} if _holds_form(value) else value
+def condition_problem(expression: str) -> str | None:
+    """What is wrong with a condition over a result, as a sentence; None where it is an expression."""
+    if not expression.strip():
+        return "it is empty; write a jmespath expression over the result"
+    try:
+        jmespath.compile(expression)
+    except (jmespath.exceptions.JMESPathError, ValueError, RecursionError) as error:
+        return _no_expression(_shown(expression), error)
+    return None
 
 
-def _holds_form(value: Any) -> bool:
+def unmet(expression: str, value: Any) -> str | None:
+    """Why a condition does not hold of a value, as a sentence; None where it holds. As in jmespath, null, false and what is
+    empty are not true, and 0 is. A condition that cannot be worked out (`length` of a number) does not hold."""
+    try:
+        found = jmespath.search(expression, value)
+    except Exception as error:  # noqa: BLE001 — whatever the library thinks of a value from outside.
+        return f"{_shown(expression)} cannot be worked out: {_reason(error)}"
+    if found is None or found is False or (isinstance(found, (str, list, dict)) and not found):
+        said = "null" if found is None else "false" if found is False else "empty"
+        return f"{_shown(expression)} is {said}"
+    return None
+
+
+def _marked(value: Any, *, with_refs: bool) -> Any:
+    return {LITERAL: value} if _holds_form(value, with_refs) else value
+
+
+def _holds_form(value: Any, with_refs: bool) -> bool:
     if isinstance(value, dict):
-        return SECRET in value or LITERAL in value or any(map(_holds_form, value.values()))
-    return isinstance(value, (list, tuple)) and any(map(_holds_form, value))
+        if SECRET in value or LITERAL in value or (with_refs and REF in value):
+            return True
+        return any(_holds_form(part, with_refs) for part in value.values())
+    return isinstance(value, (list, tuple)) and any(_holds_form(part, with_refs) for part in value)
 
 
-def _look_up(form: dict[str, Any], inputs: dict[str, Any], result_of: Callable[[str], Any]) -> Any:
-    reference = parse(form[REF])
-    document = {"inputs": inputs, "steps": {step: result_of(step) for step in reference.steps}}
+def _look_up(form: dict[str, Any], reference: Reference, document: dict[str, Any]) -> Any:
     if reference.path:
         found: Any = document
         for part in reference.path:
             if not isinstance(found, dict) or part not in found:
-                if "default" in form:
-                    return form["default"]
-                raise Missing(reference.expression)
+                return _nothing(form)
             found = found[part]
         return found
     try:
         found = jmespath.search(reference.expression, document)
     except Exception as error:
-        raise Missing(f"{reference.expression} ({str(error).splitlines()[0]})") from error
-    if found is None:
-        if "default" in form:
-            return form["default"]
-        raise Missing(reference.expression)
-    return found
+        raise Missing(f"{reference.expression} ({_reason(error)})") from error
+    return _nothing(form) if found is None else found
+
+
+def _nothing(form: dict[str, Any]) -> Any:
+    if "default" in form:
+        return form["default"]
+    raise Missing(form[REF])

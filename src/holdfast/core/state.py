@@ -63,7 +63,8 @@ class StepState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     contract: what held when an open call was made, kept only where the agent changed under it. callback: a result that was
     delivered before the call's own outcome was known. suppressed_by: the step, or the run, whose pending operation keeps this
     one from being made. held_since: since when a circuit or a rate limit holds it back. refused: it was not made, because the
-    same call had failed before. repeats: intended repeats at deadlines. cut: what was kept of a result that was too large.
+    same call had failed before. repeats: intended repeats at deadlines. granted: calls that the run it started may make. probe_failure: why the result that a
+    probe found will not do. rest_args, rest: the arguments of the call for what a part left undone, and the step for it. cut: what was kept of a result that was too large.
     done_at: the entry that made it done.
     """
 
@@ -111,6 +112,10 @@ class StepState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     held_since: float | None = None
     refused: bool = False
     repeats: int = 0
+    granted: int = 0
+    probe_failure: e.Failure | None = None
+    rest_args: dict[str, Any] | None = None
+    rest: str = ""
     cut: e.Cut | None = None
     done_at: int = 0
 
@@ -130,7 +135,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     dependents: for each step, those that wait for it. business: which step last made a call under a business key.
     stopping: why the run is to fail once what is in flight has ended. proposing: the fence of an open proposal.
     pending: what is owed, by step. signals: words that came before anything waited for them. changes: how much of what else
-    calls changed, by name. stand_ins: the alternatives of a step. replaced: steps done another way, and by what.
+    calls changed, by name. rests: steps that left something for a step of its own. stand_ins: the alternatives of a step. replaced: steps done another way, and by what.
     failed_calls: calls that failed for good, by digest, with the step and the number of effects done then. known: digests of
     what the reasoner was taught; news: whether its last turn taught anything; idle_turns: turns in a row that did not.
     children: runs that its steps started. stop: how far the end is under way: a person was asked what becomes of what was
@@ -190,13 +195,14 @@ class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     changes: dict[str, float] = {}
     stand_ins: dict[str, tuple[str, ...]] = {}
     replaced: dict[str, str] = {}
+    rests: tuple[str, ...] = ()
     failed_calls: dict[str, tuple[str, int]] = {}
     effects: int = 0
     known: NameMap = HashTrieMap()
     idle_turns: int = 0
     news: bool = True
     children: int = 0
-    stop: Literal["", "asked", "undo", "keep"] = ""
+    stop: Literal["", "asked", "agreed", "undo", "keep"] = ""
     undoing: tuple[str, ...] = ()
     undone: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
@@ -212,9 +218,21 @@ def secret_names(state: State) -> frozenset[str]:
     return values.SECRET_NAMES | frozenset(state.secrets)
 
 
+def source_of(state: State, step: str) -> str | None:
+    """Whose result stands for a step's: its own where it was done, else that of the first alternative that was; None where
+    nothing was done."""
+    if state.steps[step].phase == "done":
+        return step
+    for other in state.stand_ins.get(step, ()):
+        if (found := source_of(state, other)) is not None:
+            return found
+    return None
+
+
 def result_of(state: State, step: str) -> Any:
-    """The result of a finished step; None for one that was skipped."""
-    return state.steps[step].value
+    """The result of a finished step, or of what stood in for it; None where neither was done."""
+    source = source_of(state, step)
+    return state.steps[source].value if source is not None else None
 
 
 def unknown_steps(state: State) -> tuple[str, ...]:
@@ -233,6 +251,8 @@ def status(state: State, now: float) -> Status:
     """The one word for the run: blocked means that only a person can move it on."""
     if state.ended:
         return state.ended
+    if state.stop == "asked":
+        return "blocked"
     # What waits to be called again waits for a person where the agent became weaker.
     held = state.held_by is not None
     phases = [phase for name in state.active if (phase := state.steps[name].phase) != "waiting" or not held]
@@ -240,7 +260,8 @@ def status(state: State, now: float) -> Status:
         return "running"
     if state.interrupts and all(phase == "asking" for phase in phases):
         return "blocked"
-    if phases and all(phase in ("waiting", "probe_wait", "owed", "asking") for phase in phases):
-        soonest = min((state.steps[name].due_at for name in state.active if state.steps[name].phase != "asking"), default=now)
-        return "waiting" if soonest > now else "running"
+    if (phases or state.pending) and all(phase in ("waiting", "probe_wait", "owed", "asking") for phase in phases):
+        due = [step.due_at for name in state.active if (step := state.steps[name]).phase in ("waiting", "probe_wait")]
+        due += [min(owed.due_at or owed.until, owed.until) for owed in state.pending.values()]
+        return "waiting" if min(due, default=now) > now else "running"
     return "running"

@@ -17,7 +17,7 @@ from contextlib import suppress
 
 from holdfast.agent import Agent
 from holdfast.errors import HoldfastError, JournalUnavailable
-from holdfast.journal.base import ENDED, Claim, Journal, Release, Worker
+from holdfast.journal.base import ENDED, Claim, Journal, Release, RunRow, Worker
 from holdfast.runner.advance import Advance, Terms
 from holdfast.runner.clock import Clock
 from holdfast.runner.perform import Hands
@@ -82,8 +82,8 @@ class Embedded:
         self._waiters: list[asyncio.Future[None]] = []
 
     def load(self, agent: Agent) -> None:
-        """Make an agent known, or a newer one of its name."""
-        self.agents[agent.name] = agent
+        """Make an agent known, or a newer one of its name, with those whose runs its steps may start."""
+        self.agents |= {agent.name: agent, **agent.family()}
 
     async def start(self) -> None:
         """Begin to keep claims alive and to look for words from outside."""
@@ -140,7 +140,7 @@ class Embedded:
                 if claimed is not None:
                     self._begin(claimed)
                     continue
-            if not held and row.status == "blocked":
+            if not held and (row.status == "blocked" or await self._is_left_to_people(row)):
                 return
             until = row.lease_until if held else row.due_at
             wait = ROW_WAIT_SECONDS if until is None else until - now
@@ -151,6 +151,28 @@ class Embedded:
                     return
                 wait = min(wait, left)
             await self._pause(wait, news)
+
+    async def _is_left_to_people(self, row: RunRow) -> bool:
+        """Take on what the runs below this one can do now; whether there is nothing but what only people can do."""
+        agent = self.agents.get(row.agent)
+        if agent is None or not agent.agents:
+            return False
+        now, waiting = self._clock.now(), False
+        for child in await self._journal.children(row.run_id):
+            if child.status in ENDED:
+                continue
+            waiting = True
+            if child.run_id in self._running or child.lease_until > now:
+                return False
+            if child.agent in self.agents and child.due_at is not None and child.due_at <= now:
+                claimed = await self._journal.claim(child.run_id, self.worker, now, self._lease_seconds)
+                if claimed is not None:
+                    self._begin(claimed)
+                return False
+            if child.status != "blocked" and not await self._is_left_to_people(child):
+                return False
+        owed = await self._journal.owed(row.run_id, limit=1) if waiting else []
+        return bool(owed) and owed[0].tool in agent.agents and row.due_at is not None and owed[0].due_at <= row.due_at
 
     def _begin(self, claim: Claim) -> None:
         advance = Advance(self._terms, self.agents[claim.agent], claim)

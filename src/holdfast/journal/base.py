@@ -49,7 +49,7 @@ class History(msgspec.Struct, frozen=True):
 
 class NewRun(msgspec.Struct, frozen=True, kw_only=True):
     """A run to be created. goal_digest: of agent, goal and inputs; a second start must have the same. parent, parent_step:
-    the run that waits for it; ends_with_parent: whether it is cancelled when that one ends."""
+    the run that waits for it; ends_with_parent: whether it is cancelled when that one ends, or at once where it has ended."""
 
     run_id: str
     agent: str
@@ -290,7 +290,8 @@ class Journal(Protocol):
         """32 random bytes, made with the store and the same for all who open it; tokens are made from them."""
 
     async def owed(self, run_id: str | None = None, *, due_before: float | None = None, limit: int = 1000) -> list[Owed]:
-        """What is owed, the soonest due first; of one run, or of all."""
+        """What is owed, the soonest due first; of one run, or of all. due_before: what is due by then; a time that is that very
+        one counts. Nothing for a run that has ended."""
 
     async def gates(self) -> dict[str, GateState]:
         """What the store knows of the gates of tools."""
@@ -302,13 +303,13 @@ class Journal(Protocol):
         """A large value by the digest of its JSON."""
 
     async def children(self, run_id: str) -> list[RunRow]:
-        """The runs that this one started, in order."""
+        """The runs that this one started, in the order in which they were created."""
 
     async def messages(self, run_id: str) -> list[Message]:
         """Messages not yet taken, in order."""
 
     async def mailboxes(self) -> set[str]:
-        """The runs that have messages not yet taken."""
+        """The runs that go on and have messages not yet taken."""
 
     async def row(self, run_id: str) -> RunRow | None:
         """One run, or None."""
@@ -337,6 +338,12 @@ class Journal(Protocol):
         """A value that differs when anybody wrote since it was last asked for; cheap, for pollers."""
 
 
+def is_empty(batch: Batch) -> bool:
+    """Whether a batch says nothing at all; a store leaves everything as it is then."""
+    return not batch.events and not any(getattr(batch, name) for name in _PARTS)
+
+
+_PARTS = tuple(name for name in Batch.__struct_fields__ if name not in ("run_id", "fence", "head", "at"))
 AGEING_SECONDS = 60.0
 
 

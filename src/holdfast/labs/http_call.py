@@ -17,6 +17,9 @@ from holdfast import Conflict, Denied, InvalidInput, NotFound, ToolFailure, Tran
 WORLD = "HOLDFAST_LAB_WORLD"
 """The environment variable with the directory in which the services wrote services.json."""
 
+STORE = "HOLDFAST_LAB_STORE"
+"""The environment variable with the store that the runs are in: where the other side brings what it owes."""
+
 _REFUSALS: dict[int, type[ToolFailure]] = {
     400: InvalidInput,
     401: Denied,
@@ -38,6 +41,14 @@ def services() -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise Unavailable(f"the lab's services are not there: {error}") from error
     return found
+
+
+def store() -> str:
+    """The store to which a result is to be brought, as an absolute path. Unavailable where nobody says so."""
+    path = os.environ.get(STORE)
+    if path is None:
+        raise Unavailable(f"{STORE} is not set; it names the store that results are brought to")
+    return path
 
 
 def send(method: str, path: str, body: dict[str, Any] | None = None, *, key: str | None = None, timeout_seconds: float) -> Any:

@@ -7,8 +7,10 @@ from pathlib import Path
 from holdfast.errors import UsageError
 
 LABS: Mapping[str, str] = {
+    "forty_seven": "a follow-up agent is woken 47 times before its mail shows anywhere, and mails once",
     "onboarding": "new hires get mailbox, VPN, laptop and mail while services fail and the worker is killed",
     "payment": "one transfer through each of three gateways, with the worker killed before it is recorded",
+    "weekend": "a getaway with no flights, no room in the first town and nothing to do; then it is cancelled",
 }
 """Each lab and its story in a line."""
 

@@ -23,6 +23,7 @@ from typing import Self
 from holdfast import Holdfast
 from holdfast.core.events import Entry
 from holdfast.errors import UsageError
+from holdfast.labs import http_call
 from holdfast.labs.http_call import WORLD
 from holdfast.labs.services import Services
 from holdfast.labs.services.ledger import RequestRow
@@ -190,6 +191,7 @@ class Workshop:
         return {
             **os.environ,
             WORLD: str(world),
+            http_call.STORE: str(self.db),
             # The package that this file belongs to, also where only our sys.path knows of it.
             "PYTHONPATH": f"{_SOURCES}{os.pathsep}{path}" if path else str(_SOURCES),
             "PYTHONUNBUFFERED": "1",

@@ -3,51 +3,56 @@
 agent: onboarding                     # its name; default: the file's
 goal: Onboard a new hire              # may be given on the command line instead
 tools: tools.py                       # a file beside this one, or a module; several in a list
+agents: research.py                   # agents whose runs a step may start; likewise
 inputs: {hire: {type: object}}        # JSON Schema for each input; those not named `optional` are required
 limits: {parallel: 4}
 secrets: [badge_code]                 # names whose values are never written down
+on_stop: undo                         # what becomes of what was done when the run stops: keep, undo, ask
 steps:
   mailbox: {tool: create_mailbox, args: {user: {$ref: inputs.hire.user}}}
   welcome: {tool: send_mail, args: {to: {$ref: steps.mailbox.address}}, retry: {attempts: 5, backoff: 2s..60s}}
+  desk: {tool: book_desk, expect: "floor > `0`", optional: true}
+  sofa: {tool: book_sofa, alternative_to: desk}
+  brief: {agent: research, goal: Who will they work with?, inputs: {hire: {$ref: inputs.hire}}, limits: {attempts: 20}}
 result: {address: {$ref: steps.mailbox.address}}
 """
 
 from __future__ import annotations
 
+import difflib
 import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, get_args
+from sys import float_info
+from typing import Any, cast, get_args
 
 import msgspec
 import yaml
 
 from holdfast.core.contract import duration, retry_of
+from holdfast.core.events import OnStop
 from holdfast.core.limits import Limits
-from holdfast.core.plan import Fallback, OnFailure, Plan, Step
+from holdfast.core.plan import Expect, Fallback, OnFailure, Plan, Step
+from holdfast.core.references import LITERAL, REF, SECRET
 from holdfast.errors import DefinitionError, LoadError, PlanError
 from holdfast.reasoners.base import Briefing, Proposal, Propose
 
 SIZE_MAX = 4_000_000
-FILE_KEYS = ("agent", "version", "goal", "tools", "inputs", "limits", "secrets", "steps", "result", "description")
+FILE_KEYS = (
+    "agent", "version", "goal", "tools", "agents", "inputs", "limits", "secrets", "on_stop", "steps", "result", "description",
+)  # fmt: skip
 STEP_KEYS = (
-    "tool",
-    "args",
-    "after",
-    "retry",
-    "timeout",
-    "optional",
-    "on_failure",
-    "fallback",
-    "approve",
-    "occurrence",
-    "description",
-)
+    "tool", "args", "agent", "goal", "inputs", "limits", "after", "alternative_to", "expect", "retry", "timeout", "optional",
+    "on_failure", "fallback", "approve", "occurrence", "description",
+)  # fmt: skip
 LIMIT_KEYS: dict[str, str] = {
-    "parallel": "parallel_max", "steps": "steps_max", "attempts": "attempts_max", "turns": "turns_max", "wall": "wall_seconds",
-    "person": "person_seconds", "lost": "lost_max",
+    "parallel": "parallel_max", "steps": "steps_max", "attempts": "attempts_max", "turns": "turns_max",
+    "idle_turns": "idle_turns_max", "children": "children_max", "wall": "wall_seconds", "person": "person_seconds",
+    "hold": "hold_seconds", "lost": "lost_max", "changes": "changes",
 }  # fmt: skip
+# What the step of a child agent says to it, in place of `args`.
+CHILD_KEYS = ("goal", "inputs", "limits")
 
 
 class PlanReasoner:
@@ -72,6 +77,8 @@ class PlanFile(msgspec.Struct, frozen=True, kw_only=True):
     inputs: dict[str, Any] | None = None
     limits: Limits = Limits()
     secrets: tuple[str, ...] = ()
+    agents: tuple[str, ...] = ()
+    on_stop: OnStop = "keep"
 
 
 class _Loader(yaml.SafeLoader):
@@ -171,14 +178,18 @@ def parse(data: Any, *, source: str = "the plan", name: str = "plan") -> PlanFil
     if not isinstance(data, dict):
         raise PlanError([f"it is {_kind(data)}, not a table with `steps`"], source=source)
     found: list[str] = []
-    found.extend(f"{key!r} is not a part of a plan file{_one_of(FILE_KEYS)}" for key in data if key not in FILE_KEYS)
+    found.extend(f"{key!r} is not a part of a plan file{_meant(key, FILE_KEYS)}" for key in data if key not in FILE_KEYS)
     steps = _steps(data.get("steps"), found)
-    limits = _limits(data.get("limits", {}), found)
+    limits = limits_of(data.get("limits", {}), found)
     inputs = data.get("inputs")
     if inputs is not None and not (isinstance(inputs, dict) and all(isinstance(schema, dict) for schema in inputs.values())):
         found.append("inputs: write a table of JSON Schemas by name")
     tools = _texts(data.get("tools", ()), "tools", found)
+    agents = _texts(data.get("agents", ()), "agents", found)
     secrets = _texts(data.get("secrets", ()), "secrets", found)
+    on_stop = data.get("on_stop", "keep")
+    if on_stop not in get_args(OnStop):
+        found.append(f"on_stop is {on_stop!r}{_meant(on_stop, get_args(OnStop))}")
     for key in ("agent", "goal", "version"):
         if not isinstance(data.get(key, ""), (str, int, float)):
             found.append(f"{key}: write a text, not {_kind(data[key])}")
@@ -187,6 +198,7 @@ def parse(data: Any, *, source: str = "the plan", name: str = "plan") -> PlanFil
     return PlanFile(
         name=str(data.get("agent", name)), plan=Plan(steps=steps, result=data.get("result")), goal=str(data.get("goal", "")),
         version=str(data.get("version", "")), tools=tools, inputs=inputs, limits=limits, secrets=secrets,
+        agents=agents, on_stop=cast(OnStop, on_stop),
     )  # fmt: skip
 
 
@@ -203,18 +215,14 @@ def step_of(name: str, form: Any, found: list[str]) -> Step | None:
     if not isinstance(form, dict):
         found.append(f"{where}: it is {_kind(form)}, not a table with `tool`")
         return None
-    found.extend(f"{where}: {key!r} is not a part of a step{_one_of(STEP_KEYS)}" for key in form if key not in STEP_KEYS)
-    tool, args = form.get("tool"), form.get("args", {})
-    if not isinstance(tool, str) or not tool:
-        found.append(f"{where}: `tool` must name a tool")
-    if not isinstance(args, dict):
-        found.append(f"{where}: args is {_kind(args)}, not a table")
+    found.extend(f"{where}: {key!r} is not a part of a step{_meant(key, STEP_KEYS)}" for key in form if key not in STEP_KEYS)
+    tool, args = _child_call(form, where, found) if "agent" in form else _tool_call(form, where, found)
     optional = form.get("optional", False)
     if not isinstance(optional, bool):
         found.append(f"{where}: optional is true or false")
     on_failure = form.get("on_failure", "skip" if optional is True else "stop")
     if on_failure not in get_args(OnFailure):
-        found.append(f"{where}: on_failure is {on_failure!r}{_one_of(get_args(OnFailure))}")
+        found.append(f"{where}: on_failure is {on_failure!r}{_meant(on_failure, get_args(OnFailure))}")
     approve = form.get("approve")
     if approve not in (None, "always"):
         found.append(f"{where}: approve can only be `always`; whether a tool may go unasked is declared with the tool")
@@ -222,15 +230,69 @@ def step_of(name: str, form: Any, found: list[str]) -> Step | None:
     if not isinstance(occurrence, int) or isinstance(occurrence, bool):
         found.append(f"{where}: occurrence is a whole number")
     after = _texts(form.get("after", ()), f"{where}: after", found)
+    alternative_to = form.get("alternative_to", "")
+    if not isinstance(alternative_to, str) or ("alternative_to" in form and not alternative_to):
+        found.append(f"{where}: alternative_to names one step, not {_kind(alternative_to)}")
+    expect = _expect(form["expect"], where, found) if "expect" in form else None
     retry = _declared(lambda: retry_of(form["retry"], what="retry") if "retry" in form else None, where, found)
     timeout = _declared(lambda: duration(form["timeout"], what="timeout") if "timeout" in form else None, where, found)
     fallbacks = _fallbacks(form.get("fallback", ()), where, found)
     if len(found) > before:
         return None
     return Step(
-        id=name, tool=str(tool), args=args, after=after, retry=retry, timeout_seconds=timeout, on_failure=on_failure,
-        fallbacks=fallbacks, approve=approve, occurrence=occurrence,
+        id=name, tool=tool, args=args, after=after, retry=retry, timeout_seconds=timeout, on_failure=on_failure,
+        fallbacks=fallbacks, approve=approve, occurrence=occurrence, expect=expect, alternative_to=alternative_to,
     )  # fmt: skip
+
+
+def _tool_call(form: dict[str, Any], where: str, found: list[str]) -> tuple[str, dict[str, Any]]:
+    tool, args = form.get("tool"), form.get("args", {})
+    if not isinstance(tool, str) or not tool:
+        found.append(f"{where}: `tool` must name a tool, or `agent` an agent")
+        tool = ""
+    if not isinstance(args, dict):
+        found.append(f"{where}: args is {_kind(args)}, not a table")
+    found.extend(f"{where}: {key} is for a step with `agent`; a tool has `args`" for key in CHILD_KEYS if key in form)
+    return tool, args
+
+
+def _child_call(form: dict[str, Any], where: str, found: list[str]) -> tuple[str, dict[str, Any]]:
+    """A step that starts a run of another agent: a call of the tool that the agent is to this one."""
+    agent = form["agent"]
+    if not isinstance(agent, str) or not agent:
+        found.append(f"{where}: `agent` must name an agent")
+    found.extend(f"{where}: {key} cannot stand beside `agent`" for key in ("tool", "args") if key in form)
+    args = {key: form[key] for key in CHILD_KEYS if key in form}
+    if not isinstance(args.get("goal", ""), (str, dict)):
+        found.append(f"{where}: goal is {_kind(args['goal'])}, not a text")
+    if not isinstance(args.get("inputs", {}), dict):
+        found.append(f"{where}: inputs is {_kind(args['inputs'])}, not a table")
+    if isinstance(limits := args.get("limits", {}), dict) and not _is_form(limits):
+        # What is only known at run time is checked then.
+        limits_of({key: value for key, value in limits.items() if not _is_form(value)}, found, f"{where}: limits")
+    elif not isinstance(limits, dict):
+        found.append(f"{where}: limits is {_kind(limits)}, not a table")
+    return str(agent), args
+
+
+def _is_form(value: Any) -> bool:
+    return isinstance(value, dict) and any(form in value for form in (REF, SECRET, LITERAL))
+
+
+def _expect(data: Any, where: str, found: list[str]) -> Expect | None:
+    form = {"that": data} if isinstance(data, str) else data
+    if not isinstance(form, dict) or not form:
+        found.append(f"{where}: expect is a jmespath expression over the result, or {{that: …, tool: …, args: …}}")
+        return None
+    before = len(found)
+    keys = tuple(Expect.__struct_fields__)
+    found.extend(f"{where}: expect: {key!r} is not a part of it{_meant(key, keys)}" for key in form if key not in keys)
+    for key in ("that", "tool"):
+        if key in form and (not isinstance(form[key], str) or not form[key].strip()):
+            found.append(f"{where}: expect: {key} is {_kind(form[key]) if form[key] else 'empty'}, not a text")
+    if not isinstance(form.get("args", {}), dict):
+        found.append(f"{where}: expect: args is {_kind(form['args'])}, not a table")
+    return Expect(**form) if len(found) == before else None
 
 
 def _fallbacks(data: Any, where: str, found: list[str]) -> tuple[Fallback, ...]:
@@ -251,22 +313,61 @@ def _fallbacks(data: Any, where: str, found: list[str]) -> tuple[Fallback, ...]:
     return tuple(fallbacks)
 
 
-def _limits(data: Any, found: list[str]) -> Limits:
+def limits_of(data: Any, found: list[str], where: str = "limits") -> Limits:
+    """Limits from what authors write (`{attempts: 20, wall: 2d}`); problems are added to `found`."""
     if not isinstance(data, dict):
-        found.append("limits: write a table")
+        found.append(f"{where}: write a table")
         return Limits()
     values: dict[str, Any] = {}
     for key, value in data.items():
         field = LIMIT_KEYS.get(key)
         if field is None:
-            found.append(f"limits: there is no limit {key!r}{_one_of(tuple(LIMIT_KEYS))}")
+            found.append(f"{where}: there is no limit {key!r}{_meant(key, tuple(LIMIT_KEYS))}")
+        elif field == "changes":
+            values[field] = _amounts(value, f"{where}: {key}", found)
         elif field.endswith("_seconds"):
-            values[field] = _declared(partial(duration, value, what=key), "limits", found)
+            values[field] = _declared(partial(_some_time, value, key), where, found)
         elif not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            found.append(f"limits: {key} is a whole number of at least 1, not {value!r}")
+            found.append(f"{where}: {key} is a whole number of at least 1, not {value!r}")
         else:
             values[field] = value
     return Limits(**{name: value for name, value in values.items() if value is not None})
+
+
+def _some_time(value: Any, what: str) -> float:
+    seconds = duration(value, what=what)
+    if seconds <= 0:
+        raise DefinitionError(f"{what} must be more than nothing")
+    return seconds
+
+
+def _amounts(data: Any, where: str, found: list[str]) -> dict[str, float]:
+    if not isinstance(data, dict):
+        found.append(f"{where} is {_kind(data)}, not a table such as {{credit: 100}}")
+        return {}
+    wrong = {name: amount for name, amount in data.items() if not _is_amount(amount)}
+    found.extend(f"{where}: {name} is a number of at least 0, not {amount!r}" for name, amount in wrong.items())
+    return {str(name): float(amount) for name, amount in data.items() if name not in wrong}
+
+
+def _is_amount(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= float_info.max
+
+
+def limits_schema() -> dict[str, Any]:
+    """The JSON Schema of a table of limits, as a plan file has it."""
+    properties = {key: _LENGTH if field.endswith("_seconds") else _COUNT for key, field in LIMIT_KEYS.items()}
+    properties["changes"] = {"type": "object", "additionalProperties": {"type": "number", "minimum": 0}}
+    return {"type": "object", "additionalProperties": False, "properties": properties}
+
+
+_COUNT: dict[str, Any] = {"type": "integer", "minimum": 1}
+_LENGTH: dict[str, Any] = {
+    "anyOf": [
+        {"type": "number", "exclusiveMinimum": 0},
+        {"type": "string", "pattern": r"^(\s*\d+(\.\d+)?\s*(ms|s|m|h|d|w)\s*)+$"},
+    ]
+}
 
 
 def _declared(read: Callable[[], Any], where: str, found: list[str]) -> Any:
@@ -298,5 +399,7 @@ def _kind(value: Any) -> str:
     )
 
 
-def _one_of(names: tuple[str, ...]) -> str:
-    return f" (it is one of {', '.join(names)})"
+def _meant(word: Any, names: tuple[str, ...]) -> str:
+    """A hint at the nearest of these names, or at all of them."""
+    best = difflib.get_close_matches(str(word), names, n=1, cutoff=0.75)
+    return f" (did you mean {best[0]}?)" if best else f" (it is one of {', '.join(names)})"

@@ -7,8 +7,10 @@ one outcome for each. A journal that does not take a write ends the loop before 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from typing import Literal
+from functools import partial
+from typing import Any, Literal
 
 import msgspec
 
@@ -18,11 +20,14 @@ from holdfast.core import checkpoint
 from holdfast.core import events as e
 from holdfast.core.commands import AskReasoner, CallTool, Command, RunProbe
 from holdfast.core.contract import differences
-from holdfast.core.decide import Decision, decide
+from holdfast.core.decide import Decision, Room, decide
 from holdfast.core.evolve import evolve, fold
-from holdfast.core.state import State, status
+from holdfast.core.state import State, contract_of, status
 from holdfast.errors import JournalCorrupt, JournalUnavailable, Superseded
-from holdfast.journal.base import Batch, Checkpoint, Claim, Full, Head, Journal, Release, Slot
+from holdfast.journal.base import Batch, Checkpoint, Claim, Full, Head, Journal, Message, Release
+from holdfast.runner import holdings
+from holdfast.runner.children import report, start_child
+from holdfast.runner.judge import check_delivery
 from holdfast.runner.perform import REASONER_TIMEOUT_SECONDS, Hands, perform
 
 # A wait shorter than this is sat out in memory; a longer one parks the run, which then costs nothing.
@@ -31,12 +36,16 @@ FULL_SECONDS, FULL_SECONDS_MAX = 0.05, 1.0
 LOOK_SECONDS = 60.0
 # How long a call that does not obey its cancellation is waited for before its outcome is written down as unknown.
 OVERDUE_SECONDS = 5.0
+# How long it may take to judge what was delivered; then it is looked at again.
+JUDGE_SECONDS = 120.0
 # A run that grew by so many events is parked with a checkpoint, so that taking it on again does not take long.
 CHECKPOINT_EVENTS = 2_000
 WRITE_TRIES = 6
+# So long may the line be that says what a completed run has not wholly done.
+SHORTFALL_MAX = 400
 
 Ending = Literal["ended", "parked", "released", "lost"]
-_CALL_OUTCOMES = (e.CallSucceeded, e.CallPartial, e.CallDeferred, e.CallFailed, e.CallUnknown)
+EMPTY = Room()
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,7 +76,10 @@ class Advance:
         self._kept = 0
         self._outcomes: list[e.AnyEvent] = []
         self._taken: list[int] = []
-        self._flights: dict[int, tuple[Command, asyncio.Task[None], float]] = {}
+        self._judged: set[int] = set()
+        self._contents: dict[str, bytes] = {}
+        self._hands = terms.hands
+        self._flights: dict[int, tuple[Command | None, asyncio.Task[None], float]] = {}
         self._flight_number = 0
         self._waiter: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -115,22 +127,24 @@ class Advance:
 
     async def _run(self) -> Ending:
         state = await self._take_on()
-        places: dict[str, int] = {}
+        if _may_be_delivered(self.agent):
+            self._hands = msgspec.structs.replace(self._hands, token_secret=await self._journal.secret())
+        room = EMPTY
         while not self._lost:
             if self._mail and not state.ended:
                 await self._hear(state)
             now = self._now(state)
             base, outcomes = self._fold_outcomes(state, now)
-            decision = self._undecided(base) if self._stopping or state.ended else decide(base, now, places)
+            decision = self._undecided(base) if self._stopping or state.ended else decide(base, now, room)
             if self._may_be_answered(base, decision):
                 self._mail = True
                 self._outcomes[:0] = outcomes
                 continue
-            release = None if self._flights or decision.commands else self._parking(decision, now, bool(places))
+            release = None if self._flights or decision.commands else self._parking(decision, now, room is not EMPTY)
             events = (*outcomes, *decision.events)
             blocked = await self._commit(state, decision, events, release, now)
             if blocked is not None:
-                places |= _places(blocked)
+                room = holdings.room(blocked, room)
                 self._outcomes[:0] = outcomes
                 continue
             state = decision.state
@@ -140,9 +154,9 @@ class Advance:
                 return "ended" if state.ended else "released" if self._stopping else "parked"
             for command in decision.commands:
                 self._launch(command, state)
-            self._full_tries = min(self._full_tries + 1, 10) if places else 0
+            self._full_tries = min(self._full_tries + 1, 10) if _is_waited_for(room) else 0
             await self._wait(decision, now)
-            places = {}
+            room = EMPTY
         return "lost"
 
     async def _take_on(self) -> State:
@@ -195,13 +209,34 @@ class Advance:
         messages = await self._journal.messages(self.claim.run_id)
         now = self._now(state)
         for message in messages:
-            if message.id in self._taken:
+            if message.id in self._taken or message.id in self._judged:
                 continue
             base = state
             for outcome in self._outcomes:
                 base = evolve(base, e.Entry(base.version + 1, now, self.claim.fence, outcome))
-            self._outcomes.append(inbox.taken(base, message, now))
+            event = inbox.taken(base, message, now)
+            if isinstance(event, e.CallbackReceived) and event.failure is None and self._is_judged(base, event.step):
+                self._judged.add(message.id)
+                self._begin_flight(None, partial(self._judge, state=base, message=message, event=event), JUDGE_SECONDS)
+                continue
+            self._outcomes.append(event)
             self._taken.append(message.id)
+
+    def _is_judged(self, state: State, step: str) -> bool:
+        """Whether code of the tool's, or a look at the world, is to say if what was delivered is enough."""
+        contract = contract_of(state, state.steps[step])
+        looked_at = contract is not None and (contract.sufficient is not None or contract.check)
+        return looked_at or state.steps[step].step.expect is not None
+
+    async def _judge(self, number: int, state: State, message: Message, event: e.CallbackReceived) -> None:
+        """Judge what was delivered; until that is written down the message stays in the mailbox."""
+        step = state.steps[event.step]
+        value, failure = await check_delivery(step, event.value, self.agent, state, self._hands)
+        self._judged.discard(message.id)
+        if self._flights.pop(number, None) is not None:
+            self._taken.append(message.id)
+            self._outcomes.append(msgspec.structs.replace(event, value=value, failure=failure))
+            self._notify()
 
     def _fold_outcomes(self, state: State, now: float) -> tuple[State, tuple[e.AnyEvent, ...]]:
         outcomes, self._outcomes = tuple(self._outcomes), []
@@ -216,7 +251,8 @@ class Advance:
         """How the run is left when nothing is in flight and nothing to do; None to wait for it here."""
         state = decision.state
         if state.ended:
-            return Release(status=state.ended, due_at=None, waits_for=state.reason)
+            told = report(state) if state.parent else None
+            return Release(status=state.ended, due_at=None, waits_for=state.reason or shortfall(state), report=told)
         if self._stopping:
             return Release(status="running", due_at=now)
         if full or (decision.wake_at is not None and decision.wake_at - now <= HOLD_SECONDS):
@@ -234,21 +270,10 @@ class Advance:
     async def _commit(
         self, state: State, decision: Decision, events: tuple[e.AnyEvent, ...], release: Release | None, now: float
     ) -> Full | None:
-        """One durable commit. Returns Full, with nothing written, when a slot that a command needs is taken."""
+        """One durable commit. Returns Full, with nothing written, when something that a command needs is not to be had."""
         if not events and release is None:
             return None
-        slots, freed = self._slots(decision.state, decision.commands), self._freed(state, events)
-        batch = Batch(
-            run_id=self.claim.run_id,
-            fence=self.claim.fence,
-            head=self._head,
-            at=now,
-            events=events,
-            taken=tuple(self._taken),
-            slots=slots,
-            freed=freed,
-            release=release,
-        )
+        batch = self._batch(state, decision, events, release, now)
         for tries in range(1, WRITE_TRIES + 1):
             try:
                 written = await self._journal.append(batch)
@@ -268,6 +293,8 @@ class Advance:
             return written
         self._head = written
         self._taken.clear()
+        for digest in batch.contents:
+            self._contents.pop(digest, None)
         return None
 
     async def _arrived(self, batch: Batch) -> Head | None:
@@ -283,44 +310,44 @@ class Advance:
             return later.head
         raise Superseded("another worker has written to it since", run_id=batch.run_id)
 
-    def _slots(self, state: State, commands: tuple[Command, ...]) -> tuple[Slot, ...]:
-        slots: list[Slot] = []
-        allowed = self._tenant_capacity(state)
-        for command in commands:
-            if type(command) is CallTool:
-                if command.contract.parallel_max is not None:
-                    slots.append(Slot(name=f"tool:{command.tool}", step=command.step, capacity=command.contract.parallel_max))
-                if allowed is not None:
-                    slots.append(Slot(name=f"tenant:{state.tenant}", step=command.step, capacity=allowed))
-        return tuple(slots)
+    def _batch(
+        self, state: State, decision: Decision, events: tuple[e.AnyEvent, ...], release: Release | None, now: float
+    ) -> Batch:
+        after, commands = decision.state, decision.commands
+        capacity, secret = self._tenant_capacity(after), self._hands.token_secret
+        owed, paid = holdings.owed(state, after)
+        return Batch(
+            run_id=self.claim.run_id,
+            fence=self.claim.fence,
+            head=self._head,
+            at=now,
+            events=events,
+            taken=tuple(self._taken),
+            slots=holdings.slots(after, commands, capacity, now) if commands else (),
+            freed=holdings.freed(state, events, capacity),
+            settled=holdings.settled(after, events),
+            gated=holdings.gated(commands) if commands else (),
+            heard=holdings.heard(state, events),
+            tokens=holdings.tokens(secret, after, commands, events, now) if secret else (),
+            owed=owed,
+            paid=paid,
+            contents=dict(self._contents),
+            release=release,
+        )
 
     def _tenant_capacity(self, state: State) -> int | None:
         return self.terms.tenant_parallel.get(state.tenant, self.terms.tenant_parallel.get("*"))
 
-    def _freed(self, state: State, events: tuple[e.AnyEvent, ...]) -> tuple[str, ...]:
-        """Steps whose calls have ended in these events, where a call may hold a slot at all."""
-        capped = self._tenant_capacity(state) is not None
-        return tuple(
-            event.step
-            for event in events
-            if isinstance(event, _CALL_OUTCOMES) and (capped or self._is_capped(state.steps[event.step].tool))
-        )
-
-    def _is_capped(self, tool: str) -> bool:
-        known = self.agent.toolbox.get(tool)
-        return known is not None and known.contract.parallel_max is not None
-
     # --- effects --------------------------------------------------------------------------------------------------
 
     def _launch(self, command: Command, state: State) -> None:
+        timeout = REASONER_TIMEOUT_SECONDS if isinstance(command, AskReasoner) else command.timeout_seconds
+        self._begin_flight(command, partial(self._fly, command=command, state=state), timeout + OVERDUE_SECONDS)
+
+    def _begin_flight(self, command: Command | None, fly: Callable[[int], Coroutine[Any, Any, None]], seconds: float) -> None:
         self._flight_number = number = self._flight_number + 1
         loop = asyncio.get_running_loop()
-        timeout = REASONER_TIMEOUT_SECONDS if isinstance(command, AskReasoner) else command.timeout_seconds
-        self._flights[number] = (
-            command,
-            loop.create_task(self._fly(number, command, state)),
-            loop.time() + timeout + OVERDUE_SECONDS,
-        )
+        self._flights[number] = (command, loop.create_task(fly(number)), loop.time() + seconds)
 
     async def _fly(self, number: int, command: Command, state: State) -> None:
         if not await self._still_holds():
@@ -329,8 +356,10 @@ class Advance:
             why = "it was not sent: by now the other side may have forgotten its key"
             failure = e.Failure(kind="transient", message=why)
             self._land(number, e.CallFailed(step=command.step, attempt=command.attempt, failure=failure))
+        elif isinstance(command, CallTool) and command.contract.agent is not None:
+            self._land(number, await start_child(command, self.agent, state, self._journal, self._clock.now()))
         else:
-            self._land(number, await perform(command, self.agent, state, self.terms.hands))
+            self._land(number, await perform(command, self.agent, state, self._hands, self._contents))
 
     async def _still_holds(self) -> bool:
         """The fence guards the journal, not the wire: a worker that was stopped past its lease must not send before it has
@@ -358,7 +387,10 @@ class Advance:
         for number, (command, task, overdue_at) in list(self._flights.items()):
             if now >= overdue_at:
                 task.cancel()
-                self._land(number, _overdue(command))
+                if command is None:
+                    self._flights.pop(number)  # What was to be judged is still in the mailbox.
+                else:
+                    self._land(number, _overdue(command))
 
     # --- waiting --------------------------------------------------------------------------------------------------
 
@@ -397,10 +429,13 @@ class Advance:
         self._timer = loop.call_at(at, self._notify)
 
 
-def _places(full: Full) -> dict[str, int]:
-    """How many more calls may begin, by tool; a tenant's places are those of all tools together."""
-    pairs = zip(full.names, full.free, strict=True)
-    return {"" if name.startswith("tenant:") else name.removeprefix("tool:"): free for name, free in pairs}
+def _is_waited_for(room: Room) -> bool:
+    """Whether places are to be looked for again soon: a tool that is held back, and a key that another run has, are not."""
+    return any(not name.startswith(holdings.ONCE) for name in room.free)
+
+
+def _may_be_delivered(agent: Agent) -> bool:
+    return any(contract.callback for contract in agent.toolbox.contracts.values())
 
 
 def _overdue(command: Command) -> e.AnyEvent:
@@ -413,6 +448,13 @@ def _overdue(command: Command) -> e.AnyEvent:
     return e.CallUnknown(step=command.step, attempt=command.attempt, why=why)
 
 
+def shortfall(state: State) -> str:
+    """What a completed run has not wholly done, in one line; empty where it has all. Lists of runs tell it by that."""
+    skipped = tuple(name for name in state.skipped if name not in state.flagged)
+    lists = {"skipped": skipped, "flagged": state.flagged, "done in part": state.partial}
+    return "; ".join(f"{word}: {', '.join(names)}" for word, names in lists.items() if names)[:SHORTFALL_MAX]
+
+
 def waits_for(state: State) -> str:
     """What a parked run waits for, in one line."""
     parts = [f"{asked.kind}: {asked.question}" for asked in state.interrupts.values()]
@@ -422,6 +464,8 @@ def waits_for(state: State) -> str:
             parts.append(f"retry of {name}")
         elif step.phase == "probe_wait":
             parts.append(f"probe of {name}")
-        elif step.phase == "owed":
-            parts.append(f"result of {name}, which is owed")
+    for name, owed in state.pending.items():
+        if owed.interrupt is None and state.steps[name].phase != "asking":
+            what = {"result": "result", "rest": "rest", "sight": "sight"}[owed.about]
+            parts.append(f"{what} of {name}" + (f", owed by {owed.by}" if owed.by else ", which is owed"))
     return "; ".join(parts)

@@ -18,7 +18,8 @@ from collections.abc import Callable
 from typing import Any
 
 from holdfast.errors import Unavailable
-from holdfast.tools.function import Cancelled
+from holdfast.runner.heartbeat import Heartbeat
+from holdfast.tools.call import Cancelled
 
 GRACE_SECONDS = 0.5
 LEFT_BEHIND_MAX = 64
@@ -54,12 +55,16 @@ class Threads:
         self._lock = threading.Lock()
         self.left_behind = 0
 
-    async def call(self, function: Callable[[], Any], timeout_seconds: float, stopped: threading.Event) -> Any:
-        """The function's result, or whatever it raised. TimedOut when its time is over."""
+    async def call(
+        self, function: Callable[[], Any], timeout_seconds: float, stopped: threading.Event, heartbeat: Heartbeat | None = None
+    ) -> Any:
+        """The function's result, or whatever it raised. TimedOut when its time is over, or when its heartbeat has ended it."""
         if self.left_behind >= LEFT_BEHIND_MAX:
             raise Unavailable(f"{self.left_behind} calls of synchronous tools hang in this worker; restart it")
         job = _Job(function, stopped, asyncio.get_running_loop())
         timer = job.loop.call_later(timeout_seconds, self._stop, job)
+        if heartbeat is not None:
+            heartbeat.begin(lambda: self._stop(job))
         try:
             self._put(job)
             return await job.future
@@ -68,6 +73,8 @@ class Threads:
             raise
         finally:
             timer.cancel()
+            if heartbeat is not None:
+                heartbeat.close()
             job.future.cancel()
 
     def _put(self, job: _Job) -> None:

@@ -24,6 +24,7 @@ from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context, ContextVar, copy_context
 from typing import Any, TypeVar, TypeVarTuple
 
+from holdfast.runner.heartbeat import Heartbeat
 from holdfast.runner.threads import Threads
 
 T = TypeVar("T")
@@ -295,7 +296,9 @@ class SimClock:
 class InlineThreads(Threads):
     """In place of threads where there must be none: synchronous tools run at once, on the loop, and are never timed out."""
 
-    async def call(self, function: Callable[[], Any], timeout_seconds: float, stopped: threading.Event) -> Any:
+    async def call(
+        self, function: Callable[[], Any], timeout_seconds: float, stopped: threading.Event, heartbeat: Heartbeat | None = None
+    ) -> Any:
         return function()
 
 

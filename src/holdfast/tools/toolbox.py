@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -14,6 +14,7 @@ from holdfast.core.contract import Contract
 from holdfast.core.references import LITERAL, SECRET
 from holdfast.errors import DefinitionError, InvalidInput, InvalidOutput, MissingSecret, Unavailable
 from holdfast.tools.function import Tool
+from holdfast.tools.signature import wrong_key
 
 SecretProvider = Callable[[str], str | None]
 _decode = msgspec.json.decode
@@ -34,6 +35,8 @@ class Toolbox(Mapping[str, Tool[..., Any]]):
             for role, other in (("fallback", tool.contract.fallback), ("undo", tool.contract.undo)):
                 if other is not None and other not in self._tools:
                     raise DefinitionError(f"tool {tool.name}: its {role} {other} is not among the agent's tools")
+            if tool.contract.undo is not None:
+                _check_undo(tool, self._tools[tool.contract.undo])
 
     def __getitem__(self, name: str) -> Tool[..., Any]:
         return self._tools[name]
@@ -50,6 +53,33 @@ class Toolbox(Mapping[str, Tool[..., Any]]):
         return {name: tool.contract for name, tool in self._tools.items()}
 
 
+def _check_undo(tool: Tool[..., Any], undo: Tool[..., Any]) -> None:
+    """DefinitionError where the tool that takes a call back could not be called with what is known of the call."""
+    given, schema = tool.contract.undo_args, undo.contract.input_schema
+    names, required = undo.argument_names, tuple(schema.get("required", ()))
+    if given is not None:
+        if unknown := sorted(set(given) - names):
+            raise DefinitionError(f"tool {tool.name}: its undo {undo.name} has no argument {unknown[0]}")
+        known: Collection[str] = given
+    else:
+        output = _object_of(tool.contract.output_schema)
+        known = tool.argument_names | set(output.get("properties", ())) | {"result"}
+        if output.get("additionalProperties") or not output.keys() & {"type", "properties"}:
+            return  # The result may have any parts.
+    if missing := [name for name in required if name not in known]:
+        raise DefinitionError(
+            f"tool {tool.name}: its undo {undo.name} needs {missing[0]}, which is neither an argument nor a part of the result"
+            if given is None
+            else f"tool {tool.name}: its undo {undo.name} needs {missing[0]}, which it is not given",
+            hint=f"say where it comes from: undo={{'tool': {undo.name!r}, 'args': {{{missing[0]!r}: {{'$ref': 'result.…'}}}}}}",
+        )
+
+
+def _object_of(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a result, through a reference at its root."""
+    return schema.get("$defs", {}).get(str(schema.get("$ref", "")).rpartition("/")[2], schema)  # type: ignore[no-any-return]
+
+
 def arguments_in(tool: Tool[..., Any], args: dict[str, Any], secrets: SecretProvider) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Arguments as the function wants them, and the plain secrets among them (to be kept out of all that is written).
 
@@ -59,27 +89,34 @@ def arguments_in(tool: Tool[..., Any], args: dict[str, Any], secrets: SecretProv
     if _has_form(args):
         args = _put_secrets(args, secrets, used)
     try:
-        model = tool.arguments.model_validate(args)
+        model = tool.read_arguments(args)
     except pydantic.ValidationError as error:
         # A validator's own words may repeat what it was given.
         raise InvalidInput(scrubbed(_in_words(error), tuple(used)), detail=_details(error)) from None
     except Exception as error:  # noqa: BLE001 — types may run code of the user's; whatever it raised, there was no call.
         raise InvalidInput(scrubbed(_surprise(error), tuple(used))) from None
-    # The fields are named `a_…` and known by their alias; see function._arguments.
+    # The fields are named `a_…` and known by their alias; see signature.arguments_of.
     return {name[2:]: value for name, value in model.__dict__.items()}, tuple(used)
 
 
 def value_out(tool: Tool[..., Any], value: Any) -> Any:
     """A result as plain JSON, the same that will be read back from the journal. InvalidOutput where it breaks the
     schema or cannot be written (NaN, lone surrogates, cycles)."""
+    return result_out(tool, value)[1]
+
+
+def result_out(tool: Tool[..., Any], value: Any) -> tuple[Any, Any, int]:
+    """A result in the type that was declared, as plain JSON, and how many bytes that has. InvalidOutput as in `value_out`."""
     try:
         checked = tool.output.validate_python(value)
-        encoded = pydantic_core.to_json(tool.output.dump_python(checked, mode="json", warnings=False), inf_nan_mode="constants")
+        encoded = pydantic_core.to_json(tool.write_output(checked, mode="json", warnings=False), inf_nan_mode="constants")
         plain = _decode(encoded)
         # The dump writes NaN as null, without a word; where there is a null, the parts are looked at.
-        parts = tool.output.dump_python(checked, mode="python", warnings=False) if b"null" in encoded else plain
+        parts = tool.write_output(checked, mode="python", warnings=False) if b"null" in encoded else plain
         values.check(encoded, plain, parts)
-        return plain
+        if tool.free_keys and (wrong := wrong_key(checked)):
+            raise ValueError(wrong)
+        return checked, plain, len(encoded)
     except pydantic.ValidationError as error:
         raise InvalidOutput(_in_words(error), detail=_details(error)) from None
     except (ValueError, TypeError, RecursionError, msgspec.DecodeError) as error:

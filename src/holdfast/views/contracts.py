@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
 from holdfast.core import recovery
-from holdfast.core.contract import Contract, Safety
+from holdfast.core.contract import AtDeadline, Contract, Oversize, Safety
 from holdfast.core.recovery import Action
 from holdfast.views.entries import VERDICTS
-from holdfast.views.words import span
+from holdfast.views.words import FIELD_MAX, cut, size, span
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,7 +24,8 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ToolView(msgspec.Struct, frozen=True, kw_only=True):
-    """What a tool promises, and what would happen to a call of it whose worker is lost."""
+    """What a tool promises, and what would happen to a call of it whose worker is lost. promises: what its contract says
+    beyond what every contract does, each under one word."""
 
     tool: str
     safety: Safety
@@ -33,6 +35,7 @@ class ToolView(msgspec.Struct, frozen=True, kw_only=True):
     cases: tuple[Case, ...]
     asks_first: bool
     contract: Contract
+    promises: dict[str, str] = {}
 
 
 def tool_view(contract: Contract) -> ToolView:
@@ -41,6 +44,7 @@ def tool_view(contract: Contract) -> ToolView:
     return ToolView(
         tool=contract.tool, safety=contract.safety, description=contract.description, takes=_takes(contract),
         after_crash=_crash_line(cases), cases=cases, asks_first=contract.asks_first, contract=contract,
+        promises={word: said for word, said in _promises(contract) if said},
     )  # fmt: skip
 
 
@@ -90,14 +94,91 @@ def _crash_line(cases: tuple[Case, ...]) -> str:
     return "; ".join(parts)
 
 
+_AT_DEADLINE: dict[AtDeadline, str] = {
+    "ask": "a person is asked",
+    "fail": "it counts as failed",
+    "repeat": "it is made again under a new key",
+    "give_up": "it is given up and flagged",
+}
+_OVERSIZE: dict[Oversize, str] = {
+    "store": "is cut, and the whole is stored beside",
+    "cut": "is cut",
+    "fail": "counts as broken",
+}
+_BARE = Contract(tool="")
+
+
+def _promises(contract: Contract) -> Iterator[tuple[str, str]]:
+    """Each promise by its word, in words; empty where there is none."""
+    everywhere = ", in all runs of the store" if contract.business_scope == "store" else ""
+    yield "business", ", ".join(contract.business_key) + everywhere
+    yield "at once", str(contract.parallel_max or "")
+    yield "starts", f"a run of the agent {contract.agent}" if contract.agent else ""
+    yield "fallback", contract.fallback or ""
+    yield "undo", _undo(contract)
+    yield "owed", _owed(contract)
+    seen = contract.visible_within_seconds
+    yield "shows", f"to those who look up to {span(seen)} after it was done" if seen else ""
+    yield "enough", _enough(contract)
+    yield "changes", ", ".join(contract.changes)
+    if contract.rate is not None:
+        yield "rate", f"at most {contract.rate.calls} calls in {span(contract.rate.per_seconds)}, over all workers"
+    if (breaker := contract.breaker) is not None:
+        failed = f"after {breaker.failures_max} failures in a row within {span(breaker.within_seconds)}"
+        yield "circuit", f"{failed} nobody calls it for {span(breaker.open_seconds)}"
+    silent = contract.heartbeat_seconds
+    yield "alive", f"it is given up when it reports no progress for {span(silent)}" if silent else ""
+    if (contract.result_bytes_max, contract.oversize) != (_BARE.result_bytes_max, _BARE.oversize):
+        yield "result", f"at most {size(contract.result_bytes_max)}; a larger one {_OVERSIZE[contract.oversize]}"
+
+
+def _undo(contract: Contract) -> str:
+    if contract.undo is None or not contract.undo_args:
+        return contract.undo or ""
+    return f"{contract.undo} with {cut(contract.undo_args, FIELD_MAX)}"
+
+
+def _owed(contract: Contract) -> str:
+    """How long a result may be owed, how it comes, and what follows when it does not; empty for a tool that says nothing."""
+    fields = ("callback", "poll", "owed_within_seconds", "at_deadline", "repeats_max", "agent")
+    if all(getattr(contract, field) == getattr(_BARE, field) for field in fields):
+        return ""
+    ways = ["delivered by callback"] if contract.callback else []
+    if contract.poll:
+        ways.append(f"looked for every {span(contract.poll_seconds)} to {span(contract.poll_seconds_max)}")
+    often = ""
+    if contract.at_deadline == "repeat":
+        often = f", {'once' if contract.repeats_max == 1 else f'{contract.repeats_max} times'}; then a person is asked"
+    by = f", {' or '.join(ways)}" if ways else ""
+    return f"up to {span(contract.owed_within_seconds)}{by}; then {_AT_DEADLINE[contract.at_deadline]}{often}"
+
+
+def _enough(contract: Contract) -> str:
+    ways = []
+    if contract.sufficient is not None:
+        own = contract.sufficient == "function"
+        ways.append("what code of its own says" if own else f"where {cut(contract.sufficient, FIELD_MAX)}")
+    if contract.check:
+        ways.append("after a look at the world")
+    return ", ".join(ways)
+
+
 def _takes(contract: Contract) -> dict[str, str]:
     """The arguments of a tool by name, each with its type in a word, and `optional` where it may be left out."""
     schema = contract.input_schema
     required = schema.get("required", ())
     return {
-        name: ("secret" if name in contract.secrets else _type(part)) + ("" if name in required else ", optional")
+        name: ("secret" if name in contract.secrets else _inputs(part) if contract.agent else _type(part))
+        + ("" if name in required else ", optional")
         for name, part in schema.get("properties", {}).items()
     }
+
+
+def _inputs(schema: dict[str, Any]) -> str:
+    """What an agent takes in an argument: its inputs by name."""
+    if schema.get("type") != "object" or not schema.get("required"):
+        return _type(schema)
+    return f"{{{', '.join(schema['properties'])}}}"
 
 
 def _type(schema: dict[str, Any]) -> str:

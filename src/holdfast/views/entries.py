@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
 from holdfast.core import events as e
-from holdfast.views.words import FIELD_MAX, cut, moment, span
+from holdfast.core.state import State
+from holdfast.views.owed import owed_view
+from holdfast.views.words import FIELD_MAX, amount, bytes_of, cut, listed, moment, size, span
 
 VERDICTS: dict[e.Verdict, str] = {
     "happened": "it happened",
@@ -15,7 +18,6 @@ VERDICTS: dict[e.Verdict, str] = {
     "not_yet": "not to be seen yet",
     "cannot_tell": "it cannot tell",
 }
-_STEPS_TOLD = 12
 
 
 class EntryLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,6 +40,10 @@ def entry_line(entry: e.Entry) -> EntryLine:
             parts[key] = [member[part] for member in parts[key]]
     if "plan" in parts:
         parts["plan"] = [step["id"] for step in parts["plan"]["steps"]]
+    if isinstance(entry.event, e.UndoPlanned):
+        parts["steps"] = [step["id"] for step in parts.get("steps", ())]
+    if isinstance(entry.event, e.RestPlanned):
+        parts["rest"] = parts["rest"]["id"]
     fields = " ".join(f"{key}={_field(key, value)}" for key, value in parts.items())
     return EntryLine(sequence=entry.sequence, time=moment(entry.at), fence=entry.fence, event=name, fields=fields)
 
@@ -48,47 +54,83 @@ def _field(name: str, value: Any) -> str:
     return cut(value, FIELD_MAX)
 
 
-def told(event: e.AnyEvent) -> str | None:
-    """What an entry means while a run goes on, in a few words; None for what nobody needs to see go by."""
+# --- while a run goes on ------------------------------------------------------------------------------------------
+
+
+def told(event: e.AnyEvent, state: State | None = None) -> str | None:
+    """What an entry means while a run goes on, in a few words; None for what nobody needs to see go by. state: of the run at
+    that entry or later, where it is known; with it, it is also said what settles what is owed."""
+    return _of_call(event, state) or _of_step(event) or _of_people(event) or _of_run(event)
+
+
+def _of_call(event: e.AnyEvent, state: State | None) -> str | None:
+    """A call and what came of it."""
     match event:
-        case e.RunStarted(agent=agent):
-            return f"started, agent {agent}"
-        case e.RunResumed():
-            return "taken on again"
-        case e.PlanAdopted(plan=plan, revision=revision):
-            names = [step.id for step in plan.steps[:_STEPS_TOLD]]
-            more = len(plan.steps) - len(names)
-            return f"plan {revision}: {', '.join(names)}" + (f" and {more} more" if more else "")
-        case e.ProposalFailed(problems=problems):
-            return f"what was proposed cannot be run: {'; '.join(problems)}"
         case e.CallIntended(step=step, tool=tool, attempt=attempt):
             return f"{step}: calls {tool}" + (f", attempt {attempt}" if attempt > 1 else "")
         case e.CallSucceeded(step=step, value=value, seconds=seconds):
-            return f"{step}: done in {span(seconds)}: {cut(value, FIELD_MAX)}"
+            return f"{step}: done in {span(seconds)}: {cut(value, FIELD_MAX)}{_cut(event)}{_also(event.changes)}"
         case e.CallPartial(step=step, left=left):
-            return f"{step}: done in part; left: {', '.join(left)}"
+            return f"{step}: done in part; left: {listed(left)}{_rest(event, state)}{_cut(event)}{_also(event.changes)}"
         case e.CallDeferred(step=step):
-            return f"{step}: the other side took it and owes its result"
+            named = f" as {cut(event.handle, FIELD_MAX)}" if event.handle else ""
+            owes = _owes(step, event.until, state)
+            return f"{step}: {_who(event.by)} took it{named} and owes its result{owes}{_also(event.changes)}"
         case e.CallFailed(step=step, failure=failure):
-            return f"{step}: failed: {failure.kind}" + (f": {failure.message}" if failure.message else "")
+            return f"{step}: failed: {failure_words(failure)}{_also(event.changes)}"
         case e.CallUnknown(step=step, why=why):
             return f"{step}: nobody knows whether it happened: {why}"
         case e.ProbeIntended(step=step):
             return f"{step}: looks whether it happened"
-        case e.ProbeAnswered(step=step, verdict=verdict, message=message):
-            return f"{step}: the probe says: {VERDICTS[verdict]}" + (f" ({message})" if message else "")
+        case e.ProbeAnswered(step=step, verdict=verdict, message=message, failure=failure):
+            said = f"it will not do: {failure_words(failure)}" if failure is not None else message
+            rest = f"; left: {listed(event.left)}" if event.left else ""
+            return f"{step}: the probe says: {VERDICTS[verdict]}" + (f" ({said})" if said else "") + rest
+        case e.CallbackReceived(step=step, value=value, failure=failure):
+            if failure is not None:
+                return f"{step}: {_who(event.by)} called back: {failure_words(failure)}"
+            return f"{step}: {_who(event.by)} called back with its result: {cut(value, FIELD_MAX)}"
+        case e.CallbackRefused(step=step, reason=reason, by=by):
+            return f"{step}: a delivery{_by(by)} was refused: {cut(reason)}"
+        case e.ChildEnded(step=step, child=child, status=status):
+            partly = f" (partial: {listed(event.partial)})" if event.partial else ""
+            return f"{step}: its run {child} {_ENDED[status]}{partly}" + (f": {cut(event.reason)}" if event.reason else "")
+        case _:
+            return None
+
+
+def _of_step(event: e.AnyEvent) -> str | None:
+    """What was ruled for a step."""
+    match event:
         case e.RetryRuled(step=step, due_at=due_at):
             return f"{step}: to be tried again at {moment(due_at)}"
-        case e.RecoveryRuled(step=step, row=row, reason=reason):
+        case e.RecoveryRuled(step=step, row=row, reason=reason) | e.PendingRuled(step=step, row=row, reason=reason):
             return f"{step}: {reason} [{row}]"
         case e.FallbackRuled(step=step, tool=tool):
             return f"{step}: falls back to {tool}"
         case e.ReuseRuled(step=step, same_as=same_as):
             return f"{step}: the same call as {same_as}, whose result is taken"
+        case e.RestPlanned(step=step, rest=rest):
+            return f"{step}: what it left undone becomes the step {rest.id}, which calls {rest.tool}"
+        case e.FollowUpSuppressed(step=step, until=until):
+            return f"{step}: not made: it would repeat {_repeated(event)}" + (f" until {moment(until)}" if until else "")
+        case e.CallHeld(step=step, until=until):
+            return f"{step}: not called yet: {held_words(event)}; tried again at {moment(until)}"
+        case e.CallRefused(step=step, same_as=same_as, failure=failure):
+            same = "the very same call failed before" if same_as == step else f"the very same call failed in {same_as}"
+            return f"{step}: not made: {same}, and nothing has changed since: {failure_words(failure)}"
         case e.StepSkipped(step=step, reason=reason, flagged=flagged):
-            return f"{step}: {'skipped and flagged' if flagged else 'skipped'}: {reason}"
+            what = "not needed" if event.needless else "skipped and flagged" if flagged else "skipped"
+            return f"{step}: {what}: {reason}"
         case e.StepFailed(step=step, reason=reason):
             return f"{step}: given up: {reason}"
+        case _:
+            return None
+
+
+def _of_people(event: e.AnyEvent) -> str | None:
+    """Words from people and systems outside, and what they are asked."""
+    match event:
         case e.Asked(interrupt=interrupt, question=asked):
             return f"{interrupt}: asks a person: {asked}"
         case e.Answered(interrupt=interrupt, decision=decision, by=by):
@@ -97,17 +139,135 @@ def told(event: e.AnyEvent) -> str | None:
             return f"{interrupt}: an answer that cannot be taken: {reason}"
         case e.InterruptExpired(interrupt=interrupt):
             return f"{interrupt}: nobody answered in time"
-        case e.AgentChanged(weaker=weaker):
-            return "the agent's tools have changed" + (", and promise less" if weaker else "")
-        case e.CancelRequested(by=by):
-            return f"{by} wants it cancelled"
-        case e.LimitReached(limit=limit, allowed=allowed):
-            return f"the limit {limit} of {allowed:g} is reached"
-        case e.RunCompleted():
-            return "completed"
-        case e.RunFailed(reason=reason):
-            return f"failed: {reason}"
-        case e.RunCancelled(by=by):
-            return f"cancelled by {by}"
+        case e.SignalReceived(name=name, value=value):
+            said = "" if value is None else f": {cut(value, FIELD_MAX)}"
+            return f"the signal {cut(name, FIELD_MAX)} came{_by(event.by)}{said}"
+        case e.CancelRequested(by=by, on_stop=on_stop):
+            return f"{by} wants it cancelled" + (f", {ON_STOP[on_stop]}" if on_stop is not None else "")
         case _:
             return None
+
+
+def _of_run(event: e.AnyEvent) -> str | None:
+    """The run as a whole."""
+    match event:
+        case e.RunStarted(agent=agent, parent=parent):
+            return f"started, agent {agent}" + (f", by step {event.parent_step} of run {parent}" if parent else "")
+        case e.RunResumed():
+            return "taken on again"
+        case e.PlanAdopted(plan=plan, revision=revision):
+            return f"plan {revision}: {listed(step.id for step in plan.steps)}"
+        case e.ProposalFailed(problems=problems):
+            return f"what was proposed cannot be run: {'; '.join(problems)}"
+        case e.AgentChanged(weaker=weaker):
+            return "the agent's tools have changed" + (", and promise less" if weaker else "")
+        case e.LimitReached(limit=limit, allowed=allowed):
+            return f"the limit {limit} of {allowed:g} is reached"
+        case e.UndoPlanned(steps=steps, kept=kept):
+            undone = f"what was done is taken back: {listed(step.undoes or step.id for step in steps)}" if steps else ""
+            stays = f"cannot be undone: {listed(kept)}" if kept else ""
+            return "; ".join(filter(None, (undone, stays))) or "there is nothing to take back"
+        case e.RunCompleted():
+            missing = shortfall(event.skipped, event.flagged, event.partial)
+            return "completed" + (f" (partial): {missing}" if missing else "") + _replaced(event.replaced)
+        case e.RunFailed(reason=reason):
+            return f"failed: {reason}{_left_behind(event)}"
+        case e.RunCancelled(by=by):
+            return f"cancelled by {by}{_left_behind(event)}"
+        case _:
+            return None
+
+
+ON_STOP: dict[e.OnStop, str] = {
+    "keep": "and what was done is kept",
+    "undo": "and what was done taken back",
+    "ask": "and a person is asked what becomes of what was done",
+}
+_ENDED = {"completed": "has completed", "failed": "has failed", "cancelled": "was cancelled"}
+
+
+def failure_words(failure: e.Failure) -> str:
+    """A failure in one line."""
+    landed = " (the call had its effect all the same)" if failure.landed else ""
+    return failure.kind + (f": {cut(failure.message)}" if failure.message else "") + landed
+
+
+def held_words(event: e.CallHeld) -> str:
+    """Why a tool may not be called now."""
+    return f"the circuit of {event.tool} is open" if event.why == "circuit" else f"the rate of {event.tool} is used up"
+
+
+def changes_words(changes: Iterable[e.Change]) -> str:
+    """What else a call changed: `credit 3 (of the month), mails 1`."""
+    return listed(f"{one.name} {amount(one.amount)}" + (f" ({one.note})" if one.note else "") for one in changes)
+
+
+def cut_words(whole: int, kept: int, stored: bool) -> str:
+    """That a result was too large, and what is left of it. whole, kept: in bytes."""
+    return f"the result has {size(whole)} and was cut to {size(kept)}; the whole of it was {'stored' if stored else 'not kept'}"
+
+
+def _also(changes: tuple[e.Change, ...]) -> str:
+    return f"; also: {changes_words(changes)}" if changes else ""
+
+
+def _cut(event: e.CallSucceeded | e.CallPartial) -> str:
+    if event.cut is None:
+        return ""
+    return f"; {cut_words(event.cut.bytes, bytes_of(event.value), bool(event.cut.digest))}"
+
+
+def _who(by: str) -> str:
+    return cut(by, FIELD_MAX) if by else "the other side"
+
+
+def _by(by: str) -> str:
+    return f" from {cut(by, FIELD_MAX)}" if by else ""
+
+
+def _rest(event: e.CallPartial, state: State | None) -> str:
+    if not event.left:
+        return ""
+    if event.rest is not None:
+        return "; another call is to do that"
+    return f"; {_who(event.by)} owes that{_owes(event.step, event.until, state)}"
+
+
+def _owes(step: str, until: float | None, state: State | None) -> str:
+    """Until when, and what may settle it, as far as that is known."""
+    open_one = state.pending.get(step) if state is not None else None
+    if state is None or open_one is None:
+        return f" until {moment(until)}" if until is not None else ""
+    seen = owed_view(state, open_one)
+    return f" until {moment(seen.until)}" + (f" (settled by {', '.join(seen.settled_by)})" if seen.settled_by else "")
+
+
+def _repeated(event: e.FollowUpSuppressed) -> str:
+    where = f"step {event.same_as} of run {event.run_id}" if event.run_id and event.same_as else event.same_as
+    which = where or (f"a call of run {event.run_id}" if event.run_id else "a call that is under way")
+    return f"{which}, {event.reason or 'which is owed'}"
+
+
+def shortfall(skipped: Iterable[str], flagged: Iterable[str], partial: Iterable[str]) -> str:
+    """What a completed run has not wholly done: `skipped: a; flagged: b; done in part: c`; empty where it has all."""
+    marked = tuple(flagged)
+    only_skipped = tuple(name for name in skipped if name not in marked)
+    return _lists({"skipped": only_skipped, "flagged": marked, "done in part": tuple(partial)})
+
+
+def _left_behind(event: e.RunFailed | e.RunCancelled) -> str:
+    said = _lists({"taken back": event.undone, "stays done": event.kept, "unknown": event.unknown})
+    return f"; {said}" if said else ""
+
+
+def _lists(lists: dict[str, tuple[str, ...]]) -> str:
+    return "; ".join(f"{word}: {listed(names)}" for word, names in lists.items() if names)
+
+
+def _replaced(replaced: dict[str, str]) -> str:
+    return f"; replaced: {replaced_words(replaced)}" if replaced else ""
+
+
+def replaced_words(replaced: dict[str, str]) -> str:
+    """Steps that were done another way: `hotel by book_hostel`."""
+    return listed(f"{step} by {other}" for step, other in replaced.items())

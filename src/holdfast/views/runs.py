@@ -1,17 +1,16 @@
-"""A run, drawn from its row in the store, its state and its entries: in one line, as a summary, with all its steps."""
+"""A run, drawn from its row in the store and its state: in one line, and as a summary. `steps.py` adds its steps."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from typing import Any, Literal, Protocol, get_args
 
 import msgspec
 
 from holdfast.core import events as e
-from holdfast.core.contract import Safety
-from holdfast.core.plan import waits_for
-from holdfast.core.state import ENDED, Phase, State, StepState, contract_of, status
-from holdfast.views.words import shortened
+from holdfast.core.state import ENDED, State, StepState, status
+from holdfast.views.entries import ON_STOP
+from holdfast.views.owed import OwedView, owed
 
 
 class Row(Protocol):
@@ -43,17 +42,25 @@ class Row(Protocol):
     def created_at(self) -> float: ...
     @property
     def changed_at(self) -> float: ...
+    @property
+    def parent(self) -> str: ...
 
+
+_ENDED = ("completed", "failed", "cancelled")
 
 # --- a run in one line --------------------------------------------------------------------------------------------
 
 
 class RunLine(msgspec.Struct, frozen=True, kw_only=True):
-    """A run as the store's row has it. live: a worker holds it now. note: that it is due and nobody will take it on."""
+    """A run as the store's row has it. whole: False where it completed and something was skipped, flagged or done in part.
+    reason: of one that has ended, why it failed, or what it has not wholly done. live: a worker holds it now. note: that it
+    is due and nobody will take it on. parent: the run that started it."""
 
     run_id: str
     agent: str
     status: str
+    whole: bool = True
+    reason: str = ""
     waits_for: str = ""
     due_at: float | None = None
     live: bool = False
@@ -62,6 +69,7 @@ class RunLine(msgspec.Struct, frozen=True, kw_only=True):
     tenant: str = ""
     priority: int = 0
     labels: dict[str, str] = {}
+    parent: str = ""
     entries: int = 0
     created_at: float = 0.0
     changed_at: float = 0.0
@@ -69,13 +77,14 @@ class RunLine(msgspec.Struct, frozen=True, kw_only=True):
 
 def run_line(row: Row, served: Collection[str], now: float) -> RunLine:
     """A run in one line. served: the agents that live workers have."""
-    live, ended = _live(row, now), row.status in ("completed", "failed", "cancelled")
+    live, ended = _live(row, now), row.status in _ENDED
     return RunLine(
-        run_id=row.run_id, agent=row.agent, status=row.status, waits_for="" if ended else row.waits_for,
+        run_id=row.run_id, agent=row.agent, status=row.status, whole=row.status != "completed" or not row.waits_for,
+        reason=row.waits_for if ended else "", waits_for="" if ended else row.waits_for,
         due_at=None if ended else row.due_at, live=live, worker=row.worker if live else "",
         note=f"due, but {_unserved(row.agent)}" if _overdue(row, now) and not live and row.agent not in served else "",
-        tenant=row.tenant, priority=row.priority, labels=row.labels, entries=row.version, created_at=row.created_at,
-        changed_at=row.changed_at,
+        tenant=row.tenant, priority=row.priority, labels=row.labels, parent=row.parent, entries=row.version,
+        created_at=row.created_at, changed_at=row.changed_at,
     )  # fmt: skip
 
 
@@ -84,7 +93,7 @@ def _live(row: Row, now: float) -> bool:
 
 
 def _overdue(row: Row, now: float) -> bool:
-    return row.status not in ("completed", "failed", "cancelled") and row.due_at is not None and row.due_at <= now
+    return row.status not in _ENDED and row.due_at is not None and row.due_at <= now
 
 
 def _unserved(agent: str) -> str:
@@ -116,21 +125,37 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Unheard(msgspec.Struct, frozen=True, kw_only=True):
-    """A person's word that was said and that no worker has taken yet. to: the interrupt, or `cancel`."""
+    """A word from outside that no worker has taken yet. to: the interrupt, or what it is: `cancel`, `callback`, `signal`,
+    `child`."""
 
     to: str
     said: str
 
 
-Place = Literal["done", "waiting", "not_done", "unknown", "skipped", "flagged"]
+class Counted(msgspec.Struct, frozen=True, kw_only=True):
+    """How much of something else the calls of a run changed. allowed: the run's limit of it."""
+
+    name: str
+    amount: float
+    allowed: float | None = None
+
+
+Place = Literal["done", "undone", "waiting", "not_done", "unknown", "skipped", "flagged", "not_needed"]
 PLACES: tuple[Place, ...] = get_args(Place)
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
-    """How a run stands. Each step is in exactly one of done, waiting (something is under way for it), not_done, unknown
-    (nobody knows whether its call happened), skipped and flagged; `partial` names those done that still owe something.
+    """How a run stands. Each step is in exactly one of done, undone (it was done, and taken back), waiting (something is
+    under way for it), not_done, unknown (nobody knows whether its call happened), skipped, flagged and not_needed (another
+    step stood in for it, it was to stand in for one that is done, or a later plan dropped it).
+
+    partial: those done of which something is left. replaced: those done another way, and by what: the tool of a fallback, or
+    the step that stood in. suppressed: those not made because they would repeat what is owed, and which step or run that is.
+    owed: what the run is owed, or was when it ended. changes: what else its calls changed, counted. undoing: the
+    steps that take back what was done; kept: of a run that stops, those that stay done; where others are taken back, because
+    they cannot be. whole: False where it completed and something was skipped, flagged or done in part.
     due_at: when it goes on by itself, or its question expires. live, worker: see RunLine. note: that no worker will take it
-    on."""
+    on. parent, parent_step: who started it."""
 
     run_id: str
     agent: str
@@ -140,7 +165,10 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     tenant: str = ""
     priority: int = 0
     labels: dict[str, str] = {}
+    parent: str = ""
+    parent_step: str = ""
     status: str
+    whole: bool = True
     reason: str = ""
     result: Any = None
     stopping: str = ""
@@ -156,13 +184,26 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     revision: int
     questions: tuple[Question, ...] = ()
     unheard: tuple[Unheard, ...] = ()
+    owed: tuple[OwedView, ...] = ()
+    changes: tuple[Counted, ...] = ()
     done: tuple[str, ...] = ()
+    undone: tuple[str, ...] = ()
     waiting: tuple[str, ...] = ()
     not_done: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
     flagged: tuple[str, ...] = ()
+    not_needed: tuple[str, ...] = ()
     partial: tuple[str, ...] = ()
+    undoing: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
+    replaced: dict[str, str] = {}
+    suppressed: dict[str, str] = {}
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will come."""
+        return self.status in _ENDED
 
 
 def summary(state: State, row: Row, now: float, served: Collection[str] = (), unheard: tuple[Unheard, ...] = ()) -> Summary:
@@ -171,40 +212,78 @@ def summary(state: State, row: Row, now: float, served: Collection[str] = (), un
     served_too = bool(state.ended) or line.live or row.agent in served
     places: dict[Place, list[str]] = {place: [] for place in PLACES}
     for name in state.order:
-        places[_place(state, state.steps[name], line.live)].append(name)
+        places[place_of(state, state.steps[name], line.live)].append(name)
     return Summary(
         run_id=state.run_id, agent=state.agent, agent_version=state.agent_version, goal=state.goal.text, inputs=state.goal.inputs,
-        tenant=state.tenant, priority=state.priority, labels=state.labels,
+        tenant=state.tenant, priority=state.priority, labels=state.labels, parent=state.parent, parent_step=state.parent_step,
         status=state.ended or (status(state, now) if line.live else row.status), reason=state.reason,
+        whole=state.ended != "completed" or not (state.skipped or state.flagged or state.partial),
         result=state.result if state.ended else None, stopping=_stopping(state),
         waits_for="" if state.ended else line.waits_for, due_at=None if state.ended else line.due_at,
         live=line.live, worker=line.worker,
         note="" if served_too else line.note or _unserved(row.agent), started_at=state.started_at, changed_at=row.changed_at,
         entries=state.version, attempts=state.attempts, revision=state.revision,
         questions=tuple(question(asked) for asked in state.interrupts.values()), unheard=unheard,
+        owed=owed(state), changes=_counted(state), undoing=state.undoing, kept=state.kept,
+        replaced=state.replaced, suppressed=_suppressed(state),
         partial=tuple(name for name in state.order if state.steps[name].left),
         **{place: tuple(names) for place, names in places.items()},
     )  # fmt: skip
 
 
-def _place(state: State, step: StepState, live: bool) -> Place:
+def place_of(state: State, step: StepState, live: bool) -> Place:
+    """The list of the summary that a step is in. live: a worker holds the run."""
+    name = step.step.id
     if step.phase == "done":
-        return "done"
+        return "undone" if name in state.undone else "done"
     if step.phase == "skipped":
-        return "flagged" if step.flagged else "skipped"
+        if step.flagged and (not state.ended or name in state.flagged):
+            return "flagged"
+        return "skipped" if name in state.skipped and name not in state.replaced else "not_needed"
     # A call under a fence that no live worker holds any more is in doubt, though nobody has written that down yet.
     in_doubt = step.doubt_since is not None or (step.phase == "flying" and not live)
-    if step.step.id in state.unknown or (in_doubt and not state.ended):
+    if name in state.unknown or (in_doubt and not state.ended):
         return "unknown"
+    if held_back(step) and not state.ended:
+        return "waiting"
     return "not_done" if state.ended or step.phase in ("failed", "blocked", "ready") else "waiting"
+
+
+def held_back(step: StepState) -> bool:
+    """Whether a step is not made because it would repeat what is owed, or was never made for that."""
+    return step.suppressed_by != "" and (step.phase in ("ready", "waiting") or (step.phase != "done" and not step.attempt))
+
+
+def _suppressed(state: State) -> dict[str, str]:
+    return {name: state.steps[name].suppressed_by for name in state.order if held_back(state.steps[name])}
+
+
+def _counted(state: State) -> tuple[Counted, ...]:
+    allowed = state.limits.changes
+    return tuple(Counted(name=name, amount=much, allowed=allowed.get(name)) for name, much in sorted(state.changes.items()))
 
 
 def _stopping(state: State) -> str:
     if state.ended:
         return ""
-    if state.cancel is not None:
-        return f"{state.cancel.by} wants it cancelled" + (f": {state.cancel.reason}" if state.cancel.reason else "")
-    return state.stopping or ""
+    if state.cancel is None:
+        return _with(state.stopping or "", _ending(state))
+    wants = f"{state.cancel.by} wants it cancelled" + (f": {state.cancel.reason}" if state.cancel.reason else "")
+    wish = "" if state.stop or state.cancel.on_stop is None else ON_STOP[state.cancel.on_stop]
+    return _with(wants, _ending(state) or wish)
+
+
+def _ending(state: State) -> str:
+    """How far the end is under way."""
+    if state.stop == "undo":
+        left = sum(state.steps[name].phase not in ENDED for name in state.undoing)
+        calls = len(state.undoing)
+        return f"what was done is being taken back, {calls - left} of {calls} calls for it have ended"
+    return "a person is asked what becomes of what was done" if state.stop == "asked" else ""
+
+
+def _with(words: str, more: str) -> str:
+    return "; ".join(filter(None, (words, more)))
 
 
 def question(asked: e.Asked) -> Question:
@@ -214,153 +293,3 @@ def question(asked: e.Asked) -> Question:
         args=asked.args, choices=tuple(Choice(decision=option.decision, means=option.means) for option in asked.options),
         expires_at=asked.expires_at,
     )  # fmt: skip
-
-
-# --- its steps ----------------------------------------------------------------------------------------------------
-
-
-class RowApplied(msgspec.Struct, frozen=True, kw_only=True):
-    """A row of the recovery table that was applied to a call of the step, and when."""
-
-    row: str
-    action: str
-    reason: str
-    at: float
-
-
-class StepView(msgspec.Struct, frozen=True, kw_only=True):
-    """One step. args: of its call, or as the plan has them while they are not known; after: steps that must have ended
-    before it. phase: in people's words; place: its list in the summary. due_at: when something happens next, if that is
-    known. value: its result; where that is long, the beginning of its JSON as text, and value_characters says how long the
-    whole is. settled_by: who said how it ended: the call, a probe, a person, or another step (reuse)."""
-
-    id: str
-    tool: str
-    phase: str
-    place: Place
-    args: dict[str, Any] = {}
-    attempts: int = 0
-    safety: Safety | Literal[""] = ""
-    after: tuple[str, ...] = ()
-    due_at: float | None = None
-    reason: str = ""
-    value: Any = None
-    value_characters: int = 0
-    left: tuple[str, ...] = ()
-    settled_by: str = ""
-    interrupt: str = ""
-    began_at: float | None = None
-    ended_at: float | None = None
-    recovery: tuple[RowApplied, ...] = ()
-
-
-class Tree(msgspec.Struct, frozen=True, kw_only=True):
-    """A run and its steps, in plan order."""
-
-    run: Summary
-    steps: tuple[StepView, ...]
-
-
-class _Past(msgspec.Struct):
-    """What the entries say of one step that its state does not keep."""
-
-    began_at: float | None = None
-    ended_at: float | None = None
-    rows: list[RowApplied] = []
-
-
-def tree(
-    state: State, entries: Iterable[e.Entry], row: Row, now: float, served: Collection[str] = (),
-    unheard: tuple[Unheard, ...] = (),
-) -> Tree:  # fmt: skip
-    """A run and its steps at `now`. entries: of the whole run; times and recovery rows come from them."""
-    run = summary(state, row, now, served, unheard)
-    places: dict[str, Place] = {name: place for place in PLACES for name in getattr(run, place)}
-    pasts = _pasts(entries)
-    steps = (_step(state, state.steps[name], places[name], pasts.get(name, _Past()), run.live) for name in state.order)
-    return Tree(run=run, steps=tuple(steps))
-
-
-def _step(state: State, step: StepState, place: Place, past: _Past, live: bool) -> StepView:
-    contract = contract_of(state, step)
-    value, characters = shortened(step.value) if step.phase == "done" else (None, 0)
-    ended = step.phase in ENDED
-    return StepView(
-        id=step.step.id, tool=step.tool, phase=_words(step, place, bool(state.ended), live), place=place, attempts=step.attempt,
-        safety=contract.safety if contract else "", after=waits_for(step.step),
-        args=step.step.args if step.args is None else step.args, due_at=None if state.ended else _due(step),
-        reason=_reason(step), value=value, value_characters=characters, left=step.left, settled_by=step.settled_by,
-        interrupt=step.interrupt or "", began_at=past.began_at, ended_at=past.ended_at if ended else None,
-        recovery=tuple(past.rows),
-    )  # fmt: skip
-
-
-def _pasts(entries: Iterable[e.Entry]) -> dict[str, _Past]:
-    pasts: dict[str, _Past] = {}
-    for entry in entries:
-        event = entry.event
-        name = event.interrupt.rpartition("-")[0] if isinstance(event, e.Answered) else getattr(event, "step", "")
-        if not name:
-            continue
-        past = pasts.setdefault(name, _Past())
-        past.ended_at = entry.at  # The last word on a step that has ended is the one that ended it.
-        if isinstance(event, e.CallIntended) and past.began_at is None:
-            past.began_at = entry.at
-        elif isinstance(event, e.RecoveryRuled):
-            past.rows.append(RowApplied(row=event.row, action=event.action, reason=event.reason, at=entry.at))
-    return pasts
-
-
-_PHASES: dict[Phase, str] = {
-    "blocked": "waits for other steps",
-    "ready": "next",
-    "flying": "being called",
-    "diagnosis": "failed",
-    "waiting": "to be tried again",
-    "doubt": "unknown",
-    "probe_wait": "to be looked up",
-    "probing": "being looked up",
-    "owed": "its result is owed",
-    "asking": "asks a person",
-    "done": "done",
-    "skipped": "skipped",
-    "failed": "failed",
-}
-
-
-def _words(step: StepState, place: Place, run_ended: bool, live: bool) -> str:
-    if step.phase == "done":
-        return "done in part" if step.left else "done"
-    if place == "flagged":
-        return "skipped and flagged"
-    if step.phase in ENDED:
-        return _PHASES[step.phase]
-    if place == "unknown":
-        told = not run_ended and step.phase != "doubt" and (step.phase != "flying" or live)
-        return f"unknown; {_PHASES[step.phase]}" if told else "unknown"
-    if run_ended:
-        return "not done"
-    return "to be called" if step.phase == "waiting" and not step.tries else _PHASES[step.phase]
-
-
-def under_way(state: State, now: float) -> tuple[str, ...]:
-    """Each step that something is under way for, in a few words."""
-    told = []
-    for name in state.active:
-        step = state.steps[name]
-        words = _words(step, _place(state, step, live=True), bool(state.ended), live=True)
-        since = f", {now - step.first_sent_at:.0f} s" if step.phase == "flying" and step.first_sent_at is not None else ""
-        told.append(f"{name} ({words}{since})")
-    return tuple(told)
-
-
-def _due(step: StepState) -> float | None:
-    if step.phase in ("waiting", "probe_wait"):
-        return step.due_at
-    return step.due_at or step.owed_until if step.phase == "owed" else None
-
-
-def _reason(step: StepState) -> str:
-    if step.phase == "diagnosis" and step.failure is not None:
-        return f"{step.failure.kind}: {step.failure.message}" if step.failure.message else step.failure.kind
-    return step.reason

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,6 +10,9 @@ import msgspec
 
 VALUE_MAX = 400
 FIELD_MAX = 120
+NAMES_MAX = 12
+# The years 1 to 9999, which is what a date can hold.
+_FIRST, _LAST = -62_135_596_800.0, 253_402_300_799.0
 
 
 def cut(value: Any, length: int = VALUE_MAX) -> str:
@@ -24,7 +28,9 @@ def shortened(value: Any) -> tuple[Any, int]:
 
 
 def moment(at: float) -> str:
-    """A time as people and scripts read it: ISO 8601, UTC, milliseconds."""
+    """A time as people and scripts read it: ISO 8601, UTC, milliseconds; also one that no calendar has."""
+    if not _FIRST <= at <= _LAST:
+        return "the end of time" if at > 0 else "the beginning of time"
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
@@ -40,3 +46,30 @@ def span(seconds: float) -> str:
             parts.append(f"{rest // size}{unit}")
             rest %= size
     return "".join(parts[:2])
+
+
+def bytes_of(value: Any) -> int:
+    """How large a value is, as JSON."""
+    return len(msgspec.json.encode(value))
+
+
+def size(count: int) -> str:
+    """A number of bytes as people write it, in powers of ten: 12_345_678 → `12.3 MB`."""
+    amount, unit = float(count), "bytes"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if amount < 999.5:
+            break
+        amount, unit = amount / 1000, larger
+    return f"{amount:.3g} {unit}" if unit != "bytes" else f"{count} {'byte' if count == 1 else 'bytes'}"
+
+
+def listed(names: Iterable[str], most: int = NAMES_MAX) -> str:
+    """Names in one line, each cut, and how many more there are: `a, b and 3 more`."""
+    every = list(names)
+    shown = ", ".join(cut(name, FIELD_MAX) for name in every[:most])
+    return shown + (f" and {len(every) - most} more" if len(every) > most else "")
+
+
+def amount(number: float) -> str:
+    """A number as people write it, without what is not needed: 3.0 → `3`."""
+    return f"{number:.12g}".replace("-", "\u2212")

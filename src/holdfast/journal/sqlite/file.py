@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import queue
 import re
 import threading
@@ -275,6 +276,7 @@ def _migrate(connection: apsw.Connection, path: str) -> None:
                 connection.execute(text)
                 connection.execute("insert into migrations values (?, ?)", (number, checksum))
                 connection.pragma("user_version", number)
+        connection.execute("insert or ignore into secret values (1, ?)", (os.urandom(32),))
         connection.pragma("application_id", _APPLICATION_ID)
         connection.execute("commit")
     except BaseException:

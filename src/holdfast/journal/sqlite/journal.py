@@ -13,29 +13,31 @@ import apsw
 import msgspec
 
 from holdfast.core.events import AnyEvent, Entry
-from holdfast.errors import AnswerRefused, JournalCorrupt, JournalError, RunNotFound, Superseded
+from holdfast.core.gates import GateState
+from holdfast.errors import JournalCorrupt, JournalError, Superseded
 from holdfast.journal import codec
 from holdfast.journal.base import (
     EMPTY,
+    ENDED,
     Batch,
     Checkpoint,
     Claim,
+    Delivery,
     Full,
     Head,
     History,
     Message,
     NewRun,
+    Owed,
     Release,
     RunRow,
     Worker,
+    is_empty,
     rank,
 )
+from holdfast.journal.sqlite import mail, owed, places
 from holdfast.journal.sqlite.file import BUSY_SECONDS, File, all_rows, one_row
-
-_ROW = (
-    "run_id, agent, goal_digest, tenant, priority, labels, status, waits_for, due_at, version, fence, worker, lease_until, "
-    "created_at, changed_at"
-)
+from holdfast.journal.sqlite.rows import COLUMNS, number_of, row_of, run_row
 
 
 class SqliteJournal:
@@ -71,7 +73,8 @@ class SqliteJournal:
         def work(connection: apsw.Connection) -> Claim | None:
             connection.execute(
                 "insert or ignore into runs (run_id, agent, goal_digest, tenant, priority, labels, status, due_at, rank, version,"
-                " head, fence, worker, lease_until, created_at, changed_at) values (?,?,?,?,?,?,'running',?,?,?,?,?,?,?,?,?)",
+                " head, fence, worker, lease_until, created_at, changed_at, parent, parent_step, ends_with_parent)"
+                " values (?,?,?,?,?,?,'running',?,?,?,?,?,?,?,?,?,?,?,?)",
                 (
                     run.run_id,
                     run.agent,
@@ -88,6 +91,9 @@ class SqliteJournal:
                     until,
                     at,
                     at,
+                    run.parent,
+                    run.parent_step,
+                    run.ends_with_parent,
                 ),
             )
             if not connection.changes():
@@ -95,12 +101,14 @@ class SqliteJournal:
             number = connection.last_insert_rowid()
             self._store(connection, blobs)
             connection.execute("insert into batches values (?,?,?,?,?,?,?)", (number, 1, len(events), fence, at, body, head))
+            if run.parent and run.ends_with_parent:
+                mail.begin_orphan(connection, number, run.parent, at)
             return Claim(run_id=run.run_id, agent=run.agent, fence=fence, worker=worker, until=until)
 
         return await self._write(work)
 
     async def append(self, batch: Batch) -> Head | Full:
-        if not batch.events and not batch.release and not batch.taken:
+        if is_empty(batch):
             return batch.head
         first, head = batch.head.version + 1, batch.head
         body, blobs = codec.encode(batch.events) if batch.events else (b"", {})
@@ -110,16 +118,20 @@ class SqliteJournal:
 
         def work(connection: apsw.Connection) -> Head | Full:
             number = self._number(connection, batch.run_id)
-            if batch.slots:
-                full = _full_slots(connection, batch, number)
-                if full:
-                    return Full(tuple(full), tuple(full.values()))
+            gates: dict[str, GateState] = {}
+            if batch.slots or batch.gated or batch.heard:
+                full, found = places.asked(connection, batch, number)
+                if full is not None:
+                    _check_writer(connection, batch, number)
+                    places.keep_gates(connection, found.told)
+                    return full
+                gates = found.passed
             connection.execute(
                 "update runs set version = ?, head = ? where id = ? and fence = ? and version = ?",
                 (head.version, head.link, number, batch.fence, batch.head.version),
             )
             if not connection.changes():
-                raise Superseded("another worker has written to it since", run_id=batch.run_id)
+                raise _superseded(batch)
             if batch.events:
                 connection.execute(
                     "insert into batches values (?,?,?,?,?,?,?)",
@@ -127,8 +139,11 @@ class SqliteJournal:
                 )
                 if blobs:
                     self._store(connection, blobs)
-            if batch.taken or batch.slots or batch.freed or batch.release:
-                _follow_up(connection, batch, number)
+            if gates:
+                places.keep_gates(connection, gates)
+            if batch.contents:
+                self._store(connection, batch.contents)
+            _follow_up(connection, batch, number)
             return head
 
         return await self._write(work)
@@ -142,7 +157,7 @@ class SqliteJournal:
     def _number(self, connection: apsw.Connection, run_id: str) -> int:
         number = self._numbers.get(run_id)
         if number is None:
-            number = _number_of(connection, run_id)
+            number = number_of(connection, run_id)
             if len(self._numbers) > 10_000:
                 self._numbers.clear()
             self._numbers[run_id] = number
@@ -208,67 +223,61 @@ class SqliteJournal:
 
     async def release(self, claim: Claim, release: Release) -> None:
         def work(connection: apsw.Connection) -> None:
-            _release(connection, _number_of(connection, claim.run_id), claim.fence, release, None)
+            number = number_of(connection, claim.run_id)
+            _release(connection, claim.run_id, number, claim.fence, release, None)
 
         await self._write(work)
 
     # --- words from outside ---------------------------------------------------------------------------------------
 
     async def send(self, run_id: str, message: Message) -> int:
-        def work(connection: apsw.Connection) -> int:
-            number = _number_of(connection, run_id)
-            ((status, priority),) = all_rows(connection, "select status, priority from runs where id = ?", (number,))
-            if status in ("completed", "failed", "cancelled"):
-                raise AnswerRefused(f"it has ended already ({status})", run_id=run_id, hint=f"holdfast show {run_id}")
-            if message.slot is not None:
-                before = one_row(connection, "select body, at from messages where run = ? and slot = ?", (number, message.slot))
-                if before is not None:
-                    raise _second_answer(run_id, message.slot, json.loads(before[0]))
-            connection.execute(
-                "insert into messages (run, kind, slot, body, at) values (?,?,?,?,?)",
-                (number, message.kind, message.slot, json.dumps(message.body), message.at),
-            )
-            identifier = connection.last_insert_rowid()
-            connection.execute(
-                "update runs set due_at = ?, rank = ? where id = ? and (due_at is null or due_at > ?)",
-                (message.at, rank(message.at, priority), number, message.at),
-            )
-            return identifier
-
-        return await self._write(work)
+        return await self._write(lambda c: mail.send(c, run_id, message))
 
     async def messages(self, run_id: str) -> list[Message]:
-        rows = await self._read(
-            lambda c: all_rows(
-                c,
-                "select m.id, m.kind, m.body, m.slot, m.at from messages m join runs r on r.id = m.run"
-                " where r.run_id = ? and m.taken_at is null order by m.id",
-                (run_id,),
-            )
-        )
-        return [Message(id=i, kind=kind, body=json.loads(body), slot=slot, at=at) for i, kind, body, slot, at in rows]
+        return await self._read(lambda c: mail.unread(c, run_id))
 
     async def mailboxes(self) -> set[str]:
-        rows = await self._read(
-            lambda c: all_rows(c, "select distinct r.run_id from messages m join runs r on r.id = m.run where m.taken_at is null")
-        )
-        return {row[0] for row in rows}
+        return await self._read(mail.mailboxes)
+
+    async def deliver(self, digest: str, body: dict[str, Any], at: float) -> Delivery:
+        return await self._write(lambda c: mail.deliver(c, digest, body, at))
+
+    async def token(self, digest: str) -> tuple[str, str] | None:
+        return await self._read(lambda c: mail.belongs(c, digest))
+
+    async def secret(self) -> bytes:
+        ((found,),) = await self._read(lambda c: all_rows(c, "select bytes from secret"))
+        return bytes(found)
+
+    # --- what runs share and are owed -----------------------------------------------------------------------------
+
+    async def owed(self, run_id: str | None = None, *, due_before: float | None = None, limit: int = 1000) -> list[Owed]:
+        return await self._read(lambda c: owed.listed(c, run_id, due_before, limit))
+
+    async def gates(self) -> dict[str, GateState]:
+        return await self._read(places.gates)
+
+    async def reset_gate(self, tool: str) -> bool:
+        return await self._write(lambda c: places.reset_gate(c, tool))
 
     # --- reading --------------------------------------------------------------------------------------------------
 
     def _content(self, digest: str) -> bytes:
-        row = one_row(self.file.reader(), "select body from contents where digest = ?", (digest,))
-        if row is None:
+        body = _content_of(self.file.reader(), digest)
+        if body is None:
             raise JournalCorrupt(f"the stored content {digest[:12]} is missing")
         self._stored.add(digest)
-        return bytes(row[0])
+        return body
+
+    async def content(self, digest: str) -> bytes | None:
+        return await self._read(lambda c: _content_of(c, digest))
 
     async def read(self, run_id: str, after: Head = EMPTY) -> History:
         return await self._read(lambda connection: self._history(connection, run_id, after))
 
     def _history(self, connection: apsw.Connection, run_id: str, after: Head) -> History:
         with connection:  # One read transaction: the row and the batches of the same moment.
-            number, expected, head = _row_of(connection, run_id, "id, version, head")
+            number, expected, head = row_of(connection, run_id, "id, version, head")
             batches = all_rows(
                 connection,
                 "select first, count, fence, at, body, link from batches where run = ? and first > ? order by first",
@@ -295,8 +304,8 @@ class SqliteJournal:
         return History(found, Head(version, previous))
 
     async def row(self, run_id: str) -> RunRow | None:
-        row = await self._read(lambda c: one_row(c, f"select {_ROW} from runs where run_id = ?", (run_id,)))
-        return _run_row(row) if row else None
+        row = await self._read(lambda c: one_row(c, f"select {COLUMNS} from runs where run_id = ?", (run_id,)))
+        return run_row(row) if row else None
 
     async def rows(
         self, *, status: str | None = None, agent: str | None = None, tenant: str | None = None, limit: int = 1000
@@ -304,12 +313,16 @@ class SqliteJournal:
         rows = await self._read(
             lambda c: all_rows(
                 c,
-                f"select {_ROW} from runs where (?1 is null or status = ?1) and (?2 is null or agent = ?2)"
+                f"select {COLUMNS} from runs where (?1 is null or status = ?1) and (?2 is null or agent = ?2)"
                 " and (?3 is null or tenant = ?3) order by changed_at desc, id desc limit ?4",
                 (status, agent, tenant, limit),
             )
         )
-        return [_run_row(row) for row in rows]
+        return [run_row(row) for row in rows]
+
+    async def children(self, run_id: str) -> list[RunRow]:
+        query = f"select {COLUMNS} from runs where parent = ? and parent <> '' order by id"
+        return [run_row(row) for row in await self._read(lambda c: all_rows(c, query, (run_id,)))]
 
     async def next_due(self, agents: Iterable[str], now: float) -> float | None:
         wanted = json.dumps(sorted(set(agents)))
@@ -380,63 +393,50 @@ class SqliteJournal:
         return Checkpoint(head=Head(row[0], bytes(row[1])), form=row[2], body=bytes(row[3])) if row else None
 
 
-def _row_of(connection: apsw.Connection, run_id: str, columns: str) -> tuple[Any, ...]:
-    row = one_row(connection, f"select {columns} from runs where run_id = ?", (run_id,))
-    if row is None:
-        raise RunNotFound("there is no such run in this store", run_id=run_id, hint="`holdfast runs` lists them")
-    return row
+def _content_of(connection: apsw.Connection, digest: str) -> bytes | None:
+    row = one_row(connection, "select body from contents where digest = ?", (digest,))
+    return bytes(row[0]) if row is not None else None
 
 
-def _number_of(connection: apsw.Connection, run_id: str) -> int:
-    return int(_row_of(connection, run_id, "id")[0])
+def _superseded(batch: Batch) -> Superseded:
+    return Superseded("another worker has written to it since", run_id=batch.run_id)
 
 
-def _full_slots(connection: apsw.Connection, batch: Batch, number: int) -> dict[str, int]:
-    """Which of the wanted slots have too few places left, and how many; those that this very batch gives back count."""
-    full = {}
-    freed = json.dumps(batch.freed)
-    for name in dict.fromkeys(slot.name for slot in batch.slots):
-        wanted = [slot for slot in batch.slots if slot.name == name]
-        ((taken,),) = all_rows(
-            connection,
-            "select count(*) from slots where name = ? and not (run = ? and step in (select value from json_each(?)))",
-            (name, number, freed),
-        )
-        if taken + len(wanted) > wanted[0].capacity:
-            full[name] = max(wanted[0].capacity - taken, 0)
-    return full
+def _check_writer(connection: apsw.Connection, batch: Batch, number: int) -> None:
+    """For a batch that is not written: whoever has lost the run is told that, and stands in no line."""
+    if one_row(connection, "select fence, version from runs where id = ?", (number,)) != (batch.fence, batch.head.version):
+        raise _superseded(batch)
 
 
 def _follow_up(connection: apsw.Connection, batch: Batch, number: int) -> None:
-    for step in batch.freed:
-        connection.execute("delete from slots where run = ? and step = ?", (number, step))
-    for slot in batch.slots:
-        connection.execute("insert or ignore into slots values (?,?,?)", (slot.name, number, slot.step))
+    """What a batch says beside its events. For parts that are empty no statement is executed."""
+    if batch.freed or batch.settled:
+        places.give_back_slots(connection, batch, number)
+    if batch.slots:
+        places.take_slots(connection, batch, number)
     for message in batch.taken:
         connection.execute("update messages set taken_at = ? where id = ? and run = ?", (batch.at, message, number))
+    for token in batch.tokens:
+        mail.know(connection, number, token)
+    if batch.owed or batch.paid:
+        owed.owe(connection, batch, number)
     if batch.release is not None:
-        _release(connection, number, batch.fence, batch.release, batch.at)
+        _release(connection, batch.run_id, number, batch.fence, batch.release, batch.at)
 
 
-def _release(connection: apsw.Connection, number: int, fence: int, release: Release, at: float | None) -> None:
+def _release(connection: apsw.Connection, run_id: str, number: int, fence: int, release: Release, at: float | None) -> None:
     # A message that came in the meantime keeps the run due: whoever parks it has not seen that word.
-    connection.execute(
+    rows = all_rows(
+        connection,
         "update runs set worker = '', lease_until = 0, status = ?1, waits_for = ?2, changed_at = coalesce(?3, changed_at),"
         " due_at = case when ?1 not in ('completed', 'failed', 'cancelled') and not ?7"
         " and exists (select 1 from messages where run = ?4 and taken_at is null) then coalesce(?3, changed_at) else ?5 end,"
-        " rank = coalesce(?5, ?3, changed_at) - priority * 60 where id = ?4 and fence = ?6",
+        " rank = coalesce(?5, ?3, changed_at) - priority * 60 where id = ?4 and fence = ?6"
+        " returning parent, parent_step, changed_at",
         (release.status, release.waits_for, at, number, release.due_at, fence, release.aside),
     )
-    if release.status in ("completed", "failed", "cancelled"):
-        connection.execute("delete from slots where run = ?", (number,))
+    if rows and release.status in ENDED:
+        connection.execute("delete from slots where run = ? and until is null", (number,))
         connection.execute("delete from checkpoints where run = ?", (number,))
-
-
-def _second_answer(run_id: str, slot: str, first: dict[str, Any]) -> AnswerRefused:
-    return AnswerRefused(f"{slot} was answered already: {first.get('decision')} by {first.get('by')}", run_id=run_id)
-
-
-def _run_row(row: tuple[Any, ...]) -> RunRow:
-    values = dict(zip(_ROW.split(", "), row, strict=True))
-    values["labels"] = json.loads(values["labels"])
-    return RunRow(**values)
+        connection.execute("delete from owed where run = ?", (number,))
+        mail.tell_family(connection, run_id, release, rows[0])

@@ -6,12 +6,13 @@ left.
 
 import json
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from holdfast.core import events as e
 from holdfast.core.evolve import fold
-from holdfast.labs.onboarding.check import SERVICES, Seen, check, effects
+from holdfast.labs.onboarding.check import SERVICES, Seen, check, deliveries, deliveries_expected, effects
 from holdfast.labs.onboarding.story import KILL_MAILBOX_SECONDS, SLOW_MAILBOX_SECONDS, Hire, Story, story_of
 from holdfast.labs.services import Services, start_services
 from holdfast.labs.workshop import STORE, Worker, Workshop
@@ -19,6 +20,9 @@ from holdfast.views import told
 
 FILES = ("plan.yaml", "tools.py", "hires.csv")
 COMMAND = ("run", "plan.yaml", "--each", "hires.csv", "--as", "hire", "--id", "hire-{user}", "--db", STORE, "--lease", "2")
+
+DELIVERIES_SECONDS_MAX = 20.0
+"""How long to wait for what the background check still has to bring: each delivery is a process of its own."""
 
 _HERE = Path(__file__).parent
 _EFFECTS = {
@@ -37,15 +41,19 @@ def run(*, directory: Path | None, seed: int, keep: bool) -> int:
         _introduce(shop, story)
         with start_services("onboarding", shop.world, story.faults, seed=seed) as services:
             was_killed = _work_and_die(shop, story, services)
+            was_late = _bring_late(shop, story, services)
             _go_on(shop)
+            _until(lambda: _all_brought(story, services), DELIVERIES_SECONDS_MAX)
             seen = Seen(
                 ledger=services.ledger(),
                 requests=shop.requests_of(services),
                 histories=shop.histories(),
                 was_killed=was_killed,
+                was_late=was_late,
             )
         _timelines(shop, story, seen)
         _doubts(shop, story, seen)
+        _brought(shop, story, seen)
         _world(shop, story, seen)
         _person(shop, story)
         # A run in there waits for a person, or something went wrong and its journal says what.
@@ -54,10 +62,11 @@ def run(*, directory: Path | None, seed: int, keep: bool) -> int:
 
 
 _CLAIMS = (
-    "Read from the services' ledger: each hire has one mailbox, one VPN grant, one welcome mail and",
-    "at most one laptop, and nobody else has anything. The worker was killed with SIGKILL between an",
-    "effect and its record, and the order whose answer was lost was made once. All runs are completed",
-    "but one, which has all but the laptop and asks a person.",
+    "Read from the services' ledger: each hire has one mailbox, one VPN grant, one welcome mail, one",
+    "background check and at most one laptop, and nobody else has anything. The worker was killed with",
+    "SIGKILL between an effect and its record, and the order whose answer was lost was made once. What",
+    "the background check brought back was taken once, early or late, and refused the second time. All",
+    "runs are completed but two: one has all but the laptop, one all but the check. Both ask a person.",
 )
 
 
@@ -65,13 +74,16 @@ _CLAIMS = (
 
 
 def _introduce(shop: Workshop, story: Story) -> None:
-    shop.heading("The world: four services on loopback, in a process of their own")
+    shop.heading("The world: five services on loopback, in a process of their own")
     shop.say(
-        "  mailbox  drops a request whose key it has seen",
-        "  vpn      answers 503 to the first two requests for each hire, then works",
-        "  orders   a laptop shop that knows no keys, but can be asked for a hire's orders;",
-        f"           it takes the order for {story.lost.name} and never answers; for {story.down.name} it is down",
-        "  mail     real SMTP; what is sent twice arrives twice; there is a log of what was sent",
+        "  mailbox     drops a request whose key it has seen",
+        "  vpn         answers 503 to the first two requests for each hire, then works",
+        "  orders      a laptop shop that knows no keys, but can be asked for a hire's orders;",
+        f"              it takes the order for {story.lost.name} and never answers; for {story.down.name} it is down",
+        "  mail        real SMTP; what is sent twice arrives twice; there is a log of what was sent",
+        "  background  takes a request at once, and brings its result later, by `holdfast callback`;",
+        f"              for {story.early.name} before the request is answered, for {story.late.name} when the worker",
+        f"              is dead, for {story.twice.name} twice, for {story.silent.name} never",
         "",
         f"The plan, its tools and {len(story.hires)} hires are in {shop.directory}",
     )
@@ -87,6 +99,8 @@ def _work_and_die(shop: Workshop, story: Story, services: Services) -> bool:
         services.hold(story.kill_at, story.kill_subject, seconds=30.0)
     worker = shop.start(*COMMAND)
     _watch_the_lost_order(shop, story, services, worker)
+    # What is to come late must have been asked for.
+    _until(lambda: effects(services.ledger(), story.late)["background"] or worker.has_ended(), 5.0)
     if not shop.until_held(services, story.kill_at, worker):
         return False
     shop.note(f"{_EFFECTS[story.kill_at]} for {story.killed.name}; the answer has not left the service")
@@ -118,6 +132,18 @@ def _open_calls(shop: Workshop, story: Story) -> None:
         if step.phase == "flying"
     ]
     shop.note("the worker is gone. Begun, and nobody wrote down what came of it: " + ("; ".join(names) or "nothing"))
+
+
+def _bring_late(shop: Workshop, story: Story, services: Services) -> bool:
+    """The background check that comes while nobody is there; whether it was taken."""
+    code, said = services.deliver(story.late.user)
+    shop.note(f"the background check of {story.late.name} is done, and brought back: {said or f'exit code {code}'}")
+    return code == 0
+
+
+def _all_brought(story: Story, services: Services) -> bool:
+    ledger = services.ledger()
+    return all(deliveries(ledger, hire) >= Counter(deliveries_expected(story, hire)) for hire in story.hires)
 
 
 def _go_on(shop: Workshop) -> None:
@@ -171,6 +197,19 @@ def _doubts(shop: Workshop, story: Story, seen: Seen) -> None:
                     pass
 
 
+def _brought(shop: Workshop, story: Story, seen: Seen) -> None:
+    """What the background check brought back, as its own ledger has it."""
+    shop.heading("What the background check brought back, and what it was told")
+    when = {story.early: "early", story.late: "late", story.twice: "twice", story.silent: "never"}
+    rows: list[Sequence[object]] = [("hire", "brought", "taken", "refused", "")]
+    for hire in story.hires:
+        counted = deliveries(seen.ledger, hire)
+        refusals = [row["detail"]["said"] for row in seen.ledger if row["subject"] == hire.user and row["action"] == "refused"]
+        said = refusals[0] if refusals else ""
+        rows.append((hire.name, when.get(hire, "in time"), counted["delivered"], counted["refused"], said))
+    shop.table(rows)
+
+
 def _world(shop: Workshop, story: Story, seen: Seen) -> None:
     shop.heading("The world: the services' own ledger, how often each thing happened")
     rows: list[Sequence[object]] = [("hire", *SERVICES)]
@@ -182,13 +221,17 @@ def _world(shop: Workshop, story: Story, seen: Seen) -> None:
 
 
 def _person(shop: Workshop, story: Story) -> None:
-    down = story.down
-    shop.heading(f"{down.name} waits for a person: all is done but the laptop")
+    down, silent = story.down, story.silent
+    shop.heading(f"{down.name} and {silent.name} wait for a person: all is done but the laptop, or the check")
     shop.run("show", down.run_id, "--db", STORE)
+    shop.run("show", silent.run_id, "--db", STORE)
     by_hand = json.dumps({"id": "bought by hand", "model": down.laptop})
+    on_paper = json.dumps({"cleared": True, "report": "on paper"})
     shop.say(
         "",
-        "To say that the laptop was bought by hand, and let the run end:",
+        "To say that the laptop was bought by hand, that the check came on paper, and let the runs end:",
         f"  {shop.pasted('answer', down.run_id, 'respond', by_hand, '--by', 'YOUR NAME')}",
+        f"  {shop.pasted('answer', silent.run_id, 'respond', on_paper, '--by', 'YOUR NAME')}",
         f"  {shop.pasted('run', str(shop.directory / 'plan.yaml'), '--id', down.run_id)}",
+        f"  {shop.pasted('run', str(shop.directory / 'plan.yaml'), '--id', silent.run_id)}",
     )

@@ -15,6 +15,9 @@ KILL_MAILBOX_SECONDS = 3.5
 SLOW_MAILBOX_SECONDS = 1.2
 """How long the mailbox service lets the killed hire wait: by then the lost order has timed out and been looked up."""
 
+SILENT_DUE_SECONDS = 3.0
+"""For when the background check that never comes is promised. That of the others is promised for much later."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Hire:
@@ -42,11 +45,29 @@ class Story:
     """In the middle of whose effect the worker is killed."""
     kill_at: str
     """The service that has done the effect then, and has not answered."""
+    early: Hire
+    """Whose background check is brought back before its request is answered."""
+    late: Hire
+    """Whose background check is brought back when the worker is dead."""
+    twice: Hire
+    """Whose background check is brought back twice."""
+    silent: Hire
+    """Whose background check never comes."""
 
     @property
     def faults(self) -> dict[str, Any]:
         """What the services are told."""
-        return {"vpn_down_times": 2, "lost_answer_for": [self.lost.user], "lost_after_seconds": 5.0, "down_for": [self.down.user]}
+        return {
+            "vpn_down_times": 2,
+            "lost_answer_for": [self.lost.user],
+            "lost_after_seconds": 5.0,
+            "down_for": [self.down.user],
+            "checked_early": [self.early.user],
+            "checked_late": [self.late.user],
+            "checked_twice": [self.twice.user],
+            "never_checked": [self.silent.user],
+            "silent_due_seconds": SILENT_DUE_SECONDS,
+        }
 
     @property
     def kill_subject(self) -> str:
@@ -54,9 +75,15 @@ class Story:
 
 
 def story_of(seed: int, hires_file: Path) -> Story:
-    """The story of a seed: three different hires of the file, and one service."""
+    """The story of a seed: three different hires of the file for the faults of the services that answer, and one service for
+    the kill; four different ones for the faults of the one that calls back."""
     with hires_file.open(encoding="utf-8", newline="") as file:
         hires = tuple(Hire(**row) for row in csv.DictReader(file))
     draw = random.Random(seed)
     lost, down, killed = draw.sample(hires, 3)
-    return Story(hires=hires, lost=lost, down=down, killed=killed, kill_at=draw.choice(KILLS))
+    kill_at = draw.choice(KILLS)
+    # One question for each of the two that end with one.
+    early, late, twice, silent = draw.sample([hire for hire in hires if hire != down], 4)
+    return Story(
+        hires=hires, lost=lost, down=down, killed=killed, kill_at=kill_at, early=early, late=late, twice=twice, silent=silent
+    )

@@ -1,20 +1,23 @@
-"""The tools of the lab `onboarding`: four services, four different promises.
+"""The tools of the lab `onboarding`: five services, and what each of them promises.
 
 mailbox     keyed: the service drops a request that carries a key it has seen in the last day.
 vpn         idempotent: a grant is there or it is not.
 laptop      reconcilable: an order is an order, each time; but the shop can be asked which orders there are.
 welcome     reconcilable: SMTP drops no repeats and gives no receipt, so a mail sent twice arrives twice; but the
             provider keeps a log of what it sent.
+background  keyed, and deferred: the request is taken at once, and the result is brought back when it is there, by the token
+            that went out with the request.
 """
 
 import smtplib
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from email.headerregistry import Address
 from email.message import EmailMessage
 
-from holdfast import NOT_HAPPENED, Call, Happened, InvalidInput, Transient, Unknown, tool
-from holdfast.labs.http_call import look, send, services
+from holdfast import NOT_HAPPENED, Call, Deferred, Happened, InvalidInput, Transient, Unknown, tool
+from holdfast.labs.http_call import look, send, services, store
 from holdfast.tools.function import Probed
 
 SENDER = "it@corp.test"
@@ -31,6 +34,20 @@ def create_mailbox(user: str, name: str, call: Call) -> Mailbox:
     """Create a mailbox; asked again under the same key, the service answers as it did the first time."""
     made = send("POST", "/mailboxes", {"user": user, "name": name}, key=call.key, timeout_seconds=4.0)
     return Mailbox(address=made["address"], id=made["id"])
+
+
+@dataclass(frozen=True)
+class Report:
+    cleared: bool
+    report: str
+
+
+@tool(safety="keyed", key_ttl="24h", timeout="10s", callback=True, at_deadline="ask")
+def check_background(user: str, name: str, call: Call) -> Report | Deferred:
+    """Have somebody's background checked. The service takes the request, and brings the result when it has one."""
+    request = {"user": user, "name": name, "token": call.token, "store": store()}
+    taken = send("POST", "/checks", request, key=call.key, timeout_seconds=9.0)
+    return Deferred(handle=taken["id"], until=timedelta(seconds=taken["due_seconds"]), by="the background check")
 
 
 @dataclass(frozen=True)

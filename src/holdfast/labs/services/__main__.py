@@ -12,7 +12,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from holdfast.labs.services.checks import Checks
 from holdfast.labs.services.control import control_routes
+from holdfast.labs.services.customers import Customers
 from holdfast.labs.services.faults import Faults, read_faults
 from holdfast.labs.services.holds import Holds
 from holdfast.labs.services.ids import Ids
@@ -22,6 +24,7 @@ from holdfast.labs.services.mailboxes import Mailboxes
 from holdfast.labs.services.notices import SERVICES, post_notice
 from holdfast.labs.services.orders import LaptopShop
 from holdfast.labs.services.transfers import transfer_routes
+from holdfast.labs.services.travel import travel_routes
 from holdfast.labs.services.vpn import Vpn
 from holdfast.labs.services.web import Route, WebServer
 
@@ -29,13 +32,15 @@ WATCH_SECONDS = 0.05
 """How often to look whether the parent is still there: an orphan lives no longer than this."""
 
 HOLDS = {
-    "onboarding": {name: frozenset({name}) for name in ("mailbox", "vpn", "orders", "mail")},
+    "forty_seven": {"mail": frozenset({"mail"})},
+    "onboarding": {name: frozenset({name}) for name in ("mailbox", "vpn", "orders", "mail", "background")},
     "payment": {
         "keyed": frozenset({"keyed"}),
         "lookup": frozenset({"lookup"}),
         "plain": frozenset({"plain"}),
         "transfer": frozenset({"keyed", "lookup", "plain"}),
     },
+    "weekend": {name: frozenset({name}) for name in ("hotels", "trains")},
 }
 """For each lab, what can be held, and the ledger's services that each of these names covers."""
 
@@ -73,13 +78,18 @@ def _serve(lab: str, directory: Path, seed: int, faults: Faults) -> dict[str, ob
     ledger, log, holds, ids = Ledger(directory / "ledger.jsonl"), RequestLog(), Holds(directory, HOLDS[lab]), Ids(seed)
     routes: list[Route] = [*control_routes(ledger, log, holds)]
     smtp_host, smtp_port = "", 0
-    if lab == "onboarding":
-        mail = MailServer(ledger, log, holds, ids)
-        smtp_host, smtp_port = mail.start()
-        routes += [*Mailboxes(ledger, ids).routes(), *Vpn(ledger, ids, faults).routes()]
-        routes += [*LaptopShop(ledger, ids, faults).routes(), *mail.routes()]
-    else:
-        routes += transfer_routes(ledger, ids, faults)
+    match lab:
+        case "onboarding":
+            mail = MailServer(ledger, log, holds, ids)
+            smtp_host, smtp_port = mail.start()
+            routes += [*Mailboxes(ledger, ids).routes(), *Vpn(ledger, ids, faults).routes()]
+            routes += [*LaptopShop(ledger, ids, faults).routes(), *Checks(ledger, ids, faults).routes(), *mail.routes()]
+        case "payment":
+            routes += transfer_routes(ledger, ids, faults)
+        case "forty_seven":
+            routes += Customers(ledger, ids, faults).routes()
+        case _:
+            routes += travel_routes(ledger, ids, faults)
     http = WebServer(routes, log, holds).start()
     return {"pid": os.getpid(), "lab": lab, "http": http, "smtp_host": smtp_host, "smtp_port": smtp_port}
 

@@ -13,7 +13,7 @@ from http.client import HTTPConnection
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from holdfast.labs.services.ledger import LedgerRow, RequestRow
 from holdfast.labs.services.notices import HELD, SERVICES
@@ -21,12 +21,14 @@ from holdfast.labs.services.notices import HELD, SERVICES
 START_SECONDS_MAX = 10.0
 STOP_SECONDS_MAX = 5.0
 POLL_SECONDS = 0.005
+# A delivery is a process of its own, on a machine that may be busy.
+CALL_SECONDS_MAX = 60.0
 
 T = TypeVar("T")
 
 
 def start_services(
-    lab: Literal["onboarding", "payment"],
+    lab: Literal["forty_seven", "onboarding", "payment", "weekend"],
     directory: Path,
     faults: Mapping[str, object] | None = None,
     *,
@@ -119,6 +121,14 @@ class Services:
         held: dict[str, str] = json.loads(taken.read_text(encoding="utf-8"))
         return held
 
+    def deliver(self, user: str) -> tuple[int, str]:
+        """Have the background check of a user brought back now: how the command ended, and what it said last.
+
+        Raises RuntimeError where no check was asked for.
+        """
+        told = self._call("POST", f"/checks/{quote(user)}/deliver")
+        return int(told["code"]), str(told["said"])
+
     def stop(self) -> None:
         """End the process and wait for it. Does nothing the second time."""
         self.process.terminate()
@@ -137,7 +147,7 @@ class Services:
     # JSON of several shapes comes back, which only the callers above know.
     def _call(self, method: str, path: str, body: object = None) -> Any:
         # Not urllib.request: where a proxy is set it would ask that for a loopback address.
-        connection = HTTPConnection(urlsplit(self.http).netloc, timeout=10)
+        connection = HTTPConnection(urlsplit(self.http).netloc, timeout=CALL_SECONDS_MAX)
         try:
             connection.request(method, path, None if body is None else json.dumps(body))
             response = connection.getresponse()

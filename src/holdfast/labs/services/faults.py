@@ -5,11 +5,12 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True, kw_only=True)
 class Faults:
-    """The faults of both labs; each lab heeds its own and ignores the other's."""
+    """The faults of all labs; each lab heeds its own and ignores the others'."""
 
     vpn_down_times: int = 2
     """How many of the first requests of each user the VPN service answers with 503."""
@@ -19,6 +20,25 @@ class Faults:
     """How long the shop keeps the connection of a lost answer open before it closes it without a word."""
     down_for: frozenset[str] = frozenset()
     """Users for whom the laptop shop refuses every order and finds none."""
+    checked_early: frozenset[str] = frozenset()
+    """Users whose background check is brought back before its request is answered."""
+    checked_late: frozenset[str] = frozenset()
+    """Users whose background check is brought back when the driver says so."""
+    checked_twice: frozenset[str] = frozenset()
+    """Users whose background check is brought back twice."""
+    never_checked: frozenset[str] = frozenset()
+    """Users whose background check is never brought back; it is promised for `silent_due_seconds` after the request."""
+    silent_due_seconds: float = 3.0
+    check_seconds: float = 0.3
+    """How long a background check takes where nothing else is said."""
+    crm_delay_seconds: float = 0.0
+    """How long after it was sent a mail shows in the CRM."""
+    unseen_for: frozenset[str] = frozenset()
+    """Customers whose first mail never shows in the CRM."""
+    answered: frozenset[str] = frozenset()
+    """Customers who have answered already."""
+    full_towns: frozenset[str] = frozenset()
+    """Towns without a hotel room."""
     forget_keys_after_seconds: float | None = None
     """How long the keyed gateway remembers an answered key; None is for ever."""
     late_commit_seconds: float = 0.0
@@ -40,21 +60,22 @@ def read_faults(path: Path) -> Faults:
     times = given.get("vpn_down_times", usual.vpn_down_times)
     if type(times) is not int or times < 0:
         raise ValueError("vpn_down_times must be a whole number, 0 or more")
-    return Faults(
-        vpn_down_times=times,
-        lost_answer_for=_users(given, "lost_answer_for"),
-        lost_after_seconds=_seconds(given, "lost_after_seconds", usual.lost_after_seconds),
-        down_for=_users(given, "down_for"),
-        forget_keys_after_seconds=None if forget is None else _seconds(given, "forget_keys_after_seconds", 0.0),
-        late_commit_seconds=_seconds(given, "late_commit_seconds", usual.late_commit_seconds),
-    )
+    read: dict[str, Any] = {"vpn_down_times": times}
+    if forget is not None:
+        read["forget_keys_after_seconds"] = _seconds(given, "forget_keys_after_seconds", 0.0)
+    for name, value in vars(usual).items():
+        if isinstance(value, frozenset):
+            read[name] = _names(given, name)
+        elif isinstance(value, float):
+            read[name] = _seconds(given, name, value)
+    return Faults(**read)
 
 
-def _users(given: Mapping[str, object], name: str) -> frozenset[str]:
-    users = given.get(name, [])
-    if not isinstance(users, list) or not all(isinstance(user, str) for user in users):
-        raise ValueError(f"{name} must be a list of users")
-    return frozenset(users)
+def _names(given: Mapping[str, object], name: str) -> frozenset[str]:
+    names = given.get(name, [])
+    if not isinstance(names, list) or not all(isinstance(member, str) for member in names):
+        raise ValueError(f"{name} must be a list of names")
+    return frozenset(names)
 
 
 def _seconds(given: Mapping[str, object], name: str, usual: float) -> float:

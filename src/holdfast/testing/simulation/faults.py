@@ -84,7 +84,9 @@ KINDS: tuple[str, ...] = (
     *(f"failure {kind}" for kind in FAILURES),
 )
 
-_WRITES = frozenset({"create", "append", "claim", "claim_due", "extend", "release", "send", "seen", "keep"})
+_WRITES = frozenset(
+    {"create", "append", "claim", "claim_due", "extend", "release", "send", "deliver", "reset_gate", "seen", "keep"}
+)
 _CALLS = (
     "failure", "failure", "429", "reply lost", "lands late", "hang", "stubborn", "lie", "unknown", "before", "after", "partial",
     "deferred",

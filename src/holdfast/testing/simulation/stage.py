@@ -331,7 +331,7 @@ class WatchedStore(MemoryStore):
     """The store, with the laws looking on."""
 
     def __init__(self, stage: Stage):
-        super().__init__()
+        super().__init__(secret=bytes(32))  # A seed gives the same tokens each time.
         self._stage = stage
         self.on_commit = stage.committed
 

@@ -1,49 +1,41 @@
-"""A journal in memory: the same rules and the same bytes as the one on disk, and nothing to clean up.
-
-    journal = MemoryJournal()
-    async with Holdfast(journal) as app: ...
-
-`MemoryStore` is the disk, `MemoryJournal` one process's way to it: `journal.handle()` gives another one to the same
-store. Events are kept encoded, chained and with large values apart, so that what is read was really written and read.
-A handle that is killed never comes back from a call, and nothing that its owner does afterwards reaches the store.
-"""
+"""The rules of a store of journals, in memory: what each method of `Journal` does to what is kept."""
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
 from holdfast.core.events import AnyEvent, Entry
+from holdfast.core.gates import GateState
 from holdfast.core.state import Status
-from holdfast.errors import AnswerRefused, JournalCorrupt, JournalError, RunNotFound, Superseded
-from holdfast.journal import codec
+from holdfast.errors import JournalCorrupt, JournalError, RunNotFound, Superseded
+from holdfast.journal import codec, mail
 from holdfast.journal.base import (
     AGEING_SECONDS,
-    EMPTY,
     ENDED,
+    REFUSALS_MAX,
     Batch,
     Checkpoint,
     Claim,
+    Delivery,
     Full,
     Head,
     History,
     Message,
     NewRun,
+    Owed,
     Release,
     RunRow,
+    Token,
     Worker,
+    is_empty,
     rank,
 )
-
-T = TypeVar("T")
-
-
-class WorkerKilled(BaseException):
-    """Raised to whoever uses a handle that was killed. A BaseException, so that no `except Exception` takes it for an error
-    of the store that one might try again."""
+from holdfast.journal.gating import Gating, gating
 
 
 class _Stored(msgspec.Struct):
@@ -63,6 +55,15 @@ class _Letter(msgspec.Struct):
     message: Message
     body: str
     taken: bool = False
+
+
+class _Known(msgspec.Struct):
+    """A token as it lies in the store."""
+
+    run_id: str
+    token: Token
+    used_at: float | None = None
+    refusals: int = 0
 
 
 class _Run(msgspec.Struct):
@@ -86,13 +87,22 @@ class _Run(msgspec.Struct):
     checkpoint: Checkpoint | None = None
 
 
-class MemoryStore:
-    """The rules of a store, without any waiting. Each method is one transaction: all of it happens, or it raises."""
+_NO_GATING = Gating()
 
-    def __init__(self) -> None:
+
+class MemoryStore:
+    """The rules of a store, without any waiting. Each method is one transaction: all of it happens, or it raises. secret: for
+    those who need the same tokens each time; left out, nobody can guess it."""
+
+    def __init__(self, secret: bytes | None = None) -> None:
+        self.secret = os.urandom(32) if secret is None else secret
         self.runs: dict[str, _Run] = {}
         self.contents: dict[str, bytes] = {}
-        self.slots: dict[str, set[tuple[str, str]]] = {}
+        # By name and holder (run and step); until when one lasts beyond its call.
+        self.slots: dict[str, dict[tuple[str, str], float | None]] = {}
+        self.gates: dict[str, GateState] = {}
+        self.tokens: dict[str, _Known] = {}
+        self.debts: dict[tuple[str, str], Owed] = {}
         self.seen: dict[str, Worker] = {}
         self.writes = 0
         self._letters = 0
@@ -120,16 +130,22 @@ class MemoryStore:
             link=link, fence=1, worker=worker, lease_until=until, created_at=at, changed_at=at,
         )  # fmt: skip
         self._written(self.runs[run.run_id], _Stored(1, len(events), 1, at, body, link), events)
+        above = self.runs.get(run.parent)
+        if above is not None and run.ends_with_parent and above.status in ENDED:
+            self._put(self.runs[run.run_id], mail.parent_ended(run.parent, at))
         return Claim(run_id=run.run_id, agent=run.agent, fence=1, worker=worker, until=until)
 
     def append(self, batch: Batch) -> Head | Full:
-        if not batch.events and not batch.release and not batch.taken:
+        if is_empty(batch):
             return batch.head
         run = self.run(batch.run_id)
         self._check_writer(run, batch)
-        full = self._full_slots(batch)
-        if full:
-            return Full(tuple(full), tuple(full.values()))
+        gates = gating(batch, self.gates.get) if batch.gated or batch.heard else _NO_GATING
+        full = self._full(batch, gates)
+        if full is not None:
+            self.gates.update(gates.told)
+            self.writes += bool(gates.told)
+            return full
         head = batch.head
         if batch.events:
             first = head.version + 1
@@ -139,6 +155,8 @@ class MemoryStore:
             self.contents.update(blobs)
             run.version, run.link = head.version, head.link
             self._written(run, _Stored(first, len(batch.events), batch.fence, batch.at, body, link), batch.events)
+        self.contents.update(batch.contents)
+        self.gates.update(gates.passed)
         self._follow_up(run, batch)
         self.writes += 1
         return head
@@ -153,29 +171,59 @@ class MemoryStore:
         if self.on_commit is not None:
             self.on_commit(run.new.run_id, stored.first, stored.fence, stored.at, events)
 
-    def _full_slots(self, batch: Batch) -> dict[str, int]:
-        freed = {(batch.run_id, step) for step in batch.freed}
+    def _full(self, batch: Batch, gates: Gating) -> Full | None:
+        full = self._full_slots(batch)
+        for name, free in gates.free.items():
+            places, holder = full.get(name, (free, ""))
+            full[name] = min(places, free), holder
+        if not full and not gates.held:
+            return None
+        return Full(tuple(full), tuple(free for free, _ in full.values()), tuple(who for _, who in full.values()), gates.held)
+
+    def _full_slots(self, batch: Batch) -> dict[str, tuple[int, str]]:
         full = {}
         for name in dict.fromkeys(slot.name for slot in batch.slots):
-            wanted = [slot for slot in batch.slots if slot.name == name]
-            free = wanted[0].capacity - len(self.slots.get(name, set()) - freed)
+            wanted = {slot.step: slot for slot in batch.slots if slot.name == name}
+            in_the_way = [
+                run_id
+                for (run_id, step), until in self.slots.get(name, {}).items()
+                if (until is None or until > batch.at)
+                and not (
+                    run_id == batch.run_id
+                    and (step in wanted or step in batch.settled or (until is None and step in batch.freed))
+                )
+            ]
+            free = next(iter(wanted.values())).capacity - len(in_the_way)
             if len(wanted) > free:
-                full[name] = max(free, 0)
+                holder = max(in_the_way, key=lambda run_id: self.runs[run_id].number, default="")
+                full[name] = max(free, 0), holder
         return full
 
     def _follow_up(self, run: _Run, batch: Batch) -> None:
-        for step in batch.freed:
-            self._free(lambda holder, step=step: holder == (batch.run_id, step))  # type: ignore[misc]
+        if batch.freed or batch.settled:
+            freed, settled = set(batch.freed), set(batch.settled)
+            self._free(lambda of, step, until: of == batch.run_id and (step in settled or (step in freed and until is None)))
+        if any(slot.until is not None for slot in batch.slots):
+            self._free(lambda of, step, until: until is not None and until <= batch.at)
         for slot in batch.slots:
-            self.slots.setdefault(slot.name, set()).add((batch.run_id, slot.step))
+            self.slots.setdefault(slot.name, {})[batch.run_id, slot.step] = slot.until
         for letter in run.letters:
             letter.taken = letter.taken or letter.message.id in batch.taken
+        for token in batch.tokens:
+            known = self.tokens.setdefault(token.digest, _Known(batch.run_id, token))
+            if known.used_at is None:
+                known.token = msgspec.structs.replace(known.token, expires_at=token.expires_at)
+        for step in batch.paid:
+            self.debts.pop((batch.run_id, step), None)
+        for owed in batch.owed:
+            self.debts[batch.run_id, owed.step] = msgspec.structs.replace(owed, run_id=batch.run_id)
         if batch.release is not None:
             self._release(run, batch.release, batch.at)
 
-    def _free(self, belongs: Callable[[tuple[str, str]], bool]) -> None:
+    def _free(self, goes: Callable[[str, str, float | None], bool]) -> None:
         for name, holders in self.slots.items():
-            self.slots[name] = {holder for holder in holders if not belongs(holder)}
+            if holders:
+                self.slots[name] = {holder: until for holder, until in holders.items() if not goes(*holder, until)}
 
     def release(self, claim: Claim, release: Release) -> None:
         run = self.run(claim.run_id)
@@ -192,8 +240,18 @@ class MemoryStore:
         run.due_at = run.changed_at if unread else release.due_at
         run.rank = rank(run.changed_at if run.due_at is None else run.due_at, run.new.priority)
         if release.status in ENDED:
-            self._free(lambda holder: holder[0] == run.new.run_id)
+            self._free(lambda of, step, until: of == run.new.run_id and until is None)
+            self.debts = {owner: owed for owner, owed in self.debts.items() if owner[0] != run.new.run_id}
             run.checkpoint = None
+            self._tell_family(run, release)
+
+    def _tell_family(self, run: _Run, release: Release) -> None:
+        above, at = self.runs.get(run.new.parent), run.changed_at
+        if above is not None and above.status not in ENDED:
+            self._put(above, mail.child_ended(run.new.run_id, run.new.parent_step, release.report, at))
+        for below in self.runs.values():
+            if below.new.parent == run.new.run_id and below.new.ends_with_parent and below.status not in ENDED:
+                self._put(below, mail.parent_ended(run.new.run_id, at))
 
     # --- claims ---------------------------------------------------------------------------------------------------
 
@@ -247,21 +305,39 @@ class MemoryStore:
     def send(self, run_id: str, message: Message) -> int:
         run = self.run(run_id)
         if run.status in ENDED:
-            raise AnswerRefused(f"it has ended already ({run.status})", run_id=run_id, hint=f"holdfast show {run_id}")
-        self._check_slot(run, message)
-        self._letters += 1
-        run.letters.append(_Letter(msgspec.structs.replace(message, id=self._letters), json.dumps(message.body)))
-        if run.due_at is None or run.due_at > message.at:
-            run.due_at, run.rank = message.at, rank(message.at, run.new.priority)
-        self.writes += 1
-        return self._letters
-
-    def _check_slot(self, run: _Run, message: Message) -> None:
+            raise mail.run_ended(run_id, run.status)
         for letter in run.letters:
             if message.slot is not None and letter.message.slot == message.slot:
-                first = json.loads(letter.body)
-                what = f"{message.slot} was answered already: {first.get('decision')} by {first.get('by')}"
-                raise AnswerRefused(what, run_id=run.new.run_id)
+                raise mail.second_answer(run_id, message.slot, json.loads(letter.body))
+        self.writes += 1
+        return self._put(run, message)
+
+    def _put(self, run: _Run, message: Message) -> int:
+        """Into its mailbox; and it is due, unless nothing more comes of it."""
+        self._letters += 1
+        run.letters.append(_Letter(msgspec.structs.replace(message, id=self._letters), json.dumps(message.body)))
+        if run.status not in ENDED and (run.due_at is None or run.due_at > message.at):
+            run.due_at, run.rank = message.at, rank(message.at, run.new.priority)
+        return self._letters
+
+    def deliver(self, digest: str, body: dict[str, Any], at: float) -> Delivery:
+        known = self.tokens.get(digest)
+        if known is None:
+            raise mail.unknown_token()
+        run, step, key = self.run(known.run_id), known.token.step, known.token.key
+        why = mail.refusal(used_at=known.used_at, expires_at=known.token.expires_at, status=run.status, at=at)
+        if not why:
+            known.used_at = at
+            self._put(run, mail.delivered(digest, step, key, body, at))
+        elif known.refusals < REFUSALS_MAX:
+            known.refusals += 1
+            self._put(run, mail.refused(step, key, body, why, at))
+        self.writes += 1
+        return Delivery(run_id=known.run_id, step=step, refused=why)
+
+    def token(self, digest: str) -> tuple[str, str] | None:
+        known = self.tokens.get(digest)
+        return (known.run_id, known.token.step) if known is not None else None
 
     def messages(self, run_id: str) -> list[Message]:
         run = self.runs.get(run_id)
@@ -272,12 +348,29 @@ class MemoryStore:
         ]
 
     def mailboxes(self) -> set[str]:
-        return {run_id for run_id, run in self.runs.items() if any(not letter.taken for letter in run.letters)}
+        return {
+            run_id
+            for run_id, run in self.runs.items()
+            if run.status not in ENDED and any(not letter.taken for letter in run.letters)
+        }
+
+    # --- what runs share and are owed -----------------------------------------------------------------------------
+
+    def owed(self, run_id: str | None, due_before: float | None, limit: int) -> list[Owed]:
+        found = [
+            owed
+            for owed in self.debts.values()
+            if run_id in (None, owed.run_id) and (due_before is None or owed.due_at <= due_before)
+        ]
+        return sorted(found, key=lambda owed: (owed.due_at, self.runs[owed.run_id].number, owed.step))[:limit]
+
+    def reset_gate(self, tool: str) -> bool:
+        self.writes += 1
+        return self.gates.pop(tool, None) is not None
 
     # --- reading --------------------------------------------------------------------------------------------------
 
-    def content(self, digest: str) -> bytes:
-        """A stored content; JournalCorrupt where it is missing."""
+    def _fetch(self, digest: str) -> bytes:
         found = self.contents.get(digest)
         if found is None:
             raise JournalCorrupt(f"the stored content {digest[:12]} is missing")
@@ -296,7 +389,7 @@ class MemoryStore:
             if previous != stored.link:
                 raise JournalCorrupt(f"entry {stored.first} is not what was written", run_id=run_id, sequence=stored.first)
             try:
-                found.extend(codec.entries(stored.body, stored.first, stored.fence, stored.at, self.content))
+                found.extend(codec.entries(stored.body, stored.first, stored.fence, stored.at, self._fetch))
             except JournalError as error:
                 error.run_id = error.run_id or run_id
                 raise
@@ -315,7 +408,7 @@ class MemoryStore:
             run_id=run.new.run_id, agent=run.new.agent, goal_digest=run.new.goal_digest, tenant=run.new.tenant,
             priority=run.new.priority, labels=run.new.labels, status=run.status, waits_for=run.waits_for, due_at=run.due_at,
             version=run.version, fence=run.fence, worker=run.worker, lease_until=run.lease_until, created_at=run.created_at,
-            changed_at=run.changed_at,
+            changed_at=run.changed_at, parent=run.new.parent,
         )  # fmt: skip
 
     def rows(self, status: str | None, agent: str | None, tenant: str | None, limit: int) -> list[RunRow]:
@@ -326,6 +419,10 @@ class MemoryStore:
             for row in rows
             if status in (None, row.status) and agent in (None, row.agent) and tenant in (None, row.tenant)
         ][:limit]  # fmt: skip
+
+    def children(self, run_id: str) -> list[RunRow]:
+        found = [run for run in self.runs.values() if run_id and run.new.parent == run_id]
+        return [row for run in found if (row := self.row(run.new.run_id)) is not None]
 
     def next_due(self, agents: Iterable[str], now: float) -> float | None:
         wanted = set(agents)
@@ -353,99 +450,3 @@ class MemoryStore:
         """Change a byte of what a run's last batch says."""
         stored = self.run(run_id).batches[-1]
         stored.body = stored.body[:-3] + bytes([stored.body[-3] ^ 1]) + stored.body[-2:]
-
-
-class MemoryJournal:
-    """See `Journal`. store: shared with other handles; left out, a new one."""
-
-    def __init__(self, store: MemoryStore | None = None):
-        self.store = store if store is not None else MemoryStore()
-        self.killed = False
-
-    def handle(self) -> MemoryJournal:
-        """Another way to the same store, as another process has one."""
-        return type(self)(self.store)
-
-    def kill(self) -> None:
-        """From now on every call through this handle raises WorkerKilled, and nothing reaches the store."""
-        self.killed = True
-
-    async def _do(self, name: str, work: Callable[..., T], *args: Any) -> T:
-        """Every operation goes through here; those who make faults do it around this."""
-        if self.killed:
-            raise WorkerKilled(name)
-        return work(*args)
-
-    async def open(self) -> None:
-        await self._do("open", lambda: None)
-
-    async def close(self) -> None:
-        """What was appended stays with the store."""
-
-    async def create(
-        self, run: NewRun, events: tuple[AnyEvent, ...], at: float, *, worker: str = "", lease_seconds: float = 0.0
-    ) -> Claim | None:
-        return await self._do("create", self.store.create, run, events, at, worker, lease_seconds)
-
-    async def append(self, batch: Batch) -> Head | Full:
-        return await self._do("append", self.store.append, batch)
-
-    async def read(self, run_id: str, after: Head = EMPTY) -> History:
-        return await self._do("read", self.store.read, run_id, after)
-
-    async def claim_due(self, worker: str, agents: Iterable[str], now: float, lease_seconds: float, limit: int) -> list[Claim]:
-        return await self._do("claim_due", self.store.claim_due, worker, list(agents), now, lease_seconds, limit)
-
-    async def claim(self, run_id: str, worker: str, now: float, lease_seconds: float) -> Claim | None:
-        return await self._do("claim", self.store.claim, run_id, worker, now, lease_seconds)
-
-    async def extend(self, claims: Iterable[Claim], until: float) -> list[Claim]:
-        return await self._do("extend", self.store.extend, list(claims), until)
-
-    async def holds(self, claim: Claim) -> bool:
-        return await self._do("holds", self.store.holds, claim)
-
-    async def release(self, claim: Claim, release: Release) -> None:
-        await self._do("release", self.store.release, claim, release)
-
-    async def send(self, run_id: str, message: Message) -> int:
-        return await self._do("send", self.store.send, run_id, message)
-
-    async def messages(self, run_id: str) -> list[Message]:
-        return await self._do("messages", self.store.messages, run_id)
-
-    async def mailboxes(self) -> set[str]:
-        return await self._do("mailboxes", self.store.mailboxes)
-
-    async def row(self, run_id: str) -> RunRow | None:
-        return await self._do("row", self.store.row, run_id)
-
-    async def rows(
-        self, *, status: str | None = None, agent: str | None = None, tenant: str | None = None, limit: int = 1000
-    ) -> list[RunRow]:
-        return await self._do("rows", self.store.rows, status, agent, tenant, limit)
-
-    async def next_due(self, agents: Iterable[str], now: float) -> float | None:
-        return await self._do("next_due", self.store.next_due, list(agents), now)
-
-    async def seen(self, worker: Worker) -> None:
-        await self._do("seen", self.store.note, worker)
-
-    async def workers(self, since: float) -> list[Worker]:
-        return await self._do("workers", self._workers, since)
-
-    def _workers(self, since: float) -> list[Worker]:
-        return [worker for _, worker in sorted(self.store.seen.items()) if worker.seen_at >= since]
-
-    async def keep(self, run_id: str, checkpoint: Checkpoint) -> None:
-        await self._do("keep", self.store.keep, run_id, checkpoint)
-
-    async def checkpoint(self, run_id: str) -> Checkpoint | None:
-        return await self._do("checkpoint", self._checkpoint, run_id)
-
-    def _checkpoint(self, run_id: str) -> Checkpoint | None:
-        run = self.store.runs.get(run_id)
-        return run.checkpoint if run is not None else None
-
-    async def stamp(self) -> object:
-        return await self._do("stamp", lambda: self.store.writes)

@@ -1,0 +1,283 @@
+"""New calls: who may begin, with what, under which key; and why not yet."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from holdfast.core import events as e
+from holdfast.core import recovery, references
+from holdfast.core.approval import asks_first, shown_digest
+from holdfast.core.commands import CallTool, call_key
+from holdfast.core.contract import Contract, digest
+from holdfast.core.decide.owed import Owed
+from holdfast.core.diagnosis import SETTLED_BY_ARGUMENTS
+from holdfast.core.limits import Limits, within
+from holdfast.core.plan import fallbacks_of
+from holdfast.core.state import StepState, source_of
+
+
+class Calls(Owed):
+    """See the module's text."""
+
+    def _begin_ready(self) -> None:
+        """Begin what is ready, in order. Those that cannot begin yet keep their place and are passed over."""
+        passed = 0
+        while passed < len(self.state.ready) and self._in_flight() < self.state.limits.parallel_max and not self._stopping():
+            name = self.state.ready[passed]
+            if self._concerns(name):
+                self._begin_or_skip(self.state.steps[name])
+            if self.state.steps[name].phase == "ready":
+                passed += 1
+
+    def _begin_or_skip(self, step: StepState) -> None:
+        name = step.step.id
+        instead_of = step.step.alternative_to
+        if instead_of and (done := source_of(self.state, instead_of)) is not None:
+            self._rule(e.StepSkipped(step=name, reason=f"it is not needed: {done} was done", needless=True))
+            return
+        blocker = next((other for other in step.reads if source_of(self.state, other) is None), None)
+        if blocker is not None:
+            self._rule(e.StepSkipped(step=name, reason=f"it needs {blocker}, which was not done"))
+        else:
+            self._begin(step)
+
+    def _settle_waiting(self, step: StepState) -> None:
+        if self._stopping() or self.state.held_by or self.state.changed:
+            return
+        if step.due_at > self.now:
+            self._wake(step.due_at)
+            return
+        contract = self._contract(step)
+        if step.doubt_since is not None:
+            if step.callback is not None:
+                self._take_callback(step)
+                return
+            row = recovery.rule(self._doubt(step, contract))
+            if row.action != "repeat":
+                self._last_look_before_repeat(step, contract, row)
+                return
+        elif step.landed and contract.safety not in ("read", "idempotent"):
+            reason = "it happened, its answer could not be used, and the tool may not be called again any more"
+            self._give_up(step, reason, step.step.on_failure)
+            return
+        self._begin(step)
+
+    def _last_look_before_repeat(self, step: StepState, contract: Contract, row: recovery.Row) -> None:
+        """While the repeat waited, the key died or the tool changed: what was a harmless repeat is one no more."""
+        due_at = self._probe_due(step, contract) if row.action == "probe" else 0.0
+        self._rule(e.RecoveryRuled(step=step.step.id, row=row.label, action=row.action, reason=row.reason, due_at=due_at))
+        if row.action == "ask":
+            self._ask_about_doubt(self.state.steps[step.step.id], contract, row.reason)
+
+    def _begin(self, step: StepState) -> None:
+        """Call the tool, or say why not yet: no slot, the same call elsewhere, a person first."""
+        state, name = self.state, step.step.id
+        contract = state.contracts.get(step.tool)
+        if contract is None:
+            self._tool_is_gone(step)
+            return
+        if self._is_full(step.tool) or (step.phase == "waiting" and self._in_flight() >= state.limits.parallel_max):
+            return
+        try:
+            args, expect = self._arguments(step), self._expected(step)
+        except references.Missing as missing:
+            self._give_up(step, str(missing), step.step.on_failure)
+            return
+        # A repeat of a call in doubt goes out under the key of that call, whatever the agent says today.
+        again = step.doubt_since is not None and step.key != ""
+        key = step.key if again else call_key(
+            state.run_id, step.tool, name, contract.business_key, args, step.occurrence, contract.business_scope
+        )  # fmt: skip
+        if self._is_suppressed(step, contract, args, key) or (not again and self._failed_before(step, args)):
+            return
+        if state.attempts >= state.limits.attempts_max and not step.step.undoes:
+            self._rule(e.LimitReached(limit="attempts_max", allowed=float(state.limits.attempts_max)))
+            return
+        if asks_first(contract, step.step) and step.approved != shown_digest(step.tool, args, contract):
+            if again or step.landed:
+                # Neither yes nor no to a new call would say anything about the one before it.
+                before = "an earlier call happened, and its answer could not be used; " if step.landed else ""
+                self._ask_about_doubt(step, contract, f"{before}the tool changed since it was approved")
+            else:
+                self._ask("call", "approval", f"may {step.tool} be called?", shown_digest(step.tool, args, contract), step, args)
+            return
+        if step.tool in self.held and self._hold(step):
+            return
+        if self._too_much(step, contract):
+            return
+        for capped in self.places.keys() & {step.tool, ""}:
+            self.places[capped] -= 1
+        granted = self._granted(args) if contract.agent is not None else None
+        attempt = step.attempt + 1
+        self._rule(e.CallIntended(step=name, attempt=attempt, tool=step.tool, key=key, args=args, granted=granted))
+        self.commands.append(
+            CallTool(
+                step=name,
+                attempt=attempt,
+                tool=step.tool,
+                args=args,
+                key=key,
+                occurrence=step.occurrence,
+                timeout_seconds=self._timeout(step, contract),
+                contract=contract,
+                send_by=self._send_by(step) if again else None,
+                expect=expect,
+                limits=granted,
+            )
+        )
+
+    def _tool_is_gone(self, step: StepState) -> None:
+        gone = f"the agent has no tool {step.tool} any more"
+        if step.doubt_since is not None:
+            self._ask_about_doubt(step, self._contract(step), gone)
+        else:
+            self._give_up(step, gone, step.step.on_failure)
+
+    def _arguments(self, step: StepState) -> dict[str, Any]:
+        if step.edited is not None:
+            return step.edited
+        if step.key and step.args is not None and step.doubt_since is not None:
+            return step.args
+        form = step.step.args
+        if step.fallbacks_taken:
+            own = fallbacks_of(step.step, self.state.contracts.get(step.step.tool))[step.fallbacks_taken - 1].args
+            form = form if own is None else own
+        return self._resolved(form) if form else form
+
+    def _send_by(self, step: StepState) -> float | None:
+        """Until when a repeat of a call in doubt may go out: whoever sends it may have been stopped since this was decided."""
+        contract = self._contract(step)
+        if contract.key_ttl_seconds is None or step.first_sent_at is None:
+            return None
+        return step.first_sent_at + contract.key_ttl_seconds - self._timeout(step, contract) - contract.settles_within_seconds
+
+    # --- the same call elsewhere ----------------------------------------------------------------------------------
+
+    def _is_suppressed(self, step: StepState, contract: Contract, args: dict[str, Any], key: str) -> bool:
+        """Whether the same call is done, under way or owed in another step, or under way in another run."""
+        state, name = self.state, step.step.id
+        twin = state.business.get(key) if contract.business_key else None
+        # A twin that fell back to another tool has made another call since: it is in nobody's way.
+        if twin is not None and twin != name and state.steps[twin].key == key and self._twin_in_the_way(step, state.steps[twin]):
+            return True
+        if state.pending and contract.safety != "read" and self._is_owed(step, args):
+            return True
+        if step.suppressed_by in state.steps and step.doubt_since is None:
+            before = state.steps[step.suppressed_by]
+            if before.phase == "done" and before.tool == step.tool:
+                self._rule(e.ReuseRuled(step=name, same_as=step.suppressed_by))
+                return True
+        if self.places.get(f"once:{key}", 1) <= 0 and step.doubt_since is None:
+            holder = self.holders.get(f"once:{key}", "")
+            reason = f"it would repeat what is under way in the run {holder}"
+            self._rule(e.FollowUpSuppressed(step=name, run_id=holder or "unknown", reason=reason))
+            self._rule(e.StepSkipped(step=name, reason=reason))
+            return True
+        return False
+
+    def _twin_in_the_way(self, step: StepState, twin: StepState) -> bool:
+        """Whether the same call, by its business key, is done or under way in another step."""
+        owed = self.state.pending.get(twin.step.id)
+        if owed is not None and owed.key == twin.key:
+            self._suppress(step, twin.step.id)
+        elif twin.phase == "done":
+            self._rule(e.ReuseRuled(step=step.step.id, same_as=twin.step.id))
+        elif twin.phase in ("skipped", "failed"):
+            if step.insisted or not twin.landed:
+                return False
+            reason = f"the same call was made in step {twin.step.id}, whose answer could not be used"
+            self._give_up(step, reason, step.step.on_failure)
+        return True
+
+    def _is_owed(self, step: StepState, args: dict[str, Any]) -> bool:
+        """Whether the very same call is owed to another step. An occurrence that was raised says that a repeat is meant."""
+        for name, owed in self.state.pending.items():
+            same = name != step.step.id and owed.tool == step.tool and owed.args == args
+            if same and self.state.steps[name].occurrence == step.occurrence and not step.insisted:
+                self._suppress(step, name)
+                return True
+        return False
+
+    def _suppress(self, step: StepState, twin: str) -> None:
+        if step.suppressed_by != twin:
+            until = self.state.pending[twin].until
+            reason = f"it would repeat {twin}, which is still owed"
+            self._rule(e.FollowUpSuppressed(step=step.step.id, same_as=twin, until=until, reason=reason))
+
+    def _failed_before(self, step: StepState, args: dict[str, Any]) -> bool:
+        """Refuse a call that failed for good, with these very arguments, if nothing was changed since that could help."""
+        failed = self.state.failed_calls
+        if not failed or step.insisted or step.step.undoes or (found := failed.get(digest([step.tool, args]))) is None:
+            return False
+        other, effects = found
+        before = self.state.steps[other]
+        kind = before.failure.kind if before.failure is not None else "invalid_input"
+        if other == step.step.id and not step.fallbacks_taken:
+            return False
+        if before.occurrence != step.occurrence or (kind not in SETTLED_BY_ARGUMENTS and effects != self.state.effects):
+            return False
+        message = f"the same call failed in step {other}, and nothing has changed since"
+        failure = e.Failure(kind=kind, message=message)
+        self._rule(e.CallRefused(step=step.step.id, same_as=other, failure=failure))
+        return True
+
+    # --- what is used up ------------------------------------------------------------------------------------------
+
+    def _is_full(self, tool: str) -> bool:
+        if self.places.get(tool, 1) <= 0 or self.places.get("", 1) <= 0:
+            return True
+        # One step of a run stands in line for a tool that is held back; the others begin when it does.
+        return any(
+            step.held_since is not None and step.tool == tool and step.due_at > self.now
+            for name in self.state.active
+            if (step := self.state.steps[name]).phase == "waiting"
+        )
+
+    def _hold(self, step: StepState) -> bool:
+        """The tool may not be called now: fall back, wait for it, or give it up after having waited for long."""
+        until, why = self.held[step.tool]
+        name, limit = step.step.id, self.state.limits.hold_seconds
+        fallbacks = fallbacks_of(step.step, self.state.contracts.get(step.step.tool))[step.fallbacks_taken :]
+        if why == "circuit" and fallbacks and step.doubt_since is None and not step.landed:
+            self._rule(e.FallbackRuled(step=name, tool=fallbacks[0].tool, reason=f"the circuit of {step.tool} is open"))
+        elif step.held_since is not None and self.now - step.held_since >= limit and step.doubt_since is None:
+            said = "its circuit is open" if why == "circuit" else "its rate is used up"
+            failure = e.Failure(kind="unavailable", message=f"{said}, and it was held back for {limit:g} s")
+            self._rule(e.CallRefused(step=name, same_as="", failure=failure))
+        else:
+            until = max(until, self.now + 0.001)
+            self._rule(e.CallHeld(step=name, tool=step.tool, why=why, until=until))
+            self._wake(until)
+        return True
+
+    def _too_much(self, step: StepState, contract: Contract) -> bool:
+        """Whether the call would change more of something than the run may."""
+        limits = self.state.limits
+        if contract.agent is not None and self.state.children >= limits.children_max:
+            self._rule(e.LimitReached(limit="children_max", allowed=float(limits.children_max)))
+            return True
+        used_up = next(
+            (name for name in contract.changes if name in limits.changes and self._changed(name) >= limits.changes[name]), None
+        )
+        if used_up is None or step.step.undoes:
+            return False
+        message = f"the run may change {used_up} by {limits.changes[used_up]:g} in all, and has"
+        self._rule(e.CallRefused(step=step.step.id, same_as="", failure=e.Failure(kind="too_expensive", message=message)))
+        return True
+
+    def _changed(self, name: str) -> float:
+        return self.state.changes.get(name, 0.0)
+
+    def _granted(self, args: dict[str, Any]) -> Limits:
+        """What a run that is started here may use at most: a part of what this one has left, and no more than was given."""
+        state, limits = self.state, self.state.limits
+        reserved = sum(state.steps[name].granted for name in state.active)
+        given = args.get("limits")
+        most = Limits(
+            attempts_max=max(limits.attempts_max - state.attempts - reserved - 1, 1),
+            wall_seconds=max(state.started_at + limits.wall_seconds - self.now, 1.0),
+            steps_max=limits.steps_max,
+            turns_max=limits.turns_max,
+            parallel_max=limits.parallel_max,
+        )
+        return within(most, given) if isinstance(given, dict) else most

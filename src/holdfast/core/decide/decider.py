@@ -1,0 +1,117 @@
+"""The order of concern."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from holdfast.core import events as e
+from holdfast.core.commands import Command
+from holdfast.core.decide.desk import Room
+from holdfast.core.decide.ends import Ends
+from holdfast.core.state import Phase, State, StepState
+
+_EMPTY = Room()
+# More rulings on one step in one decision than any chain of them can have.
+_RULINGS_MAX = 64
+
+
+class Decision(msgspec.Struct, frozen=True, kw_only=True):
+    """events: to be committed. commands: to be performed after that. state: what is known once they are committed.
+    wake_at: when to ask again if nothing else happens; None when only a word from outside can move the run on."""
+
+    events: tuple[e.AnyEvent, ...]
+    commands: tuple[Command, ...]
+    state: State
+    wake_at: float | None
+
+
+def decide(state: State, now: float, room: Room = _EMPTY) -> Decision:
+    """Everything that can be done at `now`. room: what the store has no room for; steps that find none wait."""
+    decider = Decider(state, max(now, state.at), room)
+    decider.run()
+    return Decision(events=tuple(decider.events), commands=tuple(decider.commands), state=decider.state, wake_at=decider.wake_at)
+
+
+class Decider(Ends):
+    """A decision, made."""
+
+    def run(self) -> None:
+        if self.state.ended:
+            return
+        self._check_limits()
+        self._settle_all()
+        if self._stopping():
+            self._stop()
+            return
+        if self._is_undoing():
+            if not self._held() or self.state.held_by is None:
+                self._undo()
+            return
+        self._wake(self.state.started_at + self.state.limits.wall_seconds)
+        if self._held():
+            if self._stopping():
+                self._stop()
+            return
+        if self.state.rests:
+            self._plan_rests()
+        self._begin_ready()
+        if not self._stopping():
+            self._ask_reasoner_or_end()
+        if self._stopping() and not self.state.ended:
+            self._stop()
+
+    def _stop(self) -> None:
+        self._stop_when_quiet()
+        if self._is_undoing():
+            self._undo()
+
+    def _is_undoing(self) -> bool:
+        return self.state.stop == "undo" and not self.state.ended
+
+    def _undo(self) -> None:
+        """Take back what was done, step by step; then the run ends."""
+        self._begin_ready()
+        if all(self.state.steps[name].phase in ("done", "skipped", "failed") for name in self.state.undoing):
+            self._stop_when_quiet()
+
+    def _settle_all(self) -> None:
+        """What is due comes last: a call that turns out to be lost leaves its place to it."""
+        for name in self.state.active:
+            if self.state.steps[name].phase != "waiting":
+                self._settle(name)
+        if self.state.pending and not self._stopping():
+            self._settle_rests()
+        before = -1
+        while before != len(self.events):
+            before = len(self.events)
+            for name in self.state.active:
+                if self.state.steps[name].phase == "waiting":
+                    self._settle(name)
+
+    def _settle(self, name: str) -> None:
+        """Rule on one active step until there is nothing more to say about it at present."""
+        if not self._concerns(name):
+            return
+        for _ in range(_RULINGS_MAX):
+            step = self.state.steps[name]
+            handler = SETTLERS.get(step.phase)
+            before = len(self.events)
+            if handler is not None:
+                handler(self, step)
+            if len(self.events) == before or self.state.steps[name].phase in ("flying", "probing"):
+                return
+        raise AssertionError(f"step {name} of {self.state.run_id} never comes to rest")
+
+
+SETTLERS: dict[Phase, Callable[[Decider, StepState], None]] = {
+    "flying": Decider._settle_flying,
+    "probing": Decider._settle_probing,
+    "doubt": Decider._settle_doubt,
+    "probe_wait": Decider._settle_probe_wait,
+    "diagnosis": Decider._settle_diagnosis,
+    "waiting": Decider._settle_waiting,
+    "owed": Decider._settle_owed,
+    "asking": Decider._settle_asking,
+}

@@ -1,0 +1,204 @@
+"""The reasoner's turn, and the end: completed, or stopped, with what was done kept or taken back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from holdfast.core import events as e
+from holdfast.core import limits, references
+from holdfast.core.commands import AskReasoner
+from holdfast.core.contract import digest
+from holdfast.core.decide.calls import Calls
+from holdfast.core.state import ENDED, State, result_of, source_of, unknown_steps
+from holdfast.core.undo import undo_plan
+
+PROPOSAL_FAILURES_MAX = 3
+
+
+class Ends(Calls):
+    """See the module's text."""
+
+    # --- bounds and holds -----------------------------------------------------------------------------------------
+
+    def _check_limits(self) -> None:
+        state = self.state
+        if self._stopping() or state.stop:
+            return
+        bound = limits.reached(
+            state.limits, steps=len(state.order), started_at=state.started_at, now=self.now, changes=state.changes
+        )
+        if bound is not None:
+            self._rule(e.LimitReached(limit=bound[0], allowed=bound[1]))
+
+    def _held(self) -> bool:
+        """Whether a changed agent keeps the run from beginning anything, and the question about it."""
+        state = self.state
+        if state.changed is not None and state.held_by is None:
+            weaker = [f"{d.tool}: {d.field} was {d.before}, is {d.after}" for d in state.changed.differences if d.weaker]
+            self._ask(
+                "agent",
+                "question",
+                "the agent now promises less than when the run started: " + "; ".join(weaker),
+                digest(state.changed),
+            )
+        if self.state.held_by is None:
+            return False
+        self._expire(self.state.held_by)
+        return True
+
+    # --- the reasoner and completion ------------------------------------------------------------------------------
+
+    def _ask_reasoner_or_end(self) -> None:
+        state = self.state
+        if state.proposing is not None:
+            if state.proposing < state.fence:
+                self._propose()
+            return
+        if state.open_steps or state.pending:
+            return
+        if state.finishing:
+            self._complete(state.result)
+        elif state.planned and state.final:
+            self._complete(self._result())
+        elif state.proposal_failures >= PROPOSAL_FAILURES_MAX:
+            self._rule(e.RunFailed(reason="the reasoner proposed nothing that can be run: " + "; ".join(state.proposal_problems)))
+        else:
+            self._propose()
+
+    def _propose(self) -> None:
+        state, bounds = self.state, self.state.limits
+        turn = state.turn + 1
+        idle = state.idle_turns + (0 if state.news or state.turn == 0 else 1)
+        if turn > bounds.turns_max or idle >= bounds.idle_turns_max:
+            limit, allowed = (
+                ("turns_max", bounds.turns_max) if turn > bounds.turns_max else ("idle_turns_max", bounds.idle_turns_max)
+            )
+            self._rule(e.LimitReached(limit=limit, allowed=float(allowed)))
+            return
+        self._rule(e.ProposalRequested(turn=turn))
+        self.commands.append(AskReasoner(turn=turn))
+
+    def _result(self) -> Any:
+        state = self.state
+        if state.result_form is None:
+            return {name: state.steps[name].value for name in state.order if state.steps[name].phase == "done"}
+        return _lenient(state.result_form, state)
+
+    def _complete(self, result: Any) -> None:
+        state = self.state
+        replaced = self._replaced()
+        self._rule(
+            e.RunCompleted(
+                result=result,
+                skipped=tuple(name for name in state.skipped if name not in replaced),
+                flagged=state.flagged,
+                partial=tuple(name for name in state.order if state.steps[name].left and not self._rest_is_done(name)),
+                replaced=replaced,
+            )
+        )
+
+    def _replaced(self) -> dict[str, str]:
+        """Steps that were done another way, and by what."""
+        state = self.state
+        found: dict[str, str] = {}
+        for name in state.order:
+            step = state.steps[name]
+            if step.phase == "done" and step.fallbacks_taken:
+                found[name] = step.tool
+            elif step.phase == "skipped" and name in state.stand_ins and (other := source_of(state, name)) is not None:
+                found[name] = other
+        return found
+
+    def _rest_is_done(self, name: str) -> bool:
+        step = self.state.steps[name]
+        while step.rest:
+            step = self.state.steps[step.rest]
+            if step.phase == "done" and not step.left:
+                return True
+        return False
+
+    # --- stopping -------------------------------------------------------------------------------------------------
+
+    def _stop_when_quiet(self) -> None:
+        """End the run once nothing is in flight. A doubt that a probe can settle now is settled first."""
+        state = self.state
+        if self._is_busy():
+            self.wake_at = None
+            return
+        if state.stop in ("", "asked", "agreed") and not self._ready_to_end():
+            return
+        state = self.state
+        ending = {"unknown": unknown_steps(state), "undone": state.undone, "kept": self._kept()}
+        if state.cancel is not None:
+            self._rule(e.RunCancelled(by=state.cancel.by, reason=state.cancel.reason, **ending))
+        else:
+            self._rule(e.RunFailed(reason=state.stopping or "", **ending))
+
+    def _is_busy(self) -> bool:
+        state = self.state
+        return (
+            state.proposing == state.fence
+            or any(state.steps[name].phase in ("flying", "probing") for name in state.active)
+            or any(owed.looking == state.fence for owed in state.pending.values())
+        )
+
+    def _ready_to_end(self) -> bool:
+        """Whether it is settled what becomes of what was done."""
+        policy, state = self._on_stop(), self.state
+        if policy == "keep":
+            return True
+        waits = [state.steps[name].due_at for name in state.active if state.steps[name].phase == "probe_wait"]
+        if waits:
+            # What may have happened is to be taken back too, if it did.
+            self._wake(min(waits))
+            return False
+        if state.stop == "asked":
+            for interrupt, asked in state.interrupts.items():
+                if asked.about == "stop":
+                    self._expire(interrupt)
+                    break
+            if self.state.stop == "asked":
+                return False
+            return self.state.stop == "keep" or self._plan_undo()
+        if policy == "ask" and state.stop == "":
+            steps, kept = undo_plan(state)
+            if steps:
+                named = ", ".join(step.undoes for step in steps)
+                lasting = f" (not to be undone: {', '.join(kept)})" if kept else ""
+                question = f"the run stops ({self._why()}); take back what it did? {named}{lasting}"
+                self._ask("stop", "approval", question, digest([steps, kept]))
+                return False
+        return self._plan_undo()
+
+    def _plan_undo(self) -> bool:
+        """Plan the calls that take back what was done; True where there is nothing to take back."""
+        steps, kept = undo_plan(self.state)
+        if steps or kept:
+            self._rule(e.UndoPlanned(reason=self._why(), steps=steps, kept=kept))
+        return not steps
+
+    def _why(self) -> str:
+        cancel = self.state.cancel
+        return f"cancelled by {cancel.by}" if cancel is not None else self.state.stopping or "it stops"
+
+    def _kept(self) -> tuple[str, ...]:
+        """What stays done although the policy was to take it back, or in part."""
+        state = self.state
+        if state.stop != "undo":
+            return state.kept
+        failed = tuple(
+            step.step.undoes for name in state.undoing if (step := state.steps[name]).phase != "done" and step.phase in ENDED
+        )
+        return (*state.kept, *failed)
+
+
+def _lenient(form: Any, state: State) -> Any:
+    """A result form with null where a reference leads nowhere: a run with a skipped step still has a result."""
+    try:
+        return references.resolve(form, state.goal.inputs, lambda name: result_of(state, name))
+    except references.Missing:
+        if isinstance(form, dict) and references.REF not in form:
+            return {key: _lenient(part, state) for key, part in form.items()}
+        if isinstance(form, (list, tuple)):
+            return [_lenient(part, state) for part in form]
+        return None

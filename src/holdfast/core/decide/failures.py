@@ -1,0 +1,89 @@
+"""Calls that failed for certain: diagnosed, retried, replaced, given up; but never over the head of an older doubt."""
+
+from __future__ import annotations
+
+from holdfast.core import events as e
+from holdfast.core import recovery
+from holdfast.core.contract import Contract
+from holdfast.core.decide.doubts import Doubts
+from holdfast.core.diagnosis import diagnose
+from holdfast.core.plan import fallbacks_of
+from holdfast.core.state import ENDED, StepState
+
+
+class Failures(Doubts):
+    """See the module's text."""
+
+    def _settle_diagnosis(self, step: StepState) -> None:
+        if step.callback is not None and step.callback.failure is None:
+            self._take_callback(step)  # It said that it failed, and has delivered all the same.
+            return
+        if self._stopping():
+            return
+        assert step.failure is not None, f"{step.step.id} is diagnosed without a failure"
+        if step.failure.detail == e.BY_A_PERSON:
+            self._give_up(step, step.failure.message, "skip" if step.step.on_failure == "ask" else step.step.on_failure)
+            return
+        contract = self._contract(step)
+        ruling = diagnose(
+            step.failure,
+            contract,
+            step.step,
+            run_id=self.state.run_id,
+            tries=1_000_000 if step.spent or step.refused else max(step.tries, 1),
+            fallbacks=fallbacks_of(step.step, self.state.contracts.get(step.step.tool))[step.fallbacks_taken :],
+            landed=step.landed,
+        )
+        name = step.step.id
+        if ruling.verb == "retry":
+            self._rule(e.RetryRuled(step=name, due_at=self.now + ruling.wait_seconds, reason=ruling.reason))
+        elif ruling.verb == "reconcile":
+            self._rule(
+                e.RecoveryRuled(
+                    step=name, row="failed", action="probe", reason=ruling.reason, due_at=self.now + ruling.wait_seconds
+                )
+            )
+        elif step.doubt_since is not None and not step.spent:
+            # This attempt failed for certain, but an earlier one under the same key may have happened.
+            self._last_look(step, contract)
+        elif ruling.verb == "fall_back":
+            self._rule(e.FallbackRuled(step=name, tool=ruling.tool, reason=ruling.reason))
+        else:
+            tried = f" after {step.tries} attempts" if step.tries > 1 else ""
+            broken = "; one of them happened, and its answer could not be used" if step.landed and step.tries > 1 else ""
+            self._give_up(step, f"{_said(step.failure)}{tried}{broken}", self._policy(step))
+
+    def _policy(self, step: StepState) -> str:
+        """What follows when nothing is left to try. What is owed and given up is flagged, unless the step says more."""
+        given_up = step.failure is not None and step.failure.kind == "overdue" and step.landed
+        return "flag" if given_up and step.step.on_failure in ("stop", "skip") else step.step.on_failure
+
+    def _last_look(self, step: StepState, contract: Contract) -> None:
+        row = recovery.rule(self._doubt(step, contract, spent=True))
+        name = step.step.id
+        due_at = self._probe_due(step, contract) if row.action == "probe" else 0.0
+        self._rule(e.RecoveryRuled(step=name, row=row.label, action=row.action, reason=row.reason, due_at=due_at, spent=True))
+        if row.action == "ask":
+            question = f"did an earlier attempt of {step.tool} happen? {row.reason}"
+            self._ask("doubt", "escalation", question, self._digest(step, contract), self.state.steps[name])
+
+    def _give_up(self, step: StepState, reason: str, policy: str) -> None:
+        name = step.step.id
+        if policy in ("stop", "ask") and self._has_alternative(name):
+            policy = "skip"
+        if policy == "ask":
+            contract = self.state.contracts.get(step.tool)
+            shown = self._digest(step, contract) if contract else ""
+            self._ask("failure", "escalation", f"{step.tool} did not work: {reason}", shown, step)
+        elif policy == "stop":
+            self._rule(e.StepFailed(step=name, reason=reason))
+        else:
+            self._rule(e.StepSkipped(step=name, reason=reason, flagged=policy == "flag"))
+
+    def _has_alternative(self, name: str) -> bool:
+        """Whether another step is still to stand in for this one."""
+        return any(self.state.steps[other].phase not in ENDED for other in self.state.stand_ins.get(name, ()))
+
+
+def _said(failure: e.Failure) -> str:
+    return f"{failure.kind}: {failure.message}" if failure.message else failure.kind

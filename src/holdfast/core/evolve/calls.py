@@ -1,0 +1,202 @@
+"""Calls and probes: their intents and outcomes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec.structs import replace
+
+from holdfast.core import events as e
+from holdfast.core.contract import Contract
+from holdfast.core.diagnosis import changed_the_world
+from holdfast.core.evolve.steps import counted, finish, flying, following, open_pending, put
+from holdfast.core.pending import Found, Pending, can_look, look_wait
+from holdfast.core.state import State, StepState, contract_of
+
+
+def call_intended(state: State, event: e.CallIntended, entry: e.Entry) -> State:
+    step = state.steps[event.step]
+    again = step.key == event.key
+    changes: dict[str, Any] = {"attempts": state.attempts + 1}
+    contract = state.contracts.get(event.tool)
+    granted = 0
+    if contract is not None:
+        if contract.business_key:
+            changes["business"] = state.business.insert(event.key, event.step)
+        if contract.agent is not None:
+            granted = event.granted.attempts_max if event.granted is not None else 0
+            changes["children"] = state.children + (0 if again else 1)
+    sent = replace(
+        step,
+        phase="flying",
+        attempt=event.attempt,
+        tries=step.tries + 1,
+        tool=event.tool,
+        args=event.args,
+        key=event.key,
+        fence=entry.fence,
+        first_sent_at=step.first_sent_at if again else entry.at,
+        verdict="none",
+        probe=0,
+        failure=None,
+        landed=step.landed and again,
+        contract=step.contract if again and step.doubt_since is not None else None,
+        callback=step.callback if again else None,
+        probe_failure=None,
+        held_since=None,
+        granted=granted,
+    )
+    return put(state, entry, sent, **changes)
+
+
+def call_succeeded(state: State, event: e.CallSucceeded, entry: e.Entry) -> State:
+    step = flying(state, event.step, event.attempt)
+    contract = state.contracts.get(step.tool)
+    changes = counted(state, event.changes)
+    if contract is not None and contract.visible_within_seconds is not None and can_look(contract):
+        sight = Pending(
+            step=event.step,
+            tool=step.tool,
+            key=step.key,
+            args=step.args or {},
+            about="sight",
+            since=entry.at,
+            until=entry.at + contract.visible_within_seconds,
+        )
+        changes |= open_pending(state, sight, contract)
+    if event.cut is not None or event.seconds:
+        step = replace(step, cut=event.cut, seconds=event.seconds)
+    return finish(state, entry, step, event.value, "call", **changes)
+
+
+def call_partial(state: State, event: e.CallPartial, entry: e.Entry) -> State:
+    step = replace(flying(state, event.step, event.attempt), cut=event.cut, rest_args=event.rest)
+    changes = counted(state, event.changes)
+    if event.left and event.rest is None:
+        contract = contract_of(state, step)
+        rest = _owed(step, event, entry, contract)
+        if step.callback is not None:
+            rest = heard(rest, step.callback)
+        changes |= open_pending(state, rest, contract)
+    elif event.left:
+        changes["rests"] = (*state.rests, event.step)
+    return finish(state, entry, step, event.value, "call", event.left, **changes)
+
+
+def call_deferred(state: State, event: e.CallDeferred, entry: e.Entry) -> State:
+    """The call is no longer in doubt: the other side has it. A deadline holds even where it named none."""
+    step = flying(state, event.step, event.attempt)
+    contract = contract_of(state, step)
+    owed = _owed(step, event, entry, contract)
+    if step.callback is not None:
+        owed = heard(owed, step.callback)
+    changes = counted(state, event.changes) | open_pending(state, owed, contract)
+    waiting = replace(
+        step, phase="owed", handle=event.handle, doubt_since=None, due_at=0.0, verdict="none", probe=0, callback=None
+    )
+    return put(state, entry, waiting, **changes)
+
+
+def _owed(step: StepState, event: e.CallDeferred | e.CallPartial, entry: e.Entry, contract: Contract | None) -> Pending:
+    until = event.until
+    if until is None:
+        until = entry.at + (contract.owed_within_seconds if contract is not None else 0.0)
+    child = contract is not None and contract.agent is not None
+    return Pending(
+        step=event.step,
+        tool=step.tool,
+        key=step.key,
+        args=step.args or {},
+        about="result" if isinstance(event, e.CallDeferred) else "rest",
+        items=() if isinstance(event, e.CallDeferred) else event.left,
+        by=event.by,
+        handle=event.handle,
+        signal=event.signal,
+        child=event.handle if child else "",
+        since=entry.at,
+        until=until,
+    )
+
+
+def heard(pending: Pending, callback: e.CallbackReceived) -> Pending:
+    """What is owed, after its result was delivered."""
+    found: Found = "failed" if callback.failure is not None else "came"
+    return replace(pending, found=found, settled_by="callback", value=callback.value, failure=callback.failure)
+
+
+def call_failed(state: State, event: e.CallFailed, entry: e.Entry) -> State:
+    step = flying(state, event.step, event.attempt)
+    contract = contract_of(state, step)
+    landed = contract is not None and changed_the_world(event.failure, contract)
+    failed = replace(step, phase="diagnosis", failure=event.failure, landed=step.landed or landed)
+    return put(state, entry, failed, **counted(state, event.changes))
+
+
+def call_unknown(state: State, event: e.CallUnknown, entry: e.Entry) -> State:
+    """The doubt starts, or starts again: a lost request may land until its contract's settle time is over."""
+    step = flying(state, event.step, event.attempt)
+    contract = contract_of(state, step)
+    settle_at = entry.at + (contract.settles_within_seconds if contract else 0.0)
+    doubted = replace(
+        step,
+        phase="doubt",
+        lost=step.lost + 1,
+        doubt_since=entry.at,
+        settle_at=max(step.settle_at, settle_at),
+        crashed=event.crashed,
+        reason=event.why,
+        verdict="none",
+        probe=0,
+    )
+    return put(state, entry, doubted)
+
+
+def probe_intended(state: State, event: e.ProbeIntended, entry: e.Entry) -> State:
+    owed = state.pending.get(event.step)
+    if owed is not None:
+        looking = replace(owed, looks=event.probe, looking=entry.fence, looked_at=entry.at)
+        return following(state, entry, pending={**state.pending, event.step: looking})
+    step = replace(state.steps[event.step], phase="probing", probe=event.probe, probed_at=entry.at, fence=entry.fence)
+    return put(state, entry, step)
+
+
+def probe_answered(state: State, event: e.ProbeAnswered, entry: e.Entry) -> State:
+    owed = state.pending.get(event.step)
+    if owed is not None and owed.looking is not None:
+        return following(state, entry, pending={**state.pending, event.step: _looked(state, owed, event, entry)})
+    step = state.steps[event.step]
+    if step.phase != "probing":
+        return following(state, entry)  # What was owed came by other ways while it was looked for.
+    assert step.probe == event.probe, f"answer to probe {event.probe} of {event.step}, which is at {step.probe}"
+    answered = replace(
+        step,
+        phase="doubt",
+        verdict=event.verdict,
+        probe_value=event.value,
+        probe_failure=event.failure,
+        probe_message=event.message,
+    )
+    return put(state, entry, answered)
+
+
+def _looked(state: State, owed: Pending, event: e.ProbeAnswered, entry: e.Entry) -> Pending:
+    """What is owed, after a look. Where a callback came in the meantime, that counts."""
+    owed = replace(owed, looking=None, message=event.message)
+    if owed.found in ("came", "failed"):
+        return owed
+    step = state.steps[owed.step]
+    contract = contract_of(state, step)
+    due_at = entry.at + (look_wait(contract, owed.looks) if contract is not None else 0.0)
+    found: Found = "not_yet"
+    if event.verdict == "happened":
+        found = "came" if event.failure is None else "failed"
+        if event.left and owed.about == "rest":
+            return replace(owed, found="not_yet", items=event.left, due_at=due_at)
+    elif event.verdict == "not_happened" and owed.about != "sight" and contract is not None and contract.poll:
+        found = "failed"
+    failure = event.failure
+    if found == "failed" and failure is None:
+        failure = e.Failure(kind="failed_later", message=event.message or "the other side says that it will not come")
+    return replace(
+        owed, found=found, settled_by="probe", value=event.value, failure=failure, left=event.left or (), due_at=due_at
+    )

@@ -1,0 +1,72 @@
+"""The rules of the fold by event, and the fold itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from holdfast.core import events as e
+from holdfast.core.evolve import calls, rulings, runs, words
+from holdfast.core.state import State
+
+
+def fold(entries: Iterable[e.Entry], state: State | None = None) -> State:
+    """The state after these entries, from the beginning or on top of a state; at least one entry is needed."""
+    for entry in entries:
+        state = evolve(state, entry)
+    assert state is not None, "a run has at least its start"
+    return state
+
+
+def evolve(state: State | None, entry: e.Entry) -> State:
+    """One event later."""
+    event = entry.event
+    if state is None:
+        assert isinstance(event, e.RunStarted), f"a run begins with its start, not with {type(event).__name__}"
+        return runs.started(event, entry)
+    assert entry.sequence == state.version + 1, f"entry {entry.sequence} after {state.version}"
+    return RULES[type(event)](state, event, entry)
+
+
+RULES: dict[type[e.Event], Callable[[State, Any, e.Entry], State]] = {
+    e.RunResumed: words.only_noted,
+    e.AgentChanged: words.agent_changed,
+    e.CancelRequested: words.cancel_requested,
+    e.Answered: words.answered,
+    e.AnswerVoided: words.only_noted,
+    e.CallbackReceived: words.callback_received,
+    e.CallbackRefused: words.only_noted,
+    e.SignalReceived: words.signal_received,
+    e.ChildEnded: words.child_ended,
+    e.ProposalRequested: runs.proposal_requested,
+    e.PlanAdopted: runs.plan_adopted,
+    e.ProposalFailed: runs.proposal_failed,
+    e.FinishProposed: runs.finish_proposed,
+    e.GiveUpProposed: runs.give_up_proposed,
+    e.CallIntended: calls.call_intended,
+    e.CallSucceeded: calls.call_succeeded,
+    e.CallPartial: calls.call_partial,
+    e.CallDeferred: calls.call_deferred,
+    e.CallFailed: calls.call_failed,
+    e.CallUnknown: calls.call_unknown,
+    e.ProbeIntended: calls.probe_intended,
+    e.ProbeAnswered: calls.probe_answered,
+    e.RetryRuled: rulings.retry_ruled,
+    e.RecoveryRuled: rulings.recovery_ruled,
+    e.FallbackRuled: rulings.fallback_ruled,
+    e.ReuseRuled: rulings.reuse_ruled,
+    e.PendingRuled: rulings.pending_ruled,
+    e.RestPlanned: rulings.rest_planned,
+    e.FollowUpSuppressed: rulings.follow_up_suppressed,
+    e.CallHeld: rulings.call_held,
+    e.CallRefused: rulings.call_refused,
+    e.StepSkipped: rulings.step_skipped,
+    e.StepFailed: rulings.step_failed,
+    e.Asked: words.asked,
+    e.InterruptExpired: words.interrupt_expired,
+    e.LimitReached: runs.limit_reached,
+    e.UndoPlanned: runs.undo_planned,
+    e.RunCompleted: runs.run_completed,
+    e.RunFailed: runs.run_failed,
+    e.RunCancelled: runs.run_cancelled,
+}

@@ -1,0 +1,118 @@
+"""The run itself: how it starts, what it plans, how it stops and ends."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from holdfast.core import events as e
+from holdfast.core.evolve.steps import add_steps, following, put
+from holdfast.core.state import State
+
+
+def started(event: e.RunStarted, entry: e.Entry) -> State:
+    return State(
+        run_id=event.run_id,
+        agent=event.agent,
+        agent_version=event.agent_version,
+        goal=event.goal,
+        tenant=event.tenant,
+        priority=event.priority,
+        labels=event.labels,
+        secrets=event.secrets,
+        limits=event.limits,
+        contracts={c.tool: c for c in event.contracts},
+        on_stop=event.on_stop,
+        parent=event.parent,
+        parent_step=event.parent_step,
+        depth=event.depth,
+        version=entry.sequence,
+        fence=entry.fence,
+        at=entry.at,
+        started_at=entry.at,
+    )
+
+
+def proposal_requested(state: State, event: e.ProposalRequested, entry: e.Entry) -> State:
+    idle = 0 if state.news or state.turn == 0 else state.idle_turns + 1
+    return following(state, entry, turn=event.turn, proposing=entry.fence, idle_turns=idle, news=False)
+
+
+def plan_adopted(state: State, event: e.PlanAdopted, entry: e.Entry) -> State:
+    state = add_steps(
+        state,
+        entry,
+        event.plan.steps,
+        revision=event.revision,
+        planned=True,
+        final=event.plan.final,
+        result_form=event.plan.result,
+        proposing=None,
+        proposal_failures=0,
+        proposal_problems=(),
+    )
+    for name in event.dropped:
+        dropped = replace(state.steps[name], phase="skipped", reason=f"dropped by revision {event.revision}: {event.reason}")
+        state = put(state, entry, dropped)
+    return state
+
+
+def proposal_failed(state: State, event: e.ProposalFailed, entry: e.Entry) -> State:
+    failures = state.proposal_failures + 1
+    return following(state, entry, proposing=None, proposal_failures=failures, proposal_problems=event.problems)
+
+
+def finish_proposed(state: State, event: e.FinishProposed, entry: e.Entry) -> State:
+    return following(state, entry, proposing=None, finishing=True, result=event.result)
+
+
+def give_up_proposed(state: State, event: e.GiveUpProposed, entry: e.Entry) -> State:
+    return following(state, entry, proposing=None, stopping=state.stopping or event.reason)
+
+
+def limit_reached(state: State, event: e.LimitReached, entry: e.Entry) -> State:
+    why = f"the limit {event.limit} of {event.allowed:g} is reached"
+    if event.limit == "idle_turns_max":
+        why = f"{event.allowed:g} turns of the reasoner in a row taught nothing new"
+    return following(state, entry, stopping=state.stopping or why)
+
+
+def undo_planned(state: State, event: e.UndoPlanned, entry: e.Entry) -> State:
+    if not event.steps:
+        return following(state, entry, stop="keep", kept=event.kept)
+    undoing = tuple(step.id for step in event.steps)
+    return add_steps(state, entry, event.steps, stop="undo", undoing=undoing, kept=event.kept)
+
+
+def run_completed(state: State, event: e.RunCompleted, entry: e.Entry) -> State:
+    return following(
+        state,
+        entry,
+        ended="completed",
+        result=event.result,
+        partial=event.partial,
+        skipped=event.skipped,
+        flagged=event.flagged,
+        replaced=event.replaced,
+    )
+
+
+def run_failed(state: State, event: e.RunFailed, entry: e.Entry) -> State:
+    return _stopped(state, entry, "failed", event.reason, event)
+
+
+def run_cancelled(state: State, event: e.RunCancelled, entry: e.Entry) -> State:
+    reason = f"cancelled by {event.by}" + (f": {event.reason}" if event.reason else "")
+    return _stopped(state, entry, "cancelled", reason, event)
+
+
+def _stopped(state: State, entry: e.Entry, ended: str, reason: str, event: e.RunFailed | e.RunCancelled) -> State:
+    return following(
+        state,
+        entry,
+        ended=ended,
+        reason=reason,
+        unknown=event.unknown,
+        undone=event.undone,
+        kept=event.kept,
+        interrupts={},
+    )

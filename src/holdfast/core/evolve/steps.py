@@ -1,0 +1,182 @@
+"""A step changed, and what follows from that for the lists of its run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from msgspec.structs import replace
+
+from holdfast.core import events as e
+from holdfast.core.contract import Contract, digest
+from holdfast.core.diagnosis import PASSING
+from holdfast.core.pending import Pending, look_wait
+from holdfast.core.plan import Step, needs, waits_for
+from holdfast.core.state import AT_REST, ENDED, Phase, SettledBy, State, StepState, contract_of
+
+
+def following(state: State, entry: e.Entry, **changes: Any) -> State:
+    """The state one entry later."""
+    return replace(state, version=entry.sequence, at=max(state.at, entry.at), fence=entry.fence, **changes)
+
+
+def put(state: State, entry: e.Entry, step: StepState, **changes: Any) -> State:
+    """The state with a step changed, and the lists that follow from its phase."""
+    name = step.step.id
+    before = state.steps[name].phase
+    if before != step.phase:
+        was_active, is_active = before not in AT_REST, step.phase not in AT_REST
+        if was_active and not is_active:
+            changes["active"] = tuple(other for other in state.active if other != name)
+        elif is_active and not was_active:
+            changes["active"] = (*state.active, name)
+        if before == "ready":
+            at = state.ready.index(name)
+            changes["ready"] = state.ready[:at] + state.ready[at + 1 :]
+        elif step.phase == "ready":
+            changes["ready"] = (*state.ready, name)
+    changed = replace(
+        state,
+        version=entry.sequence,
+        at=max(state.at, entry.at),
+        fence=entry.fence,
+        steps=state.steps.insert(name, step),
+        **changes,
+    )
+    return _release_dependents(changed, step) if step.phase in ENDED and before not in ENDED else changed
+
+
+def _release_dependents(state: State, ended: StepState) -> State:
+    steps, ready = state.steps, state.ready
+    for name in state.dependents.get(ended.step.id) or ():
+        waiting = steps[name]
+        missing = waiting.missing - 1
+        if missing == 0 and waiting.phase == "blocked":
+            ready = (*ready, name)
+            steps = steps.insert(name, replace(waiting, missing=0, phase="ready"))
+        else:
+            steps = steps.insert(name, replace(waiting, missing=missing))
+    return replace(state, steps=steps, ready=ready, open_steps=state.open_steps - 1)
+
+
+def add_steps(state: State, entry: e.Entry, added: Iterable[Step], **changes: Any) -> State:
+    """The state with new steps, which wait for what they need."""
+    new = {step.id: step for step in added}
+    stand_ins = state.stand_ins
+    for step in new.values():
+        if step.alternative_to:
+            stand_ins = {**stand_ins, step.alternative_to: (*stand_ins.get(step.alternative_to, ()), step.id)}
+    steps, dependents, ready = state.steps, state.dependents, list(state.ready)
+    for step in new.values():
+        missing = 0
+        for other in waits_for(step, stand_ins):
+            if other in new or steps[other].phase not in ENDED:
+                missing += 1
+                dependents = dependents.insert(other, (*(dependents.get(other) or ()), step.id))
+        phase: Phase = "blocked" if missing else "ready"
+        if not missing:
+            ready.append(step.id)
+        made = StepState(step=step, phase=phase, reads=needs(step), missing=missing, tool=step.tool, occurrence=step.occurrence)
+        steps = steps.insert(step.id, made)
+    return following(
+        state,
+        entry,
+        order=(*state.order, *new),
+        steps=steps,
+        dependents=dependents,
+        stand_ins=stand_ins,
+        ready=tuple(ready),
+        open_steps=state.open_steps + len(new),
+        **changes,
+    )
+
+
+def finish(
+    state: State, entry: e.Entry, step: StepState, value: Any, by: SettledBy, left: tuple[str, ...] = (), **changes: Any
+) -> State:
+    """The step is done, and what that teaches and changes."""
+    step = replace(
+        step,
+        phase="done",
+        value=value,
+        left=left,
+        settled_by=by,
+        doubt_since=None,
+        approved=None,
+        interrupt=None,
+        edited=None,
+        probe_value=None,
+        probe_failure=None,
+        callback=None,
+        failure=None,
+        contract=None,
+        held_since=None,
+        granted=0,
+        reason="",
+        done_at=entry.sequence,
+    )
+    contract = state.contracts.get(step.tool)
+    if by != "reuse" and (contract is None or contract.safety != "read"):
+        changes["effects"] = state.effects + 1
+    if step.step.undoes:
+        changes["undone"] = (*state.undone, step.step.undoes)
+    if not state.final:
+        # Only a reasoner that is asked again can go round in circles; a plan that is final need not pay for this.
+        learned = digest([step.tool, step.args, value])
+        if state.known.get(learned) is None:
+            changes["known"], changes["news"] = state.known.insert(learned, step.step.id), True
+    return put(state, entry, step, **changes)
+
+
+def given_up(state: State, entry: e.Entry, step: StepState, before: StepState, **changes: Any) -> State:
+    """The tool in force did not do it, for good: the very same call need not be made again."""
+    failure = before.failure
+    if failure is not None and before.args is not None and failure.kind not in PASSING and failure.detail != e.BY_A_PERSON:
+        failed = digest([before.tool, before.args])
+        changes["failed_calls"] = {**state.failed_calls, failed: (before.step.id, state.effects)}
+        if not state.final:
+            learned = digest([before.tool, before.args, failure.kind])
+            if state.known.get(learned) is None:
+                changes["known"], changes["news"] = state.known.insert(learned, before.step.id), True
+    return put(state, entry, step, **changes)
+
+
+def open_pending(state: State, pending: Pending, contract: Contract | None) -> dict[str, Any]:
+    """The fields of the state that change when something is owed from now on. A word that came before is heard now."""
+    name = pending.signal or pending.step
+    pending = replace(pending, signal=name)
+    if contract is not None:
+        pending = replace(pending, due_at=pending.since + look_wait(contract, 0))
+    word = state.signals.get(name)
+    if word is None:
+        return {"pending": {**state.pending, pending.step: pending}}
+    heard = replace(pending, found="came", settled_by="signal", value=word.value)
+    rest = {other: said for other, said in state.signals.items() if other != name}
+    return {"pending": {**state.pending, pending.step: heard}, "signals": rest}
+
+
+def without(pending: dict[str, Pending], step: str) -> dict[str, Pending]:
+    """What is owed, but to one step."""
+    return {name: other for name, other in pending.items() if name != step}
+
+
+def counted(state: State, changes: tuple[e.Change, ...]) -> dict[str, Any]:
+    """The field of the state that changes with what else a call changed."""
+    if not changes:
+        return {}
+    totals = dict(state.changes)
+    for change in changes:
+        totals[change.name] = totals.get(change.name, 0.0) + change.amount
+    return {"changes": totals}
+
+
+def flying(state: State, name: str, attempt: int) -> StepState:
+    """The step whose call is under way; an outcome without one is an error of holdfast's."""
+    step = state.steps[name]
+    assert step.phase == "flying" and step.attempt == attempt, f"outcome of attempt {attempt} of {name}, which is {step.phase}"
+    return step
+
+
+def contract_now(state: State, step: StepState) -> Contract | None:
+    """What holds for the step's call."""
+    return contract_of(state, step)

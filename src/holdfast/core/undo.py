@@ -1,0 +1,99 @@
+"""What is taken back when a run stops: the calls that undo what it did, the last first; and what cannot be undone.
+
+Undo steps are steps like any other: journalled, retried, asked about, settled when in doubt. Each waits for the one
+before it to end, whatever came of that. One that does not work is put to a person.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jmespath
+import jmespath.exceptions
+
+from holdfast.core.contract import Contract
+from holdfast.core.plan import Step
+from holdfast.core.references import LITERAL, REF, unmarked
+from holdfast.core.state import State, StepState
+
+_BY_THE_RUN = ("call", "probe", "callback", "signal", "child")
+
+
+def undo_plan(state: State) -> tuple[tuple[Step, ...], tuple[str, ...]]:
+    """The steps that take back what was really done, and the names of those that stay done because they cannot be."""
+    steps: list[Step] = []
+    kept: list[str] = []
+    for step in sorted((state.steps[name] for name in state.order), key=lambda step: -step.done_at):
+        contract = state.contracts.get(step.tool)
+        if not _changed_the_world(step, contract):
+            continue
+        name = step.step.id
+        undo = state.contracts.get(contract.undo) if contract is not None and contract.undo is not None else None
+        args = undo_arguments(contract, undo, step.args or {}, step.value) if contract is not None and undo is not None else None
+        if undo is None or args is None or step.settled_by == "person":
+            kept.append(name)
+            continue
+        after = (steps[-1].id,) if steps else ()
+        steps.append(Step(id=_free_name(state, name), tool=undo.tool, args=args, after=after, on_failure="ask", undoes=name))
+    return tuple(steps), tuple(kept)
+
+
+def undo_arguments(contract: Contract, undo: Contract, args: dict[str, Any], result: Any) -> dict[str, Any] | None:
+    """The arguments of the call that takes a call back, as a plan would write them; None where one is missing.
+
+    With `undo_args`: as written there, with references to `args` and `result`. Else by name: from the result's parts, then
+    from the call's own arguments; `result` is the result itself.
+    """
+    if contract.undo_args is not None:
+        try:
+            found = _resolved(contract.undo_args, {"args": unmarked(args), "result": result})
+        except LookupError:
+            return None
+        assert isinstance(found, dict), "arguments are a table"
+        return found
+    parts = result if isinstance(result, dict) else {}
+    taken: dict[str, Any] = {}
+    for name in undo.input_schema.get("properties", {}):
+        if name == "result":
+            taken[name] = {LITERAL: result}
+        elif name in parts:
+            taken[name] = {LITERAL: parts[name]}
+        elif name in args:
+            taken[name] = args[name]
+        elif name in undo.input_schema.get("required", ()):
+            return None
+    return taken
+
+
+def _resolved(form: Any, document: dict[str, Any]) -> Any:
+    if isinstance(form, dict):
+        if REF in form:
+            return {LITERAL: _found(form, document)}
+        return {name: _resolved(part, document) for name, part in form.items()}
+    return [_resolved(part, document) for part in form] if isinstance(form, (list, tuple)) else form
+
+
+def _found(form: dict[str, Any], document: dict[str, Any]) -> Any:
+    try:
+        found = jmespath.search(form[REF], document)
+    except jmespath.exceptions.JMESPathError as error:
+        raise LookupError(form[REF]) from error
+    if found is None and "default" not in form:
+        raise LookupError(form[REF])
+    return form.get("default") if found is None else found
+
+
+def _changed_the_world(step: StepState, contract: Contract | None) -> bool:
+    """Whether the step did something that is still so. What was skipped or failed may have landed all the same."""
+    if step.step.undoes or (contract is not None and contract.safety == "read"):
+        return False
+    if step.phase == "done":
+        return step.settled_by in _BY_THE_RUN or step.settled_by == "person"
+    return step.landed
+
+
+def _free_name(state: State, name: str) -> str:
+    found, number = f"undo_{name}", 2
+    while found in state.steps:
+        found, number = f"undo_{name}_{number}", number + 1
+    return found

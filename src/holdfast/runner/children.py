@@ -1,0 +1,83 @@
+"""A step that starts a run: the effect is a row in the store, made once however often it is tried."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from holdfast.agent import Agent
+from holdfast.core.commands import CallTool
+from holdfast.core.events import AnyEvent, CallDeferred, CallFailed, CallUnknown, Failure
+from holdfast.core.limits import Limits, within
+from holdfast.core.state import State
+from holdfast.errors import HoldfastError, JournalUnavailable
+from holdfast.journal.base import Journal
+from holdfast.starting import started
+
+# A run that starts a run that starts a run: beyond this it is a circle.
+DEPTH_MAX = 8
+
+
+def child_id(state: State, command: CallTool) -> str:
+    """The id of the run that a call starts: the same on every attempt, another one for an intended repeat."""
+    return f"{state.run_id}.{command.step}" + (f".{command.occurrence}" if command.occurrence > 1 else "")
+
+
+async def start_child(command: CallTool, agent: Agent, state: State, journal: Journal, now: float) -> AnyEvent:
+    """Put the child into the store; its result is owed until it ends. The commit that ends it tells the parent."""
+    child = agent.agents.get(command.contract.agent or "")
+    if child is None:
+        return _failed(command, "not_found", f"the agent has no agent {command.contract.agent}")
+    if state.depth >= DEPTH_MAX:
+        return _failed(command, "denied", f"it would be the {DEPTH_MAX + 1}th run inside one another")
+    args = command.args
+    try:
+        row, first = started(
+            child,
+            child_id(state, command),
+            args.get("goal"),
+            args.get("inputs") or {},
+            state.tenant,
+            state.priority,
+            state.labels,
+            limits=_limits(child.limits, command.limits),
+            parent=state.run_id,
+            parent_step=command.step,
+            depth=state.depth + 1,
+            ends_with_parent=not args.get("detached", False),
+        )
+    except HoldfastError as error:
+        return _failed(command, "invalid_input", str(error))
+    try:
+        if await journal.create(row, (first,), now) is None:
+            there = await journal.row(row.run_id)
+            if there is None or there.parent != state.run_id:
+                return _failed(command, "conflict", f"there is a run {row.run_id} already, and it is not this one's")
+    except JournalUnavailable as error:
+        return CallUnknown(step=command.step, attempt=command.attempt, why=str(error))
+    until = now + first.limits.wall_seconds + first.limits.person_seconds
+    return CallDeferred(step=command.step, attempt=command.attempt, handle=row.run_id, by=f"agent {child.name}", until=until)
+
+
+def _limits(own: Limits, granted: Limits | None) -> Limits:
+    """The child's own limits, none of them above what its parent grants it."""
+    if granted is None:
+        return own
+    most: dict[str, Any] = {name: getattr(granted, name) for name in ("attempts_max", "wall_seconds", "steps_max", "turns_max")}
+    return within(own, most)
+
+
+def _failed(command: CallTool, kind: Any, message: str) -> CallFailed:
+    return CallFailed(step=command.step, attempt=command.attempt, failure=Failure(kind=kind, message=message))
+
+
+def report(state: State) -> dict[str, Any]:
+    """What the parent of an ended run is told."""
+    return {
+        "status": state.ended,
+        "result": msgspec.to_builtins(state.result),
+        "reason": state.reason,
+        "attempts": state.attempts,
+        "partial": [*state.partial, *state.skipped, *state.flagged],
+    }

@@ -1,0 +1,167 @@
+"""What a commit takes of, and gives back to, what the runs of a store share: places, gates, tokens, what is owed.
+
+It is read off the decision: intents take, outcomes and rulings give back. All of it goes into the commit that carries the
+events, and none of it is looked at where no contract asks for it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from holdfast.core import events as e
+from holdfast.core.commands import CallTool, Command
+from holdfast.core.contract import Contract
+from holdfast.core.decide import Room
+from holdfast.core.diagnosis import PASSING
+from holdfast.core.gates import Outcome
+from holdfast.core.pending import Pending
+from holdfast.core.state import ENDED, State
+from holdfast.core.tokens import token_digest, token_for
+from holdfast.journal.base import Full, Gated, Heard, Owed, Slot, Token
+
+ONCE = "once:"
+_CALL_OUTCOMES = (e.CallSucceeded, e.CallPartial, e.CallDeferred, e.CallFailed, e.CallUnknown)
+
+
+def slots(state: State, commands: tuple[Command, ...], tenant_capacity: int | None, now: float) -> tuple[Slot, ...]:
+    """The places that calls need: of their tool, of their tenant, and the one place that a business key has in a store."""
+    found: list[Slot] = []
+    for command in commands:
+        if type(command) is not CallTool:
+            continue
+        contract = command.contract
+        if contract.parallel_max is not None:
+            found.append(Slot(name=f"tool:{command.tool}", step=command.step, capacity=contract.parallel_max))
+        if tenant_capacity is not None:
+            found.append(Slot(name=f"tenant:{state.tenant}", step=command.step, capacity=tenant_capacity))
+        if contract.business_scope == "store" and contract.business_key:
+            found.append(_once(command.key, command.step, now + _longest(contract)))
+    return tuple(found)
+
+
+def _once(key: str, step: str, until: float) -> Slot:
+    return Slot(name=f"{ONCE}{key}", step=step, capacity=1, until=until)
+
+
+def _longest(contract: Contract) -> float:
+    """For how long nobody else may make a call of which nothing more is heard."""
+    doubt = contract.settles_within_seconds + contract.probe_window_seconds
+    return contract.timeout_seconds + max(doubt, contract.owed_within_seconds, contract.visible_within_seconds or 0.0)
+
+
+def freed(before: State, events: tuple[e.AnyEvent, ...], tenant_capacity: int | None) -> tuple[str, ...]:
+    """Steps whose calls have ended in these events, where a call may hold a place at all."""
+    return tuple(
+        event.step
+        for event in events
+        if isinstance(event, _CALL_OUTCOMES) and (tenant_capacity is not None or _has(before, event.step, "parallel_max"))
+    )
+
+
+def settled(after: State, events: tuple[e.AnyEvent, ...]) -> tuple[str, ...]:
+    """Steps that these events concern, of which nothing is owed or in doubt any more, and whose key others may want."""
+    if not any(contract.business_scope == "store" for contract in after.contracts.values()):
+        return ()
+    names = dict.fromkeys(name for event in events if (name := getattr(event, "step", "")) and name in after.steps)
+    return tuple(
+        name
+        for name in names
+        if (step := after.steps[name]).phase in ENDED and step.doubt_since is None and name not in after.pending
+    )
+
+
+def gated(commands: tuple[Command, ...]) -> tuple[Gated, ...]:
+    """The calls that must pass the gates of their tools."""
+    calls: Counter[str] = Counter()
+    contracts: dict[str, Contract] = {}
+    for command in commands:
+        if type(command) is CallTool and (command.contract.rate is not None or command.contract.breaker is not None):
+            calls[command.tool] += 1
+            contracts[command.tool] = command.contract
+    return tuple(
+        Gated(tool=tool, calls=count, rate=contracts[tool].rate, breaker=contracts[tool].breaker) for tool, count in calls.items()
+    )
+
+
+def heard(before: State, events: tuple[e.AnyEvent, ...]) -> tuple[Heard, ...]:
+    """What the gates of tools learn from the outcomes of calls."""
+    found: list[Heard] = []
+    for event in events:
+        if not isinstance(event, _CALL_OUTCOMES):
+            continue
+        tool = before.steps[event.step].tool
+        contract = before.contracts.get(tool)
+        if contract is None or (contract.rate is None and contract.breaker is None):
+            continue
+        wait = event.failure.retry_after_seconds if isinstance(event, e.CallFailed) else None
+        found.append(Heard(tool=tool, outcome=_health(event), breaker=contract.breaker, retry_after_seconds=wait))
+    return tuple(found)
+
+
+def _health(event: e.AnyEvent) -> Outcome:
+    """What the end of a call says about the health of its tool. That a worker died, or that the arguments were wrong, says
+    nothing."""
+    if isinstance(event, e.CallUnknown):
+        return "other" if event.crashed else "failed"
+    if isinstance(event, e.CallFailed):
+        if event.failure.kind == "rate_limited":
+            return "limited"
+        return "failed" if event.failure.kind in PASSING or event.failure.kind == "crashed" else "other"
+    return "ok"
+
+
+def tokens(
+    secret: bytes, state: State, commands: tuple[Command, ...], events: tuple[e.AnyEvent, ...], now: float
+) -> tuple[Token, ...]:
+    """The tokens by which results may be delivered: from the moment the call is intended, so that none can come too early.
+    They live as long as somebody may still care: a person who is asked at the deadline is helped by a late delivery."""
+    patience = state.limits.person_seconds
+    found = [
+        _token(secret, state.run_id, c.step, c.key, now + c.contract.timeout_seconds + c.contract.owed_within_seconds + patience)
+        for c in commands
+        if type(c) is CallTool and c.contract.callback
+    ]
+    for event in events:
+        if isinstance(event, (e.CallDeferred, e.CallPartial)) and (owed := state.pending.get(event.step)) is not None:
+            if _has(state, event.step, "callback"):
+                found.append(_token(secret, state.run_id, event.step, owed.key, owed.until + patience))
+    return tuple(found)
+
+
+def _token(secret: bytes, run_id: str, step: str, key: str, expires_at: float) -> Token:
+    return Token(digest=token_digest(token_for(secret, run_id, key)), step=step, key=key, expires_at=expires_at)
+
+
+def owed(before: State, after: State) -> tuple[tuple[Owed, ...], tuple[str, ...]]:
+    """What is owed from now on or has changed, and the steps to which nothing is owed any more."""
+    if after.pending is before.pending:
+        return (), ()
+    changed = tuple(_row(pending) for name, pending in after.pending.items() if before.pending.get(name) is not pending)
+    return changed, tuple(name for name in before.pending if name not in after.pending)
+
+
+def _row(pending: Pending) -> Owed:
+    return Owed(
+        step=pending.step,
+        tool=pending.tool,
+        about=pending.about,
+        by=pending.by,
+        key=pending.key,
+        since=pending.since,
+        until=pending.until,
+        due_at=min(pending.due_at or pending.until, pending.until),
+    )
+
+
+def room(full: Full, before: Room) -> Room:
+    """What there is no room for, after the store has said so. A tenant's places are those of all tools together."""
+    free, holders = dict(before.free), dict(before.holders)
+    names = [("" if name.startswith("tenant:") else name.removeprefix("tool:")) for name in full.names]
+    free.update(zip(names, full.free, strict=True))
+    holders.update(zip(names, full.holders, strict=False))
+    return Room(free=free, held={**before.held, **full.held}, holders=holders)
+
+
+def _has(state: State, step: str, promise: str) -> bool:
+    contract = state.contracts.get(state.steps[step].tool)
+    return contract is not None and bool(getattr(contract, promise))

@@ -1,0 +1,153 @@
+"""One process's way to a store in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+from holdfast.core.events import AnyEvent
+from holdfast.core.gates import GateState
+from holdfast.journal.base import (
+    EMPTY,
+    Batch,
+    Checkpoint,
+    Claim,
+    Delivery,
+    Full,
+    Head,
+    History,
+    Message,
+    NewRun,
+    Owed,
+    Release,
+    RunRow,
+    Worker,
+)
+from holdfast.testing.memory.store import MemoryStore
+
+T = TypeVar("T")
+
+
+class WorkerKilled(BaseException):
+    """Raised to whoever uses a handle that was killed. A BaseException, so that no `except Exception` takes it for an error
+    of the store that one might try again."""
+
+
+class MemoryJournal:
+    """See `Journal`. store: shared with other handles; left out, a new one."""
+
+    def __init__(self, store: MemoryStore | None = None):
+        self.store = store if store is not None else MemoryStore()
+        self.killed = False
+
+    def handle(self) -> MemoryJournal:
+        """Another way to the same store, as another process has one."""
+        return type(self)(self.store)
+
+    def kill(self) -> None:
+        """From now on every call through this handle raises WorkerKilled, and nothing reaches the store."""
+        self.killed = True
+
+    async def _do(self, name: str, work: Callable[..., T], *args: Any) -> T:
+        """Every operation goes through here; those who make faults do it around this."""
+        if self.killed:
+            raise WorkerKilled(name)
+        return work(*args)
+
+    async def open(self) -> None:
+        await self._do("open", lambda: None)
+
+    async def close(self) -> None:
+        """What was appended stays with the store."""
+
+    async def create(
+        self, run: NewRun, events: tuple[AnyEvent, ...], at: float, *, worker: str = "", lease_seconds: float = 0.0
+    ) -> Claim | None:
+        return await self._do("create", self.store.create, run, events, at, worker, lease_seconds)
+
+    async def append(self, batch: Batch) -> Head | Full:
+        return await self._do("append", self.store.append, batch)
+
+    async def read(self, run_id: str, after: Head = EMPTY) -> History:
+        return await self._do("read", self.store.read, run_id, after)
+
+    async def claim_due(self, worker: str, agents: Iterable[str], now: float, lease_seconds: float, limit: int) -> list[Claim]:
+        return await self._do("claim_due", self.store.claim_due, worker, list(agents), now, lease_seconds, limit)
+
+    async def claim(self, run_id: str, worker: str, now: float, lease_seconds: float) -> Claim | None:
+        return await self._do("claim", self.store.claim, run_id, worker, now, lease_seconds)
+
+    async def extend(self, claims: Iterable[Claim], until: float) -> list[Claim]:
+        return await self._do("extend", self.store.extend, list(claims), until)
+
+    async def holds(self, claim: Claim) -> bool:
+        return await self._do("holds", self.store.holds, claim)
+
+    async def release(self, claim: Claim, release: Release) -> None:
+        await self._do("release", self.store.release, claim, release)
+
+    async def send(self, run_id: str, message: Message) -> int:
+        return await self._do("send", self.store.send, run_id, message)
+
+    async def messages(self, run_id: str) -> list[Message]:
+        return await self._do("messages", self.store.messages, run_id)
+
+    async def mailboxes(self) -> set[str]:
+        return await self._do("mailboxes", self.store.mailboxes)
+
+    async def deliver(self, digest: str, body: dict[str, Any], at: float) -> Delivery:
+        return await self._do("deliver", self.store.deliver, digest, body, at)
+
+    async def token(self, digest: str) -> tuple[str, str] | None:
+        return await self._do("token", self.store.token, digest)
+
+    async def secret(self) -> bytes:
+        return await self._do("secret", lambda: self.store.secret)
+
+    async def owed(self, run_id: str | None = None, *, due_before: float | None = None, limit: int = 1000) -> list[Owed]:
+        return await self._do("owed", self.store.owed, run_id, due_before, limit)
+
+    async def gates(self) -> dict[str, GateState]:
+        return await self._do("gates", lambda: dict(sorted(self.store.gates.items())))
+
+    async def reset_gate(self, tool: str) -> bool:
+        return await self._do("reset_gate", self.store.reset_gate, tool)
+
+    async def content(self, digest: str) -> bytes | None:
+        return await self._do("content", self.store.contents.get, digest)
+
+    async def children(self, run_id: str) -> list[RunRow]:
+        return await self._do("children", self.store.children, run_id)
+
+    async def row(self, run_id: str) -> RunRow | None:
+        return await self._do("row", self.store.row, run_id)
+
+    async def rows(
+        self, *, status: str | None = None, agent: str | None = None, tenant: str | None = None, limit: int = 1000
+    ) -> list[RunRow]:
+        return await self._do("rows", self.store.rows, status, agent, tenant, limit)
+
+    async def next_due(self, agents: Iterable[str], now: float) -> float | None:
+        return await self._do("next_due", self.store.next_due, list(agents), now)
+
+    async def seen(self, worker: Worker) -> None:
+        await self._do("seen", self.store.note, worker)
+
+    async def workers(self, since: float) -> list[Worker]:
+        return await self._do("workers", self._workers, since)
+
+    def _workers(self, since: float) -> list[Worker]:
+        return [worker for _, worker in sorted(self.store.seen.items()) if worker.seen_at >= since]
+
+    async def keep(self, run_id: str, checkpoint: Checkpoint) -> None:
+        await self._do("keep", self.store.keep, run_id, checkpoint)
+
+    async def checkpoint(self, run_id: str) -> Checkpoint | None:
+        return await self._do("checkpoint", self._checkpoint, run_id)
+
+    def _checkpoint(self, run_id: str) -> Checkpoint | None:
+        run = self.store.runs.get(run_id)
+        return run.checkpoint if run is not None else None
+
+    async def stamp(self) -> object:
+        return await self._do("stamp", lambda: self.store.writes)
