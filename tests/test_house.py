@@ -41,9 +41,9 @@ STOREY_OF = {room: number for number, rooms in enumerate(STOREYS.split("\n")) fo
 
 # What the core may use from outside: nothing that reads a clock, draws, waits, or touches a file or a network.
 PURE = {
-    "__future__", "bisect", "collections", "dataclasses", "decimal", "difflib", "enum", "fractions", "functools", "hashlib",
-    "heapq", "itertools", "math", "operator", "re", "string", "types", "typing",
-    "jmespath", "jsonschema_rs", "msgspec", "rpds",
+    "__future__", "bisect", "collections", "dataclasses", "datetime", "decimal", "difflib", "enum", "fractions", "functools", "hashlib",
+    "heapq", "itertools", "math", "operator", "re", "string", "types", "typing", "zoneinfo",
+    "cronsim", "jmespath", "jsonschema_rs", "msgspec", "rpds",
 }  # fmt: skip
 IMPURE_BUILTINS = {"open", "print", "input", "breakpoint", "exec", "eval", "compile", "__import__", "id"}
 NO_NOUN = {"util", "utils", "common", "helper", "helpers", "misc", "shared", "stuff"}

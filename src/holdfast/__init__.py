@@ -10,16 +10,23 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from holdfast.agent import Agent as Agent
+    from holdfast.app import Delivered as Delivered
     from holdfast.app import Holdfast as Holdfast
     from holdfast.app import Run as Run
     from holdfast.app import run as run
+    from holdfast.core.contract import Breaker as Breaker
     from holdfast.core.contract import Contract as Contract
+    from holdfast.core.contract import Rate as Rate
     from holdfast.core.contract import Retry as Retry
+    from holdfast.core.events import Change as Change
     from holdfast.core.limits import Limits as Limits
+    from holdfast.core.plan import Expect as Expect
     from holdfast.core.plan import Fallback as Fallback
     from holdfast.core.plan import Plan as Plan
     from holdfast.core.plan import Step as Step
     from holdfast.errors import AnswerRefused as AnswerRefused
+    from holdfast.errors import CallbackRefused as CallbackRefused
+    from holdfast.errors import CallbackUnknown as CallbackUnknown
     from holdfast.errors import Conflict as Conflict
     from holdfast.errors import DefinitionError as DefinitionError
     from holdfast.errors import Denied as Denied
@@ -60,14 +67,15 @@ __version__ = "0.1.0"
 
 _HOME = {
     "holdfast.agent": ("Agent",),
-    "holdfast.app": ("Holdfast", "Run", "run"),
-    "holdfast.core.contract": ("Contract", "Retry"),
+    "holdfast.app": ("Delivered", "Holdfast", "Run", "run"),
+    "holdfast.core.contract": ("Breaker", "Contract", "Rate", "Retry"),
+    "holdfast.core.events": ("Change",),
     "holdfast.core.limits": ("Limits",),
-    "holdfast.core.plan": ("Fallback", "Plan", "Step"),
+    "holdfast.core.plan": ("Expect", "Fallback", "Plan", "Step"),
     "holdfast.errors": (
-        "AnswerRefused", "Conflict", "DefinitionError", "Denied", "GoalMismatch", "HoldfastError", "Insufficient", "InvalidInput",
-        "InvalidOutput", "JournalError", "NotFound", "OutsideStore", "PlanError", "RateLimited", "RunNotFound", "TooExpensive",
-        "ToolFailure", "Transient", "Unavailable", "Unknown", "UsageError",
+        "AnswerRefused", "CallbackRefused", "CallbackUnknown", "Conflict", "DefinitionError", "Denied", "GoalMismatch",
+        "HoldfastError", "Insufficient", "InvalidInput", "InvalidOutput", "JournalError", "NotFound", "OutsideStore", "PlanError",
+        "RateLimited", "RunNotFound", "TooExpensive", "ToolFailure", "Transient", "Unavailable", "Unknown", "UsageError",
     ),
     "holdfast.reasoners.base": ("Briefing", "Finish", "GiveUp", "Propose"),
     "holdfast.tools.function": (

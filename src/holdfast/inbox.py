@@ -131,7 +131,7 @@ def taken(state: State, message: Message, now: float) -> AnyEvent:
     if message.kind == "callback":
         return delivered(state, message)
     if message.kind == "refused":
-        return CallbackWasRefused(step=str(body["step"]), reason=str(body["refused"]), by=str(body.get("by", "")))
+        return CallbackWasRefused(step=str(body["step"]), reason=str(body["reason"]), by=str(body["by"]))
     if message.kind == "signal":
         return SignalReceived(name=str(body["name"]), value=body["value"], by=str(body["by"]))
     if message.kind == "child":

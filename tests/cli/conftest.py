@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from holdfast.cli.main import app
-from tests.cli.kit import PLANS, TOOLS, Cli, Ended, Process
+from tests.cli.kit import MESSY, MESSY_TOOLS, PLANS, TOOLS, Cli, Ended, Process
 
 
 @pytest.fixture
@@ -30,8 +30,8 @@ def cli(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cli]:
     monkeypatch.setattr(sys, "path", list(sys.path))
     before = set(sys.modules)
 
-    def call(*words: str) -> Ended:
-        result = CliRunner().invoke(app, list(words))
+    def call(*words: str, stdin: bytes | None = None) -> Ended:
+        result = CliRunner().invoke(app, list(words), input=stdin)
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
         return Ended(result.exit_code, result.stdout, result.stderr)
@@ -40,6 +40,15 @@ def cli(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cli]:
     for name in set(sys.modules) - before:
         if (getattr(sys.modules[name], "__file__", None) or "").startswith(str(folder)):
             del sys.modules[name]
+
+
+@pytest.fixture
+def messy(folder: Path) -> Path:
+    """The folder, with tools whose calls end in more ways than done and failed."""
+    (folder / "messy.py").write_text(MESSY_TOOLS)
+    for name, text in MESSY.items():
+        (folder / name).write_text(text)
+    return folder
 
 
 @pytest.fixture

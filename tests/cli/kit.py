@@ -105,6 +105,85 @@ steps:
     "hostile.yaml": "goal: hostile\ntools: tools.py\nsteps: {bad: {tool: hostile}, long: {tool: long}}\n",
 }
 
+# Tools whose calls end in more ways than done and failed, for the plans of `MESSY`.
+MESSY_TOOLS = '''
+from pathlib import Path
+from holdfast import Call, Conflict, Deferred, Partial, Unavailable, tool
+
+HERE = Path(__file__).parent
+
+@tool(safety="keyed", key_ttl="24h", callback=True)
+def check_person(name: str, call: Call) -> dict[str, str]:
+    """Ask for a check; its result comes by a callback."""
+    (HERE / f"token-{name}").write_text(call.token)
+    return Deferred(handle="case \\x1b[31m7", by="checks \\x1b]0;owned\\x07agency", until="1h")
+
+@tool(safety="idempotent")
+def reserve(call: Call) -> dict[str, str]:
+    """Reserve a table; the restaurant confirms by hand."""
+    return Deferred(by="the restaurant", signal="confirmed", until="30m")
+
+@tool(safety="keyed", key_ttl="24h")
+def fly(to: str) -> dict[str, str]:
+    """Book a flight; the seat comes later."""
+    return Partial({"flight": "SK1"}, left=("seat", "meal"), by="airline", until="2h")
+
+@tool(safety="read", result_max=1000)
+def report() -> str:
+    """Says too much; the store has it whole."""
+    return "r" * 20000
+
+@tool(safety="read", result_max=1000, oversize="cut")
+def gossip() -> str:
+    """Says too much, and nobody wants to keep it."""
+    return "g" * 20000
+
+@tool(safety="idempotent", retry=1, breaker={"failures": 1, "within": "1m", "open": "1h"})
+def flaky() -> str:
+    """Is down."""
+    raise Unavailable("503")
+
+@tool(safety="read", rate="100/1h")
+def counted(call: Call) -> str:
+    """Uses something up."""
+    call.changed("credit", 3, note="of this month")
+    return "ok"
+
+@tool(safety="idempotent", undo={"tool": "release", "args": {"what": {"$ref": "args.what"}}})
+def hold(what: str) -> str:
+    """Hold something."""
+    return f"held {what}"
+
+@tool(safety="idempotent")
+def release(what: str) -> str:
+    """Let go of it."""
+    return f"released {what}"
+
+@tool(safety="idempotent", retry=1)
+def refuse() -> str:
+    """Never works."""
+    raise Conflict("sold out")
+'''
+
+MESSY: dict[str, str] = {
+    "check.yaml": "goal: check\ntools: messy.py\nsteps: {check: {tool: check_person, args: {name: ann}}}\n",
+    "table.yaml": "goal: dine\ntools: messy.py\nsteps: {table: {tool: reserve}}\n",
+    "trip.yaml": "goal: fly\ntools: messy.py\nsteps: {flight: {tool: fly, args: {to: Oslo}}}\n",
+    "big.yaml": "goal: report\ntools: messy.py\nsteps: {big: {tool: report}, lost: {tool: gossip}, small: {tool: counted}}\n",
+    "down.yaml": "goal: call\ntools: messy.py\nsteps: {a: {tool: flaky, on_failure: skip}, b: {tool: counted}}\n",
+    "after.yaml": "goal: call\ntools: messy.py\nsteps: {a: {tool: flaky}}\n",
+    "part.yaml": "goal: part\ntools: messy.py\nsteps: {a: {tool: counted}, b: {tool: refuse, on_failure: flag}}\n",
+    "other.yaml": "goal: other\ntools: messy.py\nsteps: {a: {tool: refuse, fallback: counted}}\n",
+    "held.yaml": """
+goal: hold
+tools: messy.py
+steps:
+  room: {tool: hold, args: {what: room}}
+  seat: {tool: counted}
+  table: {tool: reserve, after: [room, seat]}
+""",
+}
+
 
 class Ended:
     """What a command left behind."""

@@ -14,7 +14,23 @@ import pytest
 from holdfast import __version__
 from tests.cli.kit import SOURCE, Cli
 
-COMMANDS = ("run", "work", "runs", "show", "verify", "watch", "answer", "cancel", "check", "schema", "lab")
+COMMANDS = (
+    "run",
+    "work",
+    "runs",
+    "show",
+    "verify",
+    "watch",
+    "answer",
+    "cancel",
+    "pending",
+    "callback",
+    "signal",
+    "gates",
+    "check",
+    "schema",
+    "lab",
+)
 
 
 def test_the_help_lists_every_command_and_every_exit_code(cli: Cli) -> None:

@@ -230,7 +230,11 @@ def _check_intents(decision: Decision) -> None:
 
 def in_flight(state: State) -> bool:
     """Whether anything is under way that will bring an outcome."""
-    return state.proposing == state.fence or any(state.steps[name].phase in ("flying", "probing") for name in state.active)
+    return (
+        state.proposing == state.fence
+        or any(state.steps[name].phase in ("flying", "probing") for name in state.active)
+        or any(owed.looking == state.fence for owed in state.pending.values())
+    )
 
 
 def check_alive(decision: Decision) -> None:

@@ -31,7 +31,7 @@ def ruling(
     contract = Contract(tool="t", safety=safety, retry=THREE, probe=safety == "reconcilable")
     failure = Failure(kind=kind, message="no", retry_after_seconds=after)
     return diagnose(
-        failure, contract, Step(id="a", tool="t", **step), run_id="r", tries=tries, fallbacks_taken=taken, landed=landed
+        failure, contract, Step(id="a", tool="t", **step), run_id="r", tries=tries, fallbacks=Step(id="a", tool="t", **step).fallbacks[taken:], landed=landed
     )
 
 

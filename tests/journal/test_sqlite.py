@@ -16,13 +16,16 @@ from pathlib import Path
 from typing import Any
 
 import apsw
+import msgspec
 import pytest
 
 import holdfast
 from holdfast.core import events as e
+from holdfast.core.contract import Breaker
 from holdfast.core.plan import Goal
 from holdfast.errors import HoldfastError, JournalCorrupt, JournalTooNew, JournalUnavailable, RunNotFound
-from holdfast.journal.base import Batch, Claim, Full, Head, NewRun
+from holdfast.journal import codec
+from holdfast.journal.base import Batch, Claim, Full, Gated, Head, Heard, NewRun, Release, Slot
 from holdfast.journal.sqlite import SqliteJournal
 from holdfast.journal.sqlite.file import GROUP_MAX, migrations
 
@@ -518,3 +521,138 @@ def test_migrations_are_numbered_without_a_gap() -> None:
     """So that the form of a store is one number."""
     assert [number for number, _, _ in migrations()] == list(range(1, len(migrations()) + 1))
     assert all(text.startswith("--") for _, text, _ in migrations()), "each says what it is for"
+
+
+# --- stores of earlier releases ---------------------------------------------------------------------------------------
+
+
+def old_store(path: Path) -> Head:
+    """A store of the first form, as the release that knew no other left it: a run that waits, holds a place, and has a word
+    in its mailbox; and one that has ended. Where the first one's journal ends."""
+    number, text, checksum = migrations()[0]
+    connection = apsw.Connection(str(path))
+    connection.execute("pragma journal_mode = wal")
+    connection.execute("create table migrations (number integer primary key, checksum text not null) strict")
+    connection.execute(text)
+    connection.execute("insert into migrations values (?, ?)", (number, checksum))
+    connection.pragma("user_version", number)
+    connection.pragma("application_id", 0x486F6C64)
+    heads = []
+    for run_id, status, due_at in (("r", "blocked", None), ("over", "completed", None)):
+        body, blobs = codec.encode((started(run_id),))
+        heads.append(Head(1, codec.link(b"", run_id, 1, 1, 1.0, body)))
+        connection.execute(
+            "insert into runs (run_id, agent, goal_digest, tenant, priority, labels, status, due_at, rank, version, head, fence,"
+            " created_at, changed_at) values (?, 'a', 'g', '', 0, '{}', ?, ?, 1.0, 1, ?, 1, 1.0, 1.0)",
+            (run_id, status, due_at, heads[-1].link),
+        )
+        run = connection.last_insert_rowid()
+        for digest, content in blobs.items():
+            connection.execute("insert or ignore into contents values (?, ?)", (digest, content))
+        connection.execute("insert into batches values (?, 1, 1, 1, 1.0, ?, ?)", (run, body, heads[-1].link))
+    connection.execute("insert into slots (name, run, step) values ('pump', 1, 'a')")
+    connection.execute("insert into messages (run, kind, slot, body, at) values (1, 'answer', 'q-1', '{}', 1.0)")
+    connection.close()
+    return heads[0]
+
+
+async def test_a_store_of_the_first_form_is_taken_over(path: Path) -> None:
+    """All that it has is there and goes on: journal, place, word; and it gets what later releases need."""
+    head = old_store(path)
+    async with opened(path) as journal:
+        row = await journal.row("r")
+        assert row is not None
+        assert (row.status, row.version, row.parent) == ("blocked", 1, "")
+        assert (await journal.read("r")).head == head
+        assert [message.slot for message in await journal.messages("r")] == ["q-1"]
+        assert (await journal.owed(), await journal.gates(), await journal.children("r")) == ([], {}, [])
+        assert len(await journal.secret()) == 32
+        claim, other = await created(journal, "new")
+        wanting = msgspec.structs.replace(batch(claim, other), slots=(Slot(name="pump", step="a", capacity=1),))
+        assert await journal.append(wanting) == Full(("pump",), (0,), ("r",))
+        again = await journal.claim("r", "w", 5.0, 10.0)
+        assert again is not None
+        await appended(journal, again, head)
+        release = Release(status="completed", due_at=None)
+        ended = msgspec.structs.replace(batch(again, Head(2, (await journal.read("r")).head.link)), release=release)
+        assert isinstance(await journal.append(ended), Head)
+        assert isinstance(await journal.append(wanting), Head)
+    assert rows(path, "pragma user_version") == [(len(migrations()),)]
+    assert rows(path, "select number, checksum from migrations order by number") == [(n, c) for n, _, c in migrations()]
+
+
+async def test_many_processes_take_an_old_store_over_at_once(path: Path) -> None:
+    """One of them changes its form; all see the same secret."""
+    old_store(path)
+    journals = [SqliteJournal(path) for _ in range(4)]
+    await asyncio.gather(*(journal.open() for journal in journals))
+    secrets = {await journal.secret() for journal in journals}
+    for journal in journals:
+        await journal.close()
+    assert len(secrets) == 1
+    assert rows(path, "select count(*) from secret") == [(1,)]
+
+
+async def test_each_store_has_a_secret_of_its_own_and_keeps_it(tmp_path: Path) -> None:
+    """Tokens of one are worth nothing in another."""
+    secrets = []
+    for name in ("one", "one", "other"):
+        async with opened(tmp_path / name) as journal:
+            secrets.append(await journal.secret())
+    assert secrets[0] == secrets[1] != secrets[2]
+
+
+# --- what a step costs ------------------------------------------------------------------------------------------------
+
+
+async def statements(journal: SqliteJournal, wanted: Batch) -> list[str]:
+    """What is executed for a batch, without the transaction around it."""
+    seen: list[str] = []
+
+    def watch(connection: apsw.Connection) -> None:
+        def note(_: object, sql: str, __: object) -> bool:
+            seen.append(" ".join(sql.split()[:3]))
+            return True
+
+        connection.exec_trace = note
+
+    await journal.file.write(watch)
+    assert isinstance(await journal.append(wanted), Head)
+    await journal.file.write(lambda connection: setattr(connection, "exec_trace", None))
+    return [sql for sql in seen if sql.split()[0] not in ("begin", "commit")]
+
+
+async def test_nothing_is_executed_for_what_a_batch_does_not_say(path: Path) -> None:
+    """A step of a tool without gate, slot or token is two statements, however much a store can do."""
+    async with opened(path) as journal:
+        claim, head = await created(journal, "r")
+        head = await appended(journal, claim, head)  # From now on this process knows the run's number.
+        assert await statements(journal, batch(claim, head)) == ["update runs set", "insert into batches"]
+
+
+async def test_a_tool_that_is_well_costs_one_look_at_its_gate(path: Path) -> None:
+    """Nothing is written for a circuit that stays closed."""
+    async with opened(path) as journal:
+        claim, head = await created(journal, "r")
+        plain = batch(claim, await appended(journal, claim, head))
+        calling = msgspec.structs.replace(
+            plain,
+            gated=(Gated(tool="mail", calls=2, breaker=Breaker()),),
+            heard=(Heard(tool="mail", outcome="ok", breaker=Breaker()),),
+        )
+        assert await statements(journal, calling) == ["select state from", "update runs set", "insert into batches"]
+
+
+async def test_what_is_due_is_found_by_an_index(path: Path) -> None:
+    """However much is owed in a store."""
+    async with opened(path) as journal:
+        await journal.owed(due_before=1.0)
+    plan = rows(
+        path,
+        "explain query plan select o.step from owed o join runs r on r.id = o.run where o.due_at <= 1.0"
+        " order by o.due_at, o.run, o.step limit 1000",
+    )
+    assert [detail for *_, detail in plan] == [
+        "SEARCH o USING COVERING INDEX owed_due (due_at<?)",
+        "SEARCH r USING INTEGER PRIMARY KEY (rowid=?)",
+    ], "and not sorted"

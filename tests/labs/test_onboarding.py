@@ -14,9 +14,11 @@ from typing import Any
 
 import pytest
 
+from holdfast.core import events as e
 from holdfast.labs.onboarding import driver
 from holdfast.labs.onboarding.check import SERVICES, Seen, check
 from holdfast.labs.onboarding.story import KILLS, Story, story_of
+from holdfast.labs.services.ledger import LedgerRow
 from holdfast.labs.workshop import histories_in
 
 SOURCES = Path(__file__).resolve().parents[2] / "src"
@@ -40,11 +42,16 @@ def ledger_of(directory: Path) -> list[dict[str, Any]]:
 
 
 def assert_each_hire_is_served_once(directory: Path, story: Story) -> None:
-    """One row of each kind for each hire, and none for the laptop of the one flagged."""
-    counted = Counter((row["service"], row["subject"].removesuffix("@corp.test")) for row in ledger_of(directory))
+    """One row of each kind for each hire, and none for the laptop of the one flagged; each check but the silent one taken once,
+    and refused the second time."""
+    rows = ledger_of(directory)
+    counted = Counter((row["service"], row["subject"].removesuffix("@corp.test")) for row in rows if row["service"] in SERVICES)
     expected = {(service, hire.user): 1 for service in SERVICES for hire in story.hires}
     del expected["orders", story.down.user]
     assert counted == expected
+    brought = Counter((row["subject"], row["action"]) for row in rows if row["service"] == "callbacks")
+    taken = {(hire.user, "delivered"): 1 for hire in story.hires if hire != story.silent}
+    assert brought == taken | {(story.twice.user, "refused"): 1}
 
 
 @pytest.mark.parametrize("seed", SEEDS, ids=SEEDS.get)
@@ -75,7 +82,8 @@ def left(tmp_path_factory: pytest.TempPathFactory) -> Left:
     assert done.returncode == 0, done.stdout + done.stderr
     histories = histories_in(directory / "runs.db")
     requests = json.loads((directory / "world" / "requests.json").read_text())
-    seen = Seen(ledger=ledger_of(directory), requests=requests, histories=histories, was_killed=True)  # type: ignore[arg-type]
+    ledger: Any = ledger_of(directory)
+    seen = Seen(ledger=ledger, requests=requests, histories=histories, was_killed=True, was_late=True)
     return Left(directory, done.stdout, story_of(7, HIRES), seen)
 
 
@@ -93,17 +101,28 @@ def test_the_demo_serves_each_hire_once_and_shows_the_kill_and_the_doubts(left: 
 
 
 @pytest.mark.xdist_group("onboarding")
-def test_the_commands_that_the_demo_prints_last_end_the_flagged_run(left: Left, tmp_path: Path) -> None:
-    """Pasted into a shell that stands somewhere else, the answer is taken and the run completes."""
+def test_the_commands_that_the_demo_prints_last_end_the_two_runs_that_ask(left: Left, tmp_path: Path) -> None:
+    """Pasted into a shell that stands somewhere else, the answers are taken and the runs complete."""
     pasted = [line.strip() for line in left.page.splitlines() if str(left.directory / "runs.db") in line]
-    answer, go_on = pasted[-2:]
     said = ""
-    for command in (answer.replace("YOUR NAME", "Ada"), go_on):
-        run = subprocess.run(shlex.split(command), env=ENVIRONMENT, cwd=tmp_path, capture_output=True, text=True, check=False)
+    for command in pasted[-4:]:
+        words = shlex.split(command.replace("YOUR NAME", "Ada"))
+        run = subprocess.run(words, env=ENVIRONMENT, cwd=tmp_path, capture_output=True, text=True, check=False)
         assert run.returncode == 0, run.stderr
-        said = run.stdout
-    assert f"{left.story.down.run_id}  completed" in said
-    assert "bought by hand" in said
+        said += run.stdout
+    assert f"{left.story.down.run_id}  completed" in said and "bought by hand" in said
+    assert f"{left.story.silent.run_id}  completed" in said and "on paper" in said
+
+
+@pytest.mark.xdist_group("onboarding")
+def test_what_is_brought_back_is_taken_once_whenever_it_comes(left: Left) -> None:
+    """Before the call had ended, while no worker was there, and twice: each run has its report, and the second was refused."""
+    story = left.story
+    for hire in story.hires:
+        received = [entry for entry in left.seen.histories[hire.run_id] if isinstance(entry.event, e.CallbackReceived)]
+        assert len(received) == (0 if hire == story.silent else 1), hire
+    (silent,) = (entry.event for entry in left.seen.histories[story.silent.run_id] if isinstance(entry.event, e.Asked))
+    assert (silent.about, silent.step) == ("owed", "background")
 
 
 def test_a_tool_that_promises_too_much_fails_the_lab(
@@ -127,11 +146,12 @@ def test_a_tool_that_promises_too_much_fails_the_lab(
 
 
 def test_a_seed_always_tells_the_same_story_and_three_different_hires_are_hit() -> None:
-    """Who meets which fault follows from the seed alone."""
+    """Who meets which fault follows from the seed alone; nobody is without a laptop and without a check."""
     for seed in range(50):
         story = story_of(seed, HIRES)
         assert story == story_of(seed, HIRES)
         assert len({story.lost, story.down, story.killed}) == 3
+        assert len({story.early, story.late, story.twice, story.silent, story.down}) == 5
 
 
 # --- the check itself ---------------------------------------------------------------------------------------------
@@ -174,7 +194,28 @@ def test_the_check_finds_a_stranger_a_missing_kill_and_an_answer_that_was_not_lo
 
     assert check(story, stranger) == ["the ledger has something for nobody, who is no hire"]
     assert check(story, replace(seen, was_killed=False)) == ["the worker was not killed between an effect and its answer"]
+    assert check(story, replace(seen, was_late=False)) == [
+        "the late background check was not brought back while no worker was there"
+    ]
     assert check(story, answered) == [f"{story.lost.name}: the answer to the order was not lost, so nothing is shown about that"]
+
+
+@pytest.mark.xdist_group("onboarding")
+def test_the_check_finds_a_result_that_was_taken_twice_and_one_that_was_not_brought(well: tuple[Story, Seen]) -> None:
+    """Deliveries and refusals are counted by the service that makes them."""
+    story, seen = well
+    refused = next(row for row in seen.ledger if row["action"] == "refused")
+    taken = LedgerRow(**{**refused, "action": "delivered"})
+    twice = replace(seen, ledger=[taken if row is refused else row for row in seen.ledger])
+    never = replace(
+        seen, ledger=[row for row in seen.ledger if row["service"] != "callbacks" or row["subject"] != story.late.user]
+    )
+
+    assert check(story, twice) == [
+        f"{story.twice.name}: 2 background checks delivered, where 1 must be",
+        f"{story.twice.name}: 0 background checks refused, where 1 must be",
+    ]
+    assert check(story, never) == [f"{story.late.name}: 0 background checks delivered, where 1 must be"]
 
 
 @pytest.mark.xdist_group("onboarding")

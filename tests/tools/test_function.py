@@ -275,7 +275,8 @@ def test_functions_that_wait_are_told_from_those_that_do_not() -> None:
     @tool(safety="reconcilable", probe=waits)
     def does() -> None: ...
 
-    assert (does.is_async, does.probe_is_async, does.probe_call_parameter, does.call_parameter) == (False, True, "call", None)
+    assert does.probe is not None
+    assert (does.is_async, does.probe.is_async, does.probe.call_parameter, does.call_parameter) == (False, True, "call", None)
     assert tool(waits).is_async
 
 

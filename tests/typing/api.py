@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, assert_type
@@ -12,13 +13,19 @@ from holdfast import (
     NOT_YET,
     Agent,
     AnswerRefused,
+    Breaker,
     Briefing,
     Call,
+    CallbackRefused,
+    CallbackUnknown,
+    Change,
     Conflict,
     Contract,
     Deferred,
     DefinitionError,
+    Delivered,
     Denied,
+    Expect,
     Fallback,
     Finish,
     GiveUp,
@@ -38,6 +45,7 @@ from holdfast import (
     PlanError,
     Probed,
     Propose,
+    Rate,
     RateLimited,
     Retry,
     Run,
@@ -90,6 +98,10 @@ def was_sent(to: str, call: Call) -> Happened | Probed:
     return Happened(f"M-{to}") if call.key else NOT_HAPPENED
 
 
+def was_sent_to(room: str) -> Probed:
+    return NOT_HAPPENED
+
+
 @tool(safety="reconcilable", probe=was_sent, probe_every="2s", probe_window="10m", settles_within=1.5, undo=undeclared)
 def send(to: str, call: Call) -> str:
     assert_type(call.run_id, str)
@@ -107,6 +119,36 @@ def refund(order: str, amount: Decimal, token: Secret, call: Call) -> str | Part
     if amount < 1:
         return Partial("half", left=("the other half",))
     return order
+
+
+def has_come(room: str, call: Call) -> Happened | Probed | Partial:
+    assert_type(call.handle, str)
+    return Partial("one night", ("the other",)) if call.handle else NOT_YET
+
+
+def is_booked(room: str, result: str) -> bool | str | Probed | Happened:
+    return "the book says otherwise" if result != room else True
+
+
+@tool(
+    safety="reconcilable", probe=was_sent_to, poll=has_come, poll_every="30s..10m", owed_within="24h", at_deadline="repeat", repeats=2,
+    callback=True, visible_within="10m", business_key="room", scope="store", check=is_booked, sufficient="length(@) > `0`",
+    undo={"tool": "undeclared", "args": {"order": {"$ref": "args.room"}}}, changes=("credit",), rate=Rate(calls=10, per_seconds=60),
+    breaker=Breaker(failures_max=5), heartbeat="10s", result_max="16MB", oversize="cut",
+)  # fmt: skip
+def book(room: str, call: Call) -> str | Partial | Deferred:
+    assert_type(call.token, str)
+    call.progress("asking")
+    call.changed("credit", 3, note="two nights")
+    if room == "suite":
+        return Deferred("H-2", until="48h", by="the hotel", signal="confirmed")
+    until = datetime.now(UTC) + timedelta(days=1)
+    return Partial(room, ("breakfast",), rest={"room": "breakfast"}, until=until, by="the kitchen", handle="B-1", signal="served")
+
+
+@tool(safety="read", sufficient=lambda found: found > 0, rate="10/1m", breaker={"failures": 5, "within": "1m", "open": "30s"})
+def beds(room: str) -> int:
+    return len(room)
 
 
 @tool(safety="idempotent", retry={"attempts": 5, "backoff": "2s..60s"}, key_ttl=None, approve="never")
@@ -149,6 +191,7 @@ plan = Plan(
             fallbacks=(Fallback(tool="undeclared", args={"order": 7}),),
             approve="always",
             occurrence=2,
+            expect=Expect(that="rooms > `0`", tool="find", args={"user": {"$ref": "result.user"}}),
         ),
     ),
     final=True,
@@ -177,7 +220,8 @@ class Thinker:
 
 
 by_function = Agent("by-function", tools=[look], reasoner=next_steps, inputs={"user": {"type": "string"}})
-by_object = Agent("by-object", reasoner=Thinker())
+by_object = Agent("by-object", reasoner=Thinker(), on_stop="undo", agents=[written])
+changed = Change(name="credit", amount=2.0, note="one night")
 Agent("wrong", plan=plan, tools="look")  # type: ignore[arg-type]
 
 # --- the user's verbs ----------------------------------------------------------------------------------------------
@@ -229,7 +273,18 @@ async def whole() -> None:
         assert_type(run_id, str)
         assert_type(await app.has(table, id=run_id), bool)
         assert_type(await app.answer(run_id, "edit", by="ann", interrupt="a-1", value={"order": 2}, note="not 1"), str)
+        delivered = await app.callback("hfcb_x", {"room": 7}, by="the hotel")
+        assert_type(delivered, Delivered)
+        assert_type((delivered.run_id, delivered.step), tuple[str, str])
+        await app.callback("hfcb_x", failed="no room")
+        await app.signal(run_id, "confirmed", {"room": 7}, by="ann")
+        assert_type([owed.until for owed in await app.pending(run_id, limit=10)], list[float])
+        assert_type([gate.open_until for gate in (await app.gates()).values()], list[float])
+        assert_type(await app.reset_gate("find"), bool)
+        assert_type([row.run_id for row in await app.children(run_id)], list[str])
+        assert_type(await app.content("0123"), Any)
         await app.cancel(run_id, by="ann", reason="a mistake")
+        await app.cancel(run_id, on_stop="undo")
         await app.work(table, by_object, until_idle=True)
         await app.stop()
         assert_type(await app.show(run_id), Run)
@@ -245,7 +300,7 @@ def who_acts_next() -> str:
         smallest()
     except PlanError as error:
         return "\n".join(error.problems)
-    except (DefinitionError, GoalMismatch, RunNotFound, AnswerRefused, OutsideStore) as error:
+    except (DefinitionError, GoalMismatch, RunNotFound, AnswerRefused, CallbackRefused, CallbackUnknown, OutsideStore) as error:
         return str(error.run_id or error.hint)
     except UsageError as error:
         return error.what

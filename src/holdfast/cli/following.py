@@ -76,7 +76,7 @@ def _unheard(message: Message) -> Unheard:
     by = f" by {body['by']}" if body.get("by") else ""
     match message.kind:
         case "callback":
-            what = "that it failed" if body.get("failure") is not None else "a result"
+            what = "that it failed" if body.get("failed") is not None else "a result"
             step = f" for {body['step']}" if body.get("step") else ""
             return Unheard(to="callback", said=cut(f"{what}{step} was delivered{by}"))
         case "signal":

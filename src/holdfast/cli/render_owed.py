@@ -33,12 +33,12 @@ def _pending_cells(line: OwedLine, now: float) -> tuple[Cell, ...]:
     )
 
 
-_CIRCUITS = {"closed": "green", "open": "red", "half-open": "yellow"}
+_CIRCUITS = {"closed": "green", "open": "red", "half_open": "yellow"}
 
 
 def gates(views: Iterable[GateView], now: float) -> None:
     """The table of `holdfast gates`."""
-    rows = (((view.tool, "bold"), (view.circuit, _CIRCUITS[view.circuit]), (view.words, "")) for view in views)
+    rows = (((view.tool, "bold"), (view.circuit.replace("_", "-"), _CIRCUITS[view.circuit]), (view.words, "")) for view in views)
     table(("tool", "circuit", "what is known"), rows)
 
 

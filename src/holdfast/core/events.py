@@ -302,7 +302,7 @@ class CallUnknown(Event, frozen=True, kw_only=True):
 
 class ProbeAnswered(Event, frozen=True, kw_only=True):
     """What the probe found; value: the call's result where it happened. failure: it happened, and its result will not do; or,
-    asked for what is owed, the other side says that it failed. left: what is still owed of a part."""
+    asked for what is owed, the other side says that it failed. left: what is still owed of a part. cut: as for a call."""
 
     step: str
     probe: int
@@ -311,6 +311,7 @@ class ProbeAnswered(Event, frozen=True, kw_only=True):
     message: str = ""
     failure: Failure | None = None
     left: tuple[str, ...] | None = None
+    cut: Cut | None = None
 
 
 # --- rulings ------------------------------------------------------------------------------------------------------

@@ -87,8 +87,7 @@ def admit(
         return told, (told.hint, why)
     trial = {} if by_circuit is None else {"trial_until": now + TRIAL_SECONDS}
     closed = {} if by_circuit is not None else {"opened_at": 0.0, "open_until": 0.0, "trial_until": 0.0}
-    made = tuple(sorted((*sent, *(now,) * calls))) if rate is not None else ()
-    return msgspec.structs.replace(state, sent=made, **trial, **closed), None
+    return msgspec.structs.replace(state, sent=_made(state.sent, now, calls, rate), **trial, **closed), None
 
 
 def heard(
@@ -168,10 +167,19 @@ def _closed(state: GateState) -> GateState:
 
 
 def _recent(sent: tuple[float, ...], now: float, rate: Rate | None) -> tuple[float, ...]:
+    """The calls that count now."""
     if rate is None:
         return ()
     # Added, not subtracted, as the time to come back is made: a difference of floats may fall short of it for ever.
     return tuple(at for at in sent if at + rate.per_seconds > now and at <= now + rate.per_seconds)
+
+
+def _made(sent: tuple[float, ...], now: float, calls: int, rate: Rate | None) -> tuple[float, ...]:
+    """With the calls that are made now. Kept are as many as the rate allows and not only those that count now: by the clock
+    of the next worker, which may be behind, older ones may count too."""
+    if rate is None:
+        return ()
+    return tuple(sorted((*(at for at in sent if at <= now + rate.per_seconds), *(now,) * calls)))[-rate.calls :]
 
 
 def _rate_room(sent: tuple[float, ...], rate: Rate | None) -> int | None:

@@ -89,20 +89,26 @@ class Goal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     inputs: dict[str, Any] = {}
 
 
-def needs(step: Step) -> tuple[str, ...]:
-    """The steps whose results this one reads: without them, or what stands in for them, it cannot run."""
+def reads(step: Step, *, bare: bool = False) -> tuple[str, ...]:
+    """The steps whose results this one reads. bare: only by references without a default."""
     if not (step.args or step.fallbacks or step.expect):
         return ()
     forms = [step.args, *(fallback.args for fallback in step.fallbacks)]
     if step.expect is not None:
         forms.append(step.expect.args)
-    return tuple(dict.fromkeys(name for form in forms for ref in references.find(form) for name in ref.steps))
+    return tuple(dict.fromkeys(name for form in forms for ref in references.find(form, bare=bare) for name in ref.steps))
+
+
+def needs(step: Step) -> tuple[str, ...]:
+    """The steps without whose results, or those of what stands in for them, this one cannot run. One that it reads with a
+    default is waited for, and done without."""
+    return reads(step, bare=True)
 
 
 def waits_for(step: Step, stand_ins: StandIns = NO_STAND_INS) -> tuple[str, ...]:
     """The steps that must have ended before this one begins: those it reads, those it names in `after`, the one that it is an
     alternative to, and whatever may stand in for any of these before this step does."""
-    named = (*needs(step), *step.after)
+    named = (*reads(step), *step.after)
     if step.alternative_to and step.alternative_to != step.id:
         named = (*named, step.alternative_to)
     if stand_ins:
@@ -291,7 +297,7 @@ def _alternative_problems(there: _There) -> Iterator[str]:
         if len(others) > ALTERNATIVES_MAX:
             yield f"step {name}: it has more than {ALTERNATIVES_MAX} alternatives, those of its alternatives included"
         for other in others:
-            read = needs(there.steps[other])
+            read = reads(there.steps[other])
             for undone in (name, *_earlier(other, others)):
                 if undone in read and undone != other:
                     yield f"step {other}: it reads {undone}, and it begins only where {undone} was not done"

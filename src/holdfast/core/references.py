@@ -134,17 +134,18 @@ def _first_name(node: Any) -> str | None:
     return str(node["value"]) if node.get("type") == "field" else None
 
 
-def find(value: Any, roots: tuple[str, ...] = PLAN_ROOTS) -> Iterator[Reference]:
-    """Every reference in the arguments of a step, in order."""
+def find(value: Any, roots: tuple[str, ...] = PLAN_ROOTS, *, bare: bool = False) -> Iterator[Reference]:
+    """Every reference in the arguments of a step, in order. bare: only those without a default, which cannot do without."""
     if isinstance(value, dict):
         if REF in value:
-            yield parse(str(value[REF]), roots)
+            if not (bare and "default" in value):
+                yield parse(str(value[REF]), roots)
         elif SECRET not in value and LITERAL not in value:
             for part in value.values():
-                yield from find(part, roots)
+                yield from find(part, roots, bare=bare)
     elif isinstance(value, (list, tuple)):
         for part in value:
-            yield from find(part, roots)
+            yield from find(part, roots, bare=bare)
 
 
 def is_later(expression: Any) -> bool:

@@ -256,7 +256,8 @@ def status(state: State, now: float) -> Status:
     # What waits to be called again waits for a person where the agent became weaker.
     held = state.held_by is not None
     phases = [phase for name in state.active if (phase := state.steps[name].phase) != "waiting" or not held]
-    if "flying" in phases or "probing" in phases or state.proposing is not None:
+    looking = any(owed.looking is not None for owed in state.pending.values())
+    if "flying" in phases or "probing" in phases or looking or state.proposing is not None:
         return "running"
     if state.interrupts and all(phase == "asking" for phase in phases):
         return "blocked"

@@ -21,11 +21,14 @@ import msgspec
 from holdfast.core.contract import Breaker, Rate
 from holdfast.core.events import AnyEvent, Entry
 from holdfast.core.gates import GateState, Outcome, Why
+from holdfast.core.schedule import Firing, Standing
 from holdfast.core.state import Status
 
 MessageKind = Literal["answer", "cancel", "callback", "refused", "signal", "child"]
 # How many refused deliveries of one token are recorded; whoever has a token must not be able to fill a store with it.
 REFUSALS_MAX = 10
+# How many times of a schedule are remembered, with what became of each; those that wait are not counted.
+FIRINGS_MAX = 1000
 # The statuses after which nothing more comes.
 ENDED: tuple[Status, ...] = ("completed", "failed", "cancelled")
 
@@ -238,6 +241,18 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes
 
 
+class Turn(msgspec.Struct, frozen=True, kw_only=True):
+    """What one commit changes of a schedule. standing: as it is from now on; its revision is the one that the writer knows, 0
+    for a schedule that is new, and `running` says nothing. firings: what became of its times. begins: the run to be created,
+    due at once, with its first events. asked: a run, and the word that asks it to end, where it goes on and nobody did."""
+
+    standing: Standing
+    at: float
+    firings: tuple[Firing, ...] = ()
+    begins: tuple[NewRun, tuple[AnyEvent, ...]] | None = None
+    asked: tuple[str, Message] | None = None
+
+
 class Journal(Protocol):
     """A store of journals. See the module's text for the rules."""
 
@@ -321,6 +336,24 @@ class Journal(Protocol):
 
     async def next_due(self, agents: Iterable[str], now: float) -> float | None:
         """When the next run of these agents is due or its lease ends; None where nothing is to come."""
+
+    async def turn_schedule(self, turn: Turn) -> bool:
+        """Write all of a turn, or nothing: False where the schedule has another revision than the writer knows, or is gone.
+        GoalMismatch, and nothing is written, where the id of the run belongs to another run; one that is the same is begun."""
+
+    async def remove_schedule(self, name: str) -> bool:
+        """Forget a schedule and its firings; its runs stay. Whether there was one."""
+
+    async def schedules(self, name: str | None = None) -> list[Standing]:
+        """All schedules, or the one of that name, by name."""
+
+    async def due_schedules(self, agents: Iterable[str], now: float, limit: int) -> tuple[list[Standing], float | None]:
+        """Schedules of these agents that are not paused and of which a time has come, or waits while no run goes on; the
+        longest due first. And when the next of the others is due by time; None where none is."""
+
+    async def firings(self, name: str, limit: int = FIRINGS_MAX) -> list[Firing]:
+        """What became of a schedule's times, the latest first. Of one that is written again, the last holds, and it stays
+        caught up."""
 
     async def seen(self, worker: Worker) -> None:
         """Note that a worker is alive."""

@@ -9,6 +9,8 @@ did what it should: that is never success, and never "it did not happen".
 from __future__ import annotations
 
 import asyncio
+import inspect
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -16,8 +18,8 @@ import msgspec
 from holdfast.agent import Agent
 from holdfast.core.commands import CallTool, RunProbe
 from holdfast.core.events import Failure
-from holdfast.core.plan import Expect
-from holdfast.core.references import LITERAL, PLAN_ROOTS, Missing, fill, resolve, unmet
+from holdfast.core.plan import Expect, expected
+from holdfast.core.references import LITERAL, Missing, fill, unmet
 from holdfast.core.state import State, StepState, result_of
 from holdfast.core.values import redacted_in
 from holdfast.errors import InvalidOutput
@@ -52,9 +54,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 def result_of_call(tool: Tool[..., Any], returned: Any, agent: Agent, secrets: tuple[str, ...]) -> Result:
     """What a function returned, checked, and without secrets. InvalidOutput where it breaks the tool's schema."""
     typed, plain, size = result_out(tool, returned)
-    return Result(
-        typed=typed, value=redact(scrubbed_value(plain, secrets), agent.secret_names), bytes=size, secrets=secrets
-    )
+    return Result(typed=typed, value=redact(scrubbed_value(plain, secrets), agent.secret_names), bytes=size, secrets=secrets)
 
 
 def is_judged(command: CallTool | RunProbe, tool: Tool[..., Any]) -> bool:
@@ -79,9 +79,7 @@ async def judged(
     return None
 
 
-async def check_delivery(
-    step: StepState, value: Any, agent: Agent, state: State, hands: Hands
-) -> tuple[Any, Failure | None]:
+async def check_delivery(step: StepState, value: Any, agent: Agent, state: State, hands: Hands) -> tuple[Any, Failure | None]:
     """Judge a result that did not come with its call but by itself: the value as it is to be written down, and why it will not
     do. Never raises: one that breaks the schema is a failure too (whoever takes it in has refused such a one, see
     `delivered`)."""
@@ -119,10 +117,6 @@ def too_large(tool: Tool[..., Any], result: Result) -> str:
 def _look_of(step: StepState, tool: Tool[..., Any], state: State) -> RunProbe:
     """The step's call as somebody who looks at it is told of it."""
     owed = state.pending.get(step.step.id)
-    expect = step.step.expect
-    if expect is not None and expect.args:
-        args = resolve(expect.args, state.goal.inputs, lambda name: result_of(state, name), for_call=True, later=True)
-        expect = msgspec.structs.replace(expect, args=args)
     return RunProbe(
         step=step.step.id,
         probe=step.probe,
@@ -134,7 +128,7 @@ def _look_of(step: StepState, tool: Tool[..., Any], state: State) -> RunProbe:
         timeout_seconds=step.step.timeout_seconds or tool.contract.timeout_seconds,
         owed=True,
         handle=owed.handle if owed is not None else step.handle,
-        expect=expect,
+        expect=expected(step.step, state.goal.inputs, lambda name: result_of(state, name)),
     )
 
 
@@ -164,24 +158,26 @@ class _Judge:
         if isinstance(wanted, str):
             _must_hold(wanted, self.result.value)
         elif wanted is not None:
-            asked = Inquiry(lambda: wanted(self.result.typed), frozenset())
-            asked.is_async = Inquiry(wanted, None).is_async
-            answer = await self._ask(asked, {}, self.tool.name)
+            is_async = inspect.iscoroutinefunction(wanted)
+            answer = await self._ask(lambda: wanted(self.result.typed), is_async, None, {}, self.tool.name)
             _must_be_content(answer, f"{self.tool.name} says that its result is not sufficient")
 
     async def check(self) -> None:
         """By the tool's look at the world."""
-        check = self.tool.check
-        if check is None:
-            return
+        if (check := self.tool.check) is not None:
+            _must_be_content(await self._checked(check), "its check does not find it done")
+
+    async def _checked(self, check: Inquiry) -> Any:
+        """What the check says, once it says anything but "not yet"."""
         arguments, _ = arguments_in(self.tool, self.command.args, self.hands.secrets)
         if check.takes is None or "result" in check.takes:
             arguments.setdefault("result", self.result.typed)
         wait = self.tool.contract.probe_seconds
         for tries in range(1, CHECKS_MAX + 1):
-            answer = await self._ask(check, check.given(arguments), "its check")
+            given = check.given(arguments)
+            answer = await self._ask(check.function, check.is_async, check.call_parameter, given, "its check")
             if not (isinstance(answer, Probed) and answer.verdict == "not_yet"):
-                return _must_be_content(answer, "its check does not find it done")
+                return answer
             if tries == CHECKS_MAX or self._left() <= wait:
                 break
             await asyncio.sleep(wait)
@@ -190,17 +186,14 @@ class _Judge:
 
     async def expect(self) -> None:
         """By what the step expects, of the result or of what another tool sees in the world."""
-        expect = self.command.expect
-        if expect is None:
+        if (expect := self.command.expect) is None:
             return
         if not expect.tool:
-            return _must_hold(expect.that, self.result.value)
-        answer = await self._look(expect)
-        if expect.that:
-            return _must_hold(expect.that, answer, f"{expect.tool} answers, and ")
-        if unmet("@", answer):
+            _must_hold(expect.that, self.result.value)
+        elif expect.that:
+            _must_hold(expect.that, await self._look(expect), f"{expect.tool} answers, and ")
+        elif unmet("@", await self._look(expect)):
             raise Unfit(f"{expect.tool} finds nothing")
-        return None
 
     async def _look(self, expect: Expect) -> Any:
         """What a tool of the agent's sees."""
@@ -213,20 +206,21 @@ class _Judge:
         if redacted_in(args):
             raise Unfit(f"could not be checked: an argument of {expect.tool} was never written down")
         arguments, secrets = arguments_in(looker, args, self.hands.secrets)
-        asked = Inquiry(looker.function, None)
-        seen = await self._ask(asked, arguments, expect.tool)
+        seen = await self._ask(looker.function, looker.is_async, looker.call_parameter, arguments, expect.tool)
         if isinstance(seen, (Partial, Deferred)):
             raise Unfit(f"could not be checked: {expect.tool} says {type(seen).__name__}")
         return result_of_call(looker, seen, self.agent, secrets).value
 
-    async def _ask(self, asked: Inquiry, arguments: dict[str, Any], who: str) -> Any:
+    async def _ask(
+        self, function: Callable[..., Any], is_async: bool, call_parameter: str | None, arguments: dict[str, Any], who: str
+    ) -> Any:
         """Call somebody within what is left of the time."""
         seconds = self._left()
         if seconds <= 0:
             raise Unfit(f"could not be checked: no time was left for {who}")
         call = call_of(self.command, self.run_id, seconds, self.hands)
         try:
-            return await invoke(asked.function, asked.is_async, asked.call_parameter, arguments, call, seconds, self.hands)
+            return await invoke(function, is_async, call_parameter, arguments, call, seconds, self.hands)
         except TimedOut:
             raise Unfit(f"could not be checked: {who} did not answer in time") from None
 

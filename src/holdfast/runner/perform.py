@@ -2,14 +2,13 @@
 
 Whatever happens here comes back as one outcome event. What counts as *failed* and what as *unknown* is the line that
 matters: a failure says that the effect did not happen, so only a tool may say it, by raising a ToolFailure; anything else
-that goes wrong in a tool that changes the world leaves that open.
+that goes wrong in a tool that changes the world leaves that open. And a result that will not do (it breaks its schema, it is
+not enough) is a failure that says of itself that the effect has *landed*.
 """
 
 from __future__ import annotations
 
 import asyncio
-import math
-from collections.abc import Awaitable, Callable
 from typing import Any, get_args
 
 import msgspec
@@ -23,6 +22,8 @@ from holdfast.core.events import (
     CallPartial,
     CallSucceeded,
     CallUnknown,
+    Change,
+    Cut,
     Failure,
     FailureKind,
     FinishProposed,
@@ -32,187 +33,310 @@ from holdfast.core.events import (
     ProposalFailed,
     Verdict,
 )
+from holdfast.core.references import REF, fill
 from holdfast.core.state import State
 from holdfast.core.values import plain, redacted_in
 from holdfast.errors import InvalidOutput, MissingSecret, ToolFailure, Unknown
-from holdfast.journal.codec import redact
+from holdfast.journal.codec import blob_digest, redact
 from holdfast.reasoners.base import briefing, taken
-from holdfast.runner.clock import Clock
-from holdfast.runner.threads import Threads, TimedOut
-from holdfast.tools.function import Call, Deferred, Happened, Partial, Probed, Tool
-from holdfast.tools.toolbox import SecretProvider, arguments_in, scrubbed, scrubbed_value, value_out
+from holdfast.runner.heartbeat import Heartbeat
+from holdfast.runner.invoke import Hands as Hands
+from holdfast.runner.invoke import call_of, contained, invoke
+from holdfast.runner.judge import Result, is_judged, judged, result_of_call, too_large
+from holdfast.runner.size import shortened
+from holdfast.runner.threads import TimedOut
+from holdfast.runner.words import MESSAGE_MAX, failure_of, text, time_of, words
+from holdfast.tools.answers import Deferred, Happened, Partial, Probed
+from holdfast.tools.call import Call
+from holdfast.tools.function import Tool
+from holdfast.tools.signature import Inquiry
+from holdfast.tools.toolbox import arguments_in, scrubbed_value
 
-MESSAGE_MAX = 2_000
-DETAIL_DEPTH_MAX = 8
 REASONER_TIMEOUT_SECONDS = 600.0
+# A poll that fails in one of these ways could not look, or could not read what it saw; in any other it says what the other
+# side said.
+_COULD_NOT_LOOK = frozenset({"transient", "rate_limited", "unavailable", "invalid_output"})
 
 
-class Hands(msgspec.Struct, frozen=True):
-    """What performing needs from outside."""
-
-    clock: Clock
-    threads: Threads
-    secrets: SecretProvider
-
-
-async def perform(command: Command, agent: Agent, state: State, hands: Hands) -> AnyEvent:
-    """Do what the command says and return its outcome."""
+async def perform(command: Command, agent: Agent, state: State, hands: Hands, contents: dict[str, bytes]) -> AnyEvent:
+    """Do what the command says and return its outcome. contents: takes the large values that belong to the outcome, by digest;
+    they are to be stored in the commit that carries it."""
     if type(command) is CallTool:
-        return await call_tool(command, agent, state.run_id, hands)
+        return await call_tool(command, agent, state.run_id, hands, contents)
     if type(command) is RunProbe:
-        return await run_probe(command, agent, state.run_id, hands)
+        return await run_probe(command, agent, state.run_id, hands, contents)
     assert type(command) is AskReasoner
     return await ask_reasoner(command, agent, state)
 
 
-async def call_tool(command: CallTool, agent: Agent, run_id: str, hands: Hands) -> AnyEvent:
-    """Call a tool once, within its time."""
-    step, attempt = command.step, command.attempt
-    secrets: tuple[str, ...] = ()
+async def call_tool(command: CallTool, agent: Agent, run_id: str, hands: Hands, contents: dict[str, bytes]) -> AnyEvent:
+    """Call a tool once, within its time, and judge what it returned."""
     tool = agent.toolbox.get(command.tool)
     if tool is None:
         return _failed(command, "not_found", f"the agent has no tool {command.tool}")
     if redacted_in(command.args):
         lost = "an argument holds what was never written down, by its name; give it as {$secret: NAME} in the plan"
         return _failed(command, "invalid_input", lost)
-    changes_nothing = command.contract.safety == "read"
-    started = hands.clock.monotonic()
-    try:
-        arguments, secrets = arguments_in(tool, command.args, hands.secrets)
-        value = await _invoke(tool.function, tool.is_async, tool.call_parameter, arguments, command, run_id, hands)
-        return _returned(command, tool, agent, value, secrets, round(hands.clock.monotonic() - started, 6))
-    except ToolFailure as failure:
-        return CallFailed(step=step, attempt=attempt, failure=_failure(failure, agent, secrets))
-    except MissingSecret as missing:
-        return _failed(command, "denied", str(missing))
-    except TimedOut:
-        why = f"it did not end within {command.timeout_seconds:g} s"
-        return _failed(command, "transient", why) if changes_nothing else CallUnknown(step=step, attempt=attempt, why=why)
-    except Unknown as unknown:
-        why = _text(unknown, secrets)
-        return _failed(command, "transient", why) if changes_nothing else CallUnknown(step=step, attempt=attempt, why=why)
-    except Exception as surprise:  # noqa: BLE001 — the border: any surprise becomes a recorded outcome.
-        why = f"{type(surprise).__name__}: {_text(surprise, secrets)}"
-        return _failed(command, "crashed", why) if changes_nothing else CallUnknown(step=step, attempt=attempt, why=why)
+    return await _Calling(command, tool, agent, run_id, hands, contents).outcome()
 
 
-async def run_probe(command: RunProbe, agent: Agent, run_id: str, hands: Hands) -> ProbeAnswered:
-    """Ask a tool whether a call of it happened. A probe that fails is asked again, like one that says "not yet"."""
+async def run_probe(command: RunProbe, agent: Agent, run_id: str, hands: Hands, contents: dict[str, bytes]) -> ProbeAnswered:
+    """Ask a tool whether a call of it happened, or whether what it owes has come. A probe that fails is asked again, like one
+    that says "not yet"."""
     tool = agent.toolbox.get(command.tool)
-    secrets: tuple[str, ...] = ()
-    if tool is None or tool.probe is None:
-        return ProbeAnswered(
-            step=command.step, probe=command.probe, verdict="cannot_tell", message=f"{command.tool} has no probe"
-        )
-    try:
-        arguments, secrets = arguments_in(tool, command.args, hands.secrets)
-        found = await _invoke(tool.probe, tool.probe_is_async, tool.probe_call_parameter, arguments, command, run_id, hands)
-        if isinstance(found, Happened):
-            value = _kept(tool, agent, found.value, secrets)
-            return ProbeAnswered(step=command.step, probe=command.probe, verdict="happened", value=value)
-        if isinstance(found, Probed) and found.verdict in get_args(Verdict):
-            message = _words(str(found.message), secrets)
-            return ProbeAnswered(step=command.step, probe=command.probe, verdict=found.verdict, message=message)
-        wrong = f"the probe returned {type(found).__name__}, not Happened, NOT_HAPPENED, NOT_YET or cannot_tell()"
-        return ProbeAnswered(step=command.step, probe=command.probe, verdict="cannot_tell", message=wrong)
-    except InvalidOutput as broken:
-        wrong = f"the probe found the call done, with a result that breaks its schema: {_text(broken, secrets)}"
-        return ProbeAnswered(step=command.step, probe=command.probe, verdict="cannot_tell", message=wrong)
-    except TimedOut:
-        return ProbeAnswered(step=command.step, probe=command.probe, verdict="not_yet", message="the probe timed out")
-    except Exception as surprise:  # noqa: BLE001 — the border: any surprise becomes a recorded outcome.
-        why = f"the probe failed: {type(surprise).__name__}: {_text(surprise, secrets)}"
-        return ProbeAnswered(step=command.step, probe=command.probe, verdict="not_yet", message=why)
+    asked = None if tool is None else tool.poll if command.owed and tool.poll is not None else tool.probe
+    if tool is None or asked is None:
+        return _answered(command, "cannot_tell", f"{command.tool} has no {'poll' if command.owed else 'probe'}")
+    return await _Probing(command, tool, asked, agent, run_id, hands, contents).answer()
 
 
 async def ask_reasoner(command: AskReasoner, agent: Agent, state: State) -> AnyEvent:
     """Ask the reasoner, and check what it proposes."""
     try:
         async with asyncio.timeout(REASONER_TIMEOUT_SECONDS):
-            proposal = await _contained(agent.reasoner.propose(briefing(state)))
+            proposal = await contained(agent.reasoner.propose(briefing(state)))
         return _in_bounds(taken(proposal, state, command.turn), agent)
     except Exception as surprise:  # noqa: BLE001 — the border: any surprise becomes a recorded outcome.
-        return ProposalFailed(turn=command.turn, problems=(f"{type(surprise).__name__}: {_text(surprise, ())}",))
+        return ProposalFailed(turn=command.turn, problems=(f"{type(surprise).__name__}: {text(surprise, ())}",))
 
 
-async def _invoke(
-    function: Callable[..., Any], is_async: bool, call_parameter: str | None, arguments: dict[str, Any],
-    command: CallTool | RunProbe, run_id: str, hands: Hands,
-) -> Any:  # fmt: skip
-    """Call a function of the user's within its time. TimedOut when it is over; what it raised goes through."""
-    if is_async and call_parameter is None:
-        stopped = None
-    else:
-        call = Call(
-            run_id=run_id,
-            step=command.step,
-            key=command.key,
-            attempt=command.attempt,
-            occurrence=command.occurrence,
-            deadline=hands.clock.now() + command.timeout_seconds,
+class _Calling:
+    """One call on its way. call: what the function is told of it, where it asks or runs in a thread. secrets: the plain ones
+    that it was given, to be kept out of all that is written down."""
+
+    def __init__(
+        self, command: CallTool, tool: Tool[..., Any], agent: Agent, run_id: str, hands: Hands, contents: dict[str, bytes]
+    ):
+        self.command, self.tool, self.agent = command, tool, agent
+        self.run_id, self.hands, self.contents = run_id, hands, contents
+        self.changes_nothing = command.contract.safety == "read"
+        self.secrets: tuple[str, ...] = ()
+        self.call: Call | None = None
+        self.heartbeat: Heartbeat | None = None
+
+    async def outcome(self) -> AnyEvent:
+        """Make the call; whatever becomes of it is one event."""
+        started = self.hands.clock.monotonic()
+        try:
+            returned = await self._returned()
+        except ToolFailure as failure:
+            return self._failed(failure_of(failure, self.agent.secret_names, self.secrets))
+        except MissingSecret as missing:
+            return self._failed(Failure(kind="denied", message=str(missing)[:MESSAGE_MAX]))
+        except TimedOut:
+            return self._open("transient", self._overtime())
+        except Unknown as unknown:
+            return self._open("transient", text(unknown, self.secrets))
+        except Exception as surprise:  # noqa: BLE001 — the border: any surprise becomes a recorded outcome.
+            return self._open("crashed", f"{type(surprise).__name__}: {text(surprise, self.secrets)}")
+        seconds = round(self.hands.clock.monotonic() - started, 6)
+        try:
+            return await self._outcome_of(returned, seconds)
+        except InvalidOutput as broken:
+            return self._failed(failure_of(broken, self.agent.secret_names, self.secrets, landed=not self.changes_nothing))
+        except Exception as surprise:  # noqa: BLE001 — as above; what it returned may be code of the user's too.
+            return self._open("crashed", f"{type(surprise).__name__}: {text(surprise, self.secrets)}")
+
+    async def _returned(self) -> Any:
+        command, tool, contract = self.command, self.tool, self.command.contract
+        arguments, self.secrets = arguments_in(tool, command.args, self.hands.secrets)
+        if tool.call_parameter is not None or not tool.is_async:
+            seconds = command.timeout_seconds
+            self.call = call_of(command, self.run_id, seconds, self.hands, callback=contract.callback)
+            if self.call.token:
+                self.secrets = (*self.secrets, self.call.token)  # Journals keep its digest only.
+            if contract.heartbeat_seconds is not None:
+                self.heartbeat = Heartbeat(contract.heartbeat_seconds)
+                self.call.reports.on_progress = self.heartbeat.beat
+        return await invoke(
+            tool.function, tool.is_async, tool.call_parameter, arguments, self.call, command.timeout_seconds, self.hands,
+            self.heartbeat,
+        )  # fmt: skip
+
+    async def _outcome_of(self, returned: Any, seconds: float) -> AnyEvent:
+        step, attempt = self.command.step, self.command.attempt
+        if isinstance(returned, Deferred):
+            return CallDeferred(step=step, attempt=attempt, changes=self._changes(), **self._owed(returned))
+        if isinstance(returned, Partial):
+            return self._partial(returned)
+        result = result_of_call(self.tool, returned, self.agent, self.secrets)
+        value, cut = _fitted(self.tool, result, self.contents)
+        if is_judged(self.command, self.tool):
+            until = asyncio.get_running_loop().time() + self.command.timeout_seconds - seconds
+            failure = await judged(self.command, self.tool, result, self.agent, self.run_id, self.hands, until)
+            if failure is not None:
+                return self._failed(failure)
+        return CallSucceeded(step=step, attempt=attempt, value=value, seconds=seconds, changes=self._changes(), cut=cut)
+
+    def _partial(self, returned: Partial) -> CallPartial:
+        """What a part was, and what is left. It is not judged: it is known not to be enough."""
+        result = result_of_call(self.tool, returned.value, self.agent, self.secrets)
+        value, cut = _fitted(self.tool, result, self.contents)
+        return CallPartial(
+            step=self.command.step,
+            attempt=self.command.attempt,
+            value=value,
+            left=_items(returned.left, self.secrets),
+            rest=self._rest(returned.rest),
+            changes=self._changes(),
+            cut=cut,
+            **self._owed(returned),
         )
-        stopped = call.stopped
-        if call_parameter is not None:
-            arguments[call_parameter] = call
-    if not is_async:
-        assert stopped is not None
-        return await hands.threads.call(lambda: function(**arguments), command.timeout_seconds, stopped)
-    limit = asyncio.timeout(command.timeout_seconds)
-    try:
-        async with limit:
-            return await _contained(function(**arguments))
-    except TimeoutError:
-        if limit.expired():
-            raise TimedOut from None
-        raise  # The tool's own time-out, of something that it waited for.
+
+    def _rest(self, rest: Any) -> dict[str, Any] | None:
+        """The arguments of the call that does the rest, as they may be written down: secrets stay what they were in this call,
+        and what looks like a reference is data."""
+        if rest is None:
+            return None
+        try:
+            kept = redact(scrubbed_value(plain(rest), self.secrets), self.agent.secret_names)
+        except ValueError as error:
+            raise InvalidOutput(f"the arguments for the rest cannot be written as JSON: {error}") from None
+        if not isinstance(kept, dict):
+            raise InvalidOutput("the arguments for the rest are no table of names and values")
+        marked = {name: fill({REF: "result"}, result=part) for name, part in kept.items()}
+        given = self.command.args
+        return marked | {name: given[name] for name in self.tool.contract.secrets if name in given}
+
+    def _owed(self, said: Deferred | Partial) -> dict[str, Any]:
+        """By whom it is owed, until when, and how it is named."""
+        return {
+            "handle": words(str(said.handle), self.secrets),
+            "until": time_of(said.until, self.hands.clock.now()),
+            "by": words(str(said.by), self.secrets),
+            "signal": words(str(said.signal), self.secrets),
+        }
+
+    def _changes(self) -> tuple[Change, ...]:
+        """What else the call says it changed."""
+        if self.call is None or not (changes := self.call.reports.changes):
+            return ()
+        return tuple(
+            Change(name=words(change.name, self.secrets), amount=change.amount, note=words(change.note, self.secrets))
+            for change in changes
+        )
+
+    def _failed(self, failure: Failure) -> CallFailed:
+        return CallFailed(step=self.command.step, attempt=self.command.attempt, failure=failure, changes=self._changes())
+
+    def _open(self, kind: FailureKind, why: str) -> AnyEvent:
+        """The outcome where nobody can say whether it happened: failed only where that changes nothing."""
+        if self.changes_nothing:
+            return self._failed(Failure(kind=kind, message=why))
+        return CallUnknown(step=self.command.step, attempt=self.command.attempt, why=why)
+
+    def _overtime(self) -> str:
+        """Why a call was ended, with the last that was heard of it."""
+        said = words(self.call.reports.words, self.secrets) if self.call is not None else ""
+        last = f" (last: {said})" if said else ""
+        if self.heartbeat is not None and self.heartbeat.ended:
+            return f"it reported no progress for {self.heartbeat.seconds:g} s{last}"
+        return f"it did not end within {self.command.timeout_seconds:g} s{last}"
 
 
-async def _contained(awaitable: Awaitable[Any]) -> Any:
-    """Await code of the user's. What would tear down the task or the process around it becomes an error like any other:
-    a cancellation that is not ours, and `sys.exit()`."""
-    try:
-        return await awaitable
-    except asyncio.CancelledError:
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
-            raise
-        raise RuntimeError("something that it waited for was cancelled") from None
-    except (Exception, KeyboardInterrupt, GeneratorExit):
-        raise
-    except BaseException as surprise:
-        raise RuntimeError(f"{type(surprise).__name__}: {surprise}") from surprise
+class _Probing:
+    """One look at a call. A probe says whether it happened; asked for what is owed, it or a poll says whether that has come."""
+
+    def __init__(
+        self, command: RunProbe, tool: Tool[..., Any], asked: Inquiry, agent: Agent, run_id: str, hands: Hands,
+        contents: dict[str, bytes],
+    ):  # fmt: skip
+        self.command, self.tool, self.asked, self.agent = command, tool, asked, agent
+        self.run_id, self.hands, self.contents = run_id, hands, contents
+        self.polls = asked is tool.poll
+        self.role = "poll" if self.polls else "probe"
+        self.secrets: tuple[str, ...] = ()
+
+    async def answer(self) -> ProbeAnswered:
+        """Look; whatever becomes of it is one event."""
+        until = asyncio.get_running_loop().time() + self.command.timeout_seconds
+        try:
+            found = await self._found()
+            try:
+                return await self._heard(found, until)
+            except InvalidOutput as broken:
+                wrong = f"the {self.role} found the call done, with a result that breaks its schema: {text(broken, self.secrets)}"
+                return _answered(self.command, "cannot_tell", wrong)
+        except _Refused as refused:
+            return _answered(self.command, "not_happened", failure=refused.failure)
+        except TimedOut:
+            return _answered(self.command, "not_yet", f"the {self.role} timed out")
+        except Exception as surprise:  # noqa: BLE001 — the border: any surprise becomes a recorded outcome.
+            why = f"the {self.role} failed: {type(surprise).__name__}: {text(surprise, self.secrets)}"
+            return _answered(self.command, "not_yet", why)
+
+    async def _found(self) -> Any:
+        command, asked, seconds = self.command, self.asked, self.command.timeout_seconds
+        arguments, self.secrets = arguments_in(self.tool, command.args, self.hands.secrets)
+        call = call_of(command, self.run_id, seconds, self.hands, callback=self.tool.contract.callback)
+        if call.token:
+            self.secrets = (*self.secrets, call.token)
+        given = asked.given(arguments)
+        try:
+            return await invoke(asked.function, asked.is_async, asked.call_parameter, given, call, seconds, self.hands)
+        except ToolFailure as failure:
+            if not self.polls or failure.kind in _COULD_NOT_LOOK:
+                raise
+            raise _Refused(failure_of(failure, self.agent.secret_names, self.secrets)) from failure
+
+    async def _heard(self, found: Any, until: float) -> ProbeAnswered:
+        command, owed = self.command, self.command.owed
+        if isinstance(found, Happened):
+            return await self._happened(found.value, until)
+        if owed and isinstance(found, Partial):
+            left = _items(found.left, self.secrets)
+            value, cut = self._kept(result_of_call(self.tool, found.value, self.agent, self.secrets))
+            return _answered(command, "happened", value=value, left=left, cut=cut)
+        if owed and isinstance(found, Deferred):
+            return _answered(command, "not_yet")
+        if isinstance(found, Probed) and found.verdict in get_args(Verdict):
+            return _answered(command, found.verdict, words(str(found.message), self.secrets))
+        wrong = f"the {self.role} returned {type(found).__name__}, not Happened, NOT_HAPPENED, NOT_YET or cannot_tell()"
+        return _answered(command, "cannot_tell", wrong)
+
+    async def _happened(self, found: Any, until: float) -> ProbeAnswered:
+        result = result_of_call(self.tool, found, self.agent, self.secrets)
+        value, cut = self._kept(result)
+        failure = None
+        if is_judged(self.command, self.tool):
+            failure = await judged(self.command, self.tool, result, self.agent, self.run_id, self.hands, until)
+        return _answered(self.command, "happened", value=value, failure=failure, cut=cut)
+
+    def _kept(self, result: Result) -> tuple[Any, Cut | None]:
+        return _fitted(self.tool, result, self.contents)
 
 
-def _returned(
-    command: CallTool, tool: Tool[..., Any], agent: Agent, value: Any, secrets: tuple[str, ...], seconds: float
-) -> AnyEvent:
-    step, attempt = command.step, command.attempt
-    if isinstance(value, Deferred):
-        handle = _words(str(value.handle), secrets)
-        return CallDeferred(step=step, attempt=attempt, handle=handle, until=_number(value.until))
-    if isinstance(value, Partial):
-        named: Any = value.left
-        left = tuple(_words(str(item), secrets) for item in ((named,) if isinstance(named, str) else named))
-        return CallPartial(step=step, attempt=attempt, value=_kept(tool, agent, value.value, secrets), left=left)
-    return CallSucceeded(step=step, attempt=attempt, value=_kept(tool, agent, value, secrets), seconds=seconds)
+class _Refused(Exception):
+    """The other side says that what it owes will not come."""
+
+    def __init__(self, failure: Failure):
+        super().__init__(failure.message)
+        self.failure = failure
 
 
-def _kept(tool: Tool[..., Any], agent: Agent, value: Any, secrets: tuple[str, ...]) -> Any:
-    """A result as it is written down: checked, and without secrets."""
-    return redact(scrubbed_value(value_out(tool, value), secrets), agent.secret_names)
+def _answered(command: RunProbe, verdict: Verdict, message: str = "", **found: Any) -> ProbeAnswered:
+    return ProbeAnswered(step=command.step, probe=command.probe, verdict=verdict, message=message, **found)
 
 
-def _failure(failure: ToolFailure, agent: Agent, secrets: tuple[str, ...]) -> Failure:
-    """What a tool raised, as data that can be read back whatever the tool put into it."""
-    message, kind = _text(failure, secrets), failure.kind
-    if kind not in get_args(FailureKind):
-        message, kind = f"{kind}: {message}", "transient"  # A class of the tool's own; it says that nothing happened.
-    return Failure(
-        kind=kind,  # type: ignore[arg-type]
-        message=message,
-        retry_after_seconds=_number(failure.retry_after_seconds),
-        detail=redact(scrubbed_value(_plain(failure.detail), secrets), agent.secret_names),
-    )
+def _fitted(tool: Tool[..., Any], result: Result, contents: dict[str, bytes]) -> tuple[Any, Cut | None]:
+    """A result as it is written down: whole, or what there is room for. InvalidOutput where the tool says that one so large is
+    broken."""
+    contract = tool.contract
+    if result.bytes <= contract.result_bytes_max:
+        return result.value, None
+    if contract.oversize == "fail":
+        raise InvalidOutput(too_large(tool, result))
+    whole = msgspec.json.encode(result.value)
+    cut = Cut(bytes=len(whole))
+    if contract.oversize == "store":
+        cut = Cut(bytes=len(whole), digest=blob_digest(whole))
+        contents[cut.digest] = whole
+    return shortened(result.value, contract.result_bytes_max), cut
+
+
+def _items(named: Any, secrets: tuple[str, ...]) -> tuple[str, ...]:
+    """The names of what is left."""
+    return tuple(words(str(item), secrets) for item in ((named,) if isinstance(named, str) else named))
 
 
 def _in_bounds(event: AnyEvent, agent: Agent) -> AnyEvent:
@@ -220,51 +344,11 @@ def _in_bounds(event: AnyEvent, agent: Agent) -> AnyEvent:
     if isinstance(event, FinishProposed):
         return msgspec.structs.replace(event, result=redact(event.result, agent.secret_names))
     if isinstance(event, (GiveUpProposed, PlanAdopted)):
-        return msgspec.structs.replace(event, reason=_words(str(event.reason), ()))
+        return msgspec.structs.replace(event, reason=words(str(event.reason)))
     if isinstance(event, ProposalFailed):
-        return msgspec.structs.replace(event, problems=tuple(_words(problem, ()) for problem in event.problems))
+        return msgspec.structs.replace(event, problems=tuple(map(words, event.problems)))
     return event
 
 
-def _failed(command: CallTool, kind: Any, message: str) -> CallFailed:
+def _failed(command: CallTool, kind: FailureKind, message: str) -> CallFailed:
     return CallFailed(step=command.step, attempt=command.attempt, failure=Failure(kind=kind, message=message[:MESSAGE_MAX]))
-
-
-def _text(error: BaseException, secrets: tuple[str, ...]) -> str:
-    """An error's words: without secrets, valid as UTF-8, of bounded length."""
-    try:
-        text = str(error)
-    except Exception as broken:  # noqa: BLE001 — the error's own words are code of the user's too.
-        text = f"it cannot say what is wrong ({type(broken).__name__})"
-    return _words(text, secrets)
-
-
-def _words(text: str, secrets: tuple[str, ...]) -> str:
-    text = scrubbed(text, secrets).encode("utf-8", "replace").decode()
-    return text if len(text) <= MESSAGE_MAX else text[:MESSAGE_MAX] + f"… ({len(text)} characters in all)"
-
-
-def _plain(detail: Any, depth: int = 0) -> Any:
-    """A failure's detail as JSON; the parts that have no such form become text. Names stay names: secrets are told by them."""
-    try:
-        return plain(detail)
-    except ValueError:
-        if isinstance(detail, dict) and depth < DETAIL_DEPTH_MAX:
-            return {_words(str(name), ()): _plain(part, depth + 1) for name, part in detail.items()}
-        if isinstance(detail, (list, tuple)) and depth < DETAIL_DEPTH_MAX:
-            return [_plain(part, depth + 1) for part in detail]
-        if isinstance(detail, (dict, list, tuple)):
-            return "…"
-    try:
-        return _words(repr(detail), ())
-    except Exception:  # noqa: BLE001 — how it shows itself is code of the user's too.
-        return type(detail).__name__
-
-
-def _number(value: Any) -> float | None:
-    """A time that a tool named, if it is one; headers of HTTP come as text."""
-    try:
-        number = float(value)
-    except (TypeError, ValueError, OverflowError):
-        return None
-    return number if math.isfinite(number) else None

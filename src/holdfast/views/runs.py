@@ -270,7 +270,7 @@ def _stopping(state: State) -> str:
         return _with(state.stopping or "", _ending(state))
     wants = f"{state.cancel.by} wants it cancelled" + (f": {state.cancel.reason}" if state.cancel.reason else "")
     wish = "" if state.stop or state.cancel.on_stop is None else ON_STOP[state.cancel.on_stop]
-    return _with(wants, _ending(state) or wish)
+    return _with(wants, _ending(state)) + (f", {wish}" if wish else "")
 
 
 def _ending(state: State) -> str:

@@ -218,8 +218,12 @@ class Calls(Owed):
             return False
         message = f"the same call failed in step {other}, and nothing has changed since"
         failure = e.Failure(kind=kind, message=message)
-        self._rule(e.CallRefused(step=step.step.id, same_as=other, failure=failure))
+        self._refuse(step, failure, same_as=other)
         return True
+
+    def _refuse(self, step: StepState, failure: e.Failure, same_as: str = "") -> None:
+        self._rule(e.CallRefused(step=step.step.id, same_as=same_as, failure=failure))
+        self.refused = True
 
     # --- what is used up ------------------------------------------------------------------------------------------
 
@@ -240,10 +244,14 @@ class Calls(Owed):
         fallbacks = fallbacks_of(step.step, self.state.contracts.get(step.step.tool))[step.fallbacks_taken :]
         if why == "circuit" and fallbacks and step.doubt_since is None and not step.landed:
             self._rule(e.FallbackRuled(step=name, tool=fallbacks[0].tool, reason=f"the circuit of {step.tool} is open"))
+            self.refused = True
+        elif why == "circuit" and self._has_alternative(name) and step.doubt_since is None and not step.landed:
+            self._rule(e.StepSkipped(step=name, reason=f"the circuit of {step.tool} is open"))
+            self.refused = True
         elif step.held_since is not None and self.now - step.held_since >= limit and step.doubt_since is None:
             said = "its circuit is open" if why == "circuit" else "its rate is used up"
             failure = e.Failure(kind="unavailable", message=f"{said}, and it was held back for {limit:g} s")
-            self._rule(e.CallRefused(step=name, same_as="", failure=failure))
+            self._refuse(step, failure)
         else:
             until = max(until, self.now + 0.001)
             self._rule(e.CallHeld(step=name, tool=step.tool, why=why, until=until))
@@ -262,7 +270,7 @@ class Calls(Owed):
         if used_up is None or step.step.undoes:
             return False
         message = f"the run may change {used_up} by {limits.changes[used_up]:g} in all, and has"
-        self._rule(e.CallRefused(step=step.step.id, same_as="", failure=e.Failure(kind="too_expensive", message=message)))
+        self._refuse(step, e.Failure(kind="too_expensive", message=message))
         return True
 
     def _changed(self, name: str) -> float:

@@ -56,7 +56,7 @@ class Decider(Ends):
             return
         if self.state.rests:
             self._plan_rests()
-        self._begin_ready()
+        self._begin_all()
         if not self._stopping():
             self._ask_reasoner_or_end()
         if self._stopping() and not self.state.ended:
@@ -72,9 +72,17 @@ class Decider(Ends):
 
     def _undo(self) -> None:
         """Take back what was done, step by step; then the run ends."""
-        self._begin_ready()
+        self._begin_all()
         if all(self.state.steps[name].phase in ("done", "skipped", "failed") for name in self.state.undoing):
             self._stop_when_quiet()
+
+    def _begin_all(self) -> None:
+        """Begin what can be begun; what is refused then is ruled on at once, and may make room for others."""
+        self._begin_ready()
+        while self.refused:
+            self.refused = False
+            self._settle_all()
+            self._begin_ready()
 
     def _settle_all(self) -> None:
         """What is due comes last: a call that turns out to be lost leaves its place to it."""

@@ -43,6 +43,7 @@ class Desk:
         self.events: list[e.AnyEvent] = []
         self.commands: list[Command] = []
         self.wake_at: float | None = None
+        self.refused = False  # A call was refused while steps were begun, and something follows from that.
 
     def _rule(self, event: e.AnyEvent) -> None:
         self.events.append(event)

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from holdfast.core import events as e
 from holdfast.core.contract import Contract, digest
 from holdfast.core.diagnosis import PASSING
-from holdfast.core.pending import Pending, look_wait
+from holdfast.core.pending import Pending, can_look, look_wait
 from holdfast.core.plan import Step, needs, waits_for
 from holdfast.core.state import AT_REST, ENDED, Phase, SettledBy, State, StepState, contract_of
 
@@ -145,7 +145,7 @@ def open_pending(state: State, pending: Pending, contract: Contract | None) -> d
     """The fields of the state that change when something is owed from now on. A word that came before is heard now."""
     name = pending.signal or pending.step
     pending = replace(pending, signal=name)
-    if contract is not None:
+    if contract is not None and can_look(contract) and not pending.child:
         pending = replace(pending, due_at=pending.since + look_wait(contract, 0))
     word = state.signals.get(name)
     if word is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any
 
@@ -14,11 +14,13 @@ import msgspec
 
 from holdfast.core.events import AnyEvent, Entry
 from holdfast.core.gates import GateState
+from holdfast.core.schedule import Firing, Standing
 from holdfast.errors import JournalCorrupt, JournalError, Superseded
 from holdfast.journal import codec
 from holdfast.journal.base import (
     EMPTY,
     ENDED,
+    FIRINGS_MAX,
     Batch,
     Checkpoint,
     Claim,
@@ -31,11 +33,12 @@ from holdfast.journal.base import (
     Owed,
     Release,
     RunRow,
+    Turn,
     Worker,
     is_empty,
     rank,
 )
-from holdfast.journal.sqlite import mail, owed, places
+from holdfast.journal.sqlite import mail, owed, places, schedules
 from holdfast.journal.sqlite.file import BUSY_SECONDS, File, all_rows, one_row
 from holdfast.journal.sqlite.rows import COLUMNS, number_of, row_of, run_row
 
@@ -65,47 +68,7 @@ class SqliteJournal:
     async def create(
         self, run: NewRun, events: tuple[AnyEvent, ...], at: float, *, worker: str = "", lease_seconds: float = 0.0
     ) -> Claim | None:
-        body, blobs = codec.encode(events)
-        fence = 1
-        head = codec.link(b"", run.run_id, 1, fence, at, body)
-        until = at + lease_seconds if worker else 0.0
-
-        def work(connection: apsw.Connection) -> Claim | None:
-            connection.execute(
-                "insert or ignore into runs (run_id, agent, goal_digest, tenant, priority, labels, status, due_at, rank, version,"
-                " head, fence, worker, lease_until, created_at, changed_at, parent, parent_step, ends_with_parent)"
-                " values (?,?,?,?,?,?,'running',?,?,?,?,?,?,?,?,?,?,?,?)",
-                (
-                    run.run_id,
-                    run.agent,
-                    run.goal_digest,
-                    run.tenant,
-                    run.priority,
-                    json.dumps(run.labels, sort_keys=True),
-                    at,
-                    rank(at, run.priority),
-                    len(events),
-                    head,
-                    fence,
-                    worker,
-                    until,
-                    at,
-                    at,
-                    run.parent,
-                    run.parent_step,
-                    run.ends_with_parent,
-                ),
-            )
-            if not connection.changes():
-                return None
-            number = connection.last_insert_rowid()
-            self._store(connection, blobs)
-            connection.execute("insert into batches values (?,?,?,?,?,?,?)", (number, 1, len(events), fence, at, body, head))
-            if run.parent and run.ends_with_parent:
-                mail.begin_orphan(connection, number, run.parent, at)
-            return Claim(run_id=run.run_id, agent=run.agent, fence=fence, worker=worker, until=until)
-
-        return await self._write(work)
+        return await self._write(_creation(self._store, run, events, at, worker, lease_seconds))
 
     async def append(self, batch: Batch) -> Head | Full:
         if is_empty(batch):
@@ -356,6 +319,25 @@ class SqliteJournal:
             self._changes += 1
         return self._changes
 
+    # --- schedules ------------------------------------------------------------------------------------------------
+
+    async def turn_schedule(self, turn: Turn) -> bool:
+        create = _creation(self._store, *turn.begins, turn.at) if turn.begins is not None else _nothing
+        return await self._write(lambda c: schedules.turn(c, turn, create))
+
+    async def remove_schedule(self, name: str) -> bool:
+        return await self._write(lambda c: schedules.remove(c, name))
+
+    async def schedules(self, name: str | None = None) -> list[Standing]:
+        return await self._read(lambda c: schedules.listed(c, name))
+
+    async def due_schedules(self, agents: Iterable[str], now: float, limit: int) -> tuple[list[Standing], float | None]:
+        wanted = list(agents)
+        return await self._read(lambda c: schedules.due(c, wanted, now, limit))
+
+    async def firings(self, name: str, limit: int = FIRINGS_MAX) -> list[Firing]:
+        return await self._read(lambda c: schedules.firings(c, name, limit))
+
     # --- workers and checkpoints ----------------------------------------------------------------------------------
 
     async def seen(self, worker: Worker) -> None:
@@ -391,6 +373,58 @@ class SqliteJournal:
             )
         )
         return Checkpoint(head=Head(row[0], bytes(row[1])), form=row[2], body=bytes(row[3])) if row else None
+
+
+def _creation(
+    store: Callable[[apsw.Connection, dict[str, bytes]], None], run: NewRun, events: tuple[AnyEvent, ...], at: float,
+    worker: str = "", lease_seconds: float = 0.0,
+) -> Callable[[apsw.Connection], Claim | None]:  # fmt: skip
+    """What creates a run in a transaction. store: keeps large values."""
+    body, blobs = codec.encode(events)
+    fence = 1
+    head = codec.link(b"", run.run_id, 1, fence, at, body)
+    until = at + lease_seconds if worker else 0.0
+
+    def work(connection: apsw.Connection) -> Claim | None:
+        connection.execute(
+            "insert or ignore into runs (run_id, agent, goal_digest, tenant, priority, labels, status, due_at, rank, version,"
+            " head, fence, worker, lease_until, created_at, changed_at, parent, parent_step, ends_with_parent)"
+            " values (?,?,?,?,?,?,'running',?,?,?,?,?,?,?,?,?,?,?,?)",
+            (
+                run.run_id,
+                run.agent,
+                run.goal_digest,
+                run.tenant,
+                run.priority,
+                json.dumps(run.labels, sort_keys=True),
+                at,
+                rank(at, run.priority),
+                len(events),
+                head,
+                fence,
+                worker,
+                until,
+                at,
+                at,
+                run.parent,
+                run.parent_step,
+                run.ends_with_parent,
+            ),
+        )
+        if not connection.changes():
+            return None
+        number = connection.last_insert_rowid()
+        store(connection, blobs)
+        connection.execute("insert into batches values (?,?,?,?,?,?,?)", (number, 1, len(events), fence, at, body, head))
+        if run.parent and run.ends_with_parent:
+            mail.begin_orphan(connection, number, run.parent, at)
+        return Claim(run_id=run.run_id, agent=run.agent, fence=fence, worker=worker, until=until)
+
+    return work
+
+
+def _nothing(connection: apsw.Connection) -> None:
+    """No run is to be created."""
 
 
 def _content_of(connection: apsw.Connection, digest: str) -> bytes | None:

@@ -7,8 +7,10 @@ from typing import Any, TypeVar
 
 from holdfast.core.events import AnyEvent
 from holdfast.core.gates import GateState
+from holdfast.core.schedule import Firing, Standing
 from holdfast.journal.base import (
     EMPTY,
+    FIRINGS_MAX,
     Batch,
     Checkpoint,
     Claim,
@@ -21,6 +23,7 @@ from holdfast.journal.base import (
     Owed,
     Release,
     RunRow,
+    Turn,
     Worker,
 )
 from holdfast.testing.memory.store import MemoryStore
@@ -129,6 +132,21 @@ class MemoryJournal:
 
     async def next_due(self, agents: Iterable[str], now: float) -> float | None:
         return await self._do("next_due", self.store.next_due, list(agents), now)
+
+    async def turn_schedule(self, turn: Turn) -> bool:
+        return await self._do("turn_schedule", self.store.schedules.turn, turn)
+
+    async def remove_schedule(self, name: str) -> bool:
+        return await self._do("remove_schedule", self.store.schedules.remove, name)
+
+    async def schedules(self, name: str | None = None) -> list[Standing]:
+        return await self._do("schedules", self.store.schedules.listed, name)
+
+    async def due_schedules(self, agents: Iterable[str], now: float, limit: int) -> tuple[list[Standing], float | None]:
+        return await self._do("due_schedules", self.store.schedules.due, list(agents), now, limit)
+
+    async def firings(self, name: str, limit: int = FIRINGS_MAX) -> list[Firing]:
+        return await self._do("firings", self.store.schedules.firings, name, limit)
 
     async def seen(self, worker: Worker) -> None:
         await self._do("seen", self.store.note, worker)

@@ -36,6 +36,7 @@ from holdfast.journal.base import (
     rank,
 )
 from holdfast.journal.gating import Gating, gating
+from holdfast.testing.memory.schedules import Schedules
 
 
 class _Stored(msgspec.Struct):
@@ -104,6 +105,7 @@ class MemoryStore:
         self.tokens: dict[str, _Known] = {}
         self.debts: dict[tuple[str, str], Owed] = {}
         self.seen: dict[str, Worker] = {}
+        self.schedules = Schedules(self)
         self.writes = 0
         self._letters = 0
         # Told of each batch once it is written, for tests that look over the shoulder: run, first sequence, fence, time, events.
