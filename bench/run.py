@@ -1,6 +1,6 @@
 """Speed and size, each printed beside the floor that was measured in the same run.
 
-python -m bench.run [one] [crowd] [growth] [parked] [resume] [imports]      (default: all)
+python -m bench.run [one] [crowd] [growth] [parked] [resume] [imports] [owed]      (default: all)
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import floor
+from bench import owed as owed_bench
 from holdfast import Agent, Holdfast, Limits, Plan, Step, tool
 from holdfast.journal.sqlite import SqliteJournal
 
@@ -204,6 +205,11 @@ async def imports(folder: Path) -> None:
     )
 
 
+async def owed(folder: Path) -> None:
+    """100,000 pending operations in one store: finding what is due."""
+    await owed_bench.measure(folder / "owed.db", 100_000)
+
+
 def best_cpu(arguments: list[str]) -> float:
     """User and system seconds of the best of five runs."""
     times = []
@@ -222,6 +228,7 @@ def cpu() -> float:
 
 BENCHES: dict[str, Callable[[Path], Awaitable[None]]] = {
     "one": one, "crowd": crowd, "growth": growth, "parked": parked, "resume": resume, "imports": imports,
+    "owed": owed,
 }  # fmt: skip
 
 

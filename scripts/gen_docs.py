@@ -211,17 +211,22 @@ def _first(thing: object) -> str:
 
 
 def commands() -> list[str]:
-    """Every command, in the order of the help."""
+    """Every command, in the order of the help; those of a group behind the group."""
     from holdfast.cli.main import app
 
-    return [str(command.name) for command in app.registered_commands]
+    groups = {str(group.name): group.typer_instance for group in app.registered_groups}
+    names = [str(command.name) for command in app.registered_commands]
+    for name, group in groups.items():
+        inside = [f"{name} {command.name}" for command in group.registered_commands] if group is not None else []
+        names[names.index("check") : names.index("check")] = [name, *inside]
+    return names
 
 
 def command_help() -> str:
     """The help of `holdfast`, and of every command of it."""
     names = commands()
     with ThreadPoolExecutor(2) as pool:
-        whole, *each = pool.map(lambda words: _help(*words), [(), *((name,) for name in names)])
+        whole, *each = pool.map(lambda words: _help(*words), [(), *(name.split() for name in names)])
     return "\n\n".join([whole, *(f"## holdfast {name}\n\n{said}" for name, said in zip(names, each, strict=True))])
 
 

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from holdfast.agent import Agent, plan_of
+from holdfast.core.contract import Contract
 from holdfast.core.limits import Limits
-from holdfast.core.plan import Plan, Step
-from holdfast.errors import DefinitionError, PlanError, UsageError
+from holdfast.core.plan import Fallback, Plan, Step
+from holdfast.errors import DefinitionError, OutsideStore, PlanError, UsageError
 from holdfast.reasoners.base import Briefing, Finish
 from holdfast.reasoners.function import FunctionReasoner
 from holdfast.reasoners.planfile import PlanReasoner
@@ -197,3 +198,137 @@ def test_a_plan_that_reads_an_input_which_the_agent_does_not_have_is_not_sound()
 def test_an_agent_says_what_it_is() -> None:
     """In a line."""
     assert repr(agent()) == "<agent greeter, tools greet, sign_in>"
+
+
+# --- what becomes of what was done ------------------------------------------------------------------------------------
+
+
+def test_what_is_done_is_kept_when_a_run_stops_unless_the_agent_says_otherwise() -> None:
+    """Keep, undo or ask; nothing else."""
+    assert agent().on_stop == "keep"
+    assert [agent(on_stop=policy).on_stop for policy in ("undo", "ask")] == ["undo", "ask"]
+    with pytest.raises(DefinitionError, match="on_stop is 'undoo' — it is one of keep, undo, ask"):
+        agent(on_stop="undoo")
+
+
+# --- an agent as a tool -----------------------------------------------------------------------------------------------
+
+
+def child(name: str = "research", **given: Any) -> Agent:
+    """An agent that does a part of the work."""
+    return Agent(name, **{"reasoner": Thinker(), "goal": "Find out", "inputs": SCHEMAS, **given})
+
+
+def parent(*children: Agent, **given: Any) -> Agent:
+    """One that lets others do parts of it."""
+    return Agent("trip", **{"agents": children, "reasoner": Thinker(), **given})
+
+
+def test_an_agent_is_a_tool_of_one_that_may_start_runs_of_it() -> None:
+    """Its goal, inputs, limits; started once for a key, owed for as long as it may take, and nobody is asked first."""
+    below = child(limits=Limits(wall_seconds=500))
+    made = parent(below, tools=[greet])
+    assert (list(made.toolbox), made.agents) == (["greet", "research"], {"research": below})
+    contract = made.toolbox.contracts["research"]
+    assert contract == Contract(
+        tool="research", agent="research", safety="keyed", description="Find out", at_deadline="ask", owed_within_seconds=500.0,
+        retry=contract.retry, input_schema=contract.input_schema,
+    )  # fmt: skip
+    assert (contract.retry.attempts_max, contract.asks_first) == (1, False)
+    assert contract.input_schema["properties"]["inputs"] == {
+        "type": "object", "required": ["user"], "additionalProperties": False,
+        "properties": {"user": {"type": "string", "minLength": 2}, "times": {"type": "integer"}},
+    }  # fmt: skip
+    with pytest.raises(OutsideStore, match="a step of a run starts a run of it"):
+        made.toolbox["research"].function()
+
+
+@pytest.mark.parametrize(
+    ("step", "problem"),
+    [
+        ({"agent": "research", "inputs": {"user": "Ada"}, "goal": "x", "limits": {"attempts": 5, "wall": "2d"}}, None),
+        ({"agent": "research", "inputs": {"user": {"$ref": "inputs.u"}}, "limits": {"attempts": {"$ref": "inputs.n"}}}, None),
+        ({"tool": "research", "args": {"inputs": {"user": "Ada"}}}, None),
+        ({"agent": "reserch"}, "there is no tool reserch (did you mean research?)"),
+        ({"agent": "research"}, "research needs the argument inputs"),
+        (
+            {"agent": "research", "inputs": {"usr": {"$ref": "inputs.u"}}},
+            "argument inputs of research: there is no usr (did you mean user?)",
+        ),
+        ({"agent": "research", "inputs": {"user": "A"}}, "argument inputs of research: user: "),
+        ({"tool": "research", "args": {"inputs": {"user": "Ada"}, "limits": {"attemps": 5}}}, "argument limits of research: "),
+        (
+            {"tool": "research", "args": {"inputs": {"user": "Ada"}, "limits": {"wall": "soon"}}},
+            "argument limits of research: wall: ",
+        ),
+    ],
+)
+def test_what_a_step_says_to_an_agent_is_checked_when_the_plan_is(step: dict[str, Any], problem: str | None) -> None:
+    """By the inputs that the child declares."""
+    if problem is None:
+        assert parent(child(), plan={"a": step}, reasoner=None).plan is not None
+        return
+    with pytest.raises(PlanError) as caught:
+        parent(child(), plan={"a": step}, reasoner=None)
+    assert any(problem in line for line in caught.value.problems), caught.value.problems
+
+
+def test_an_agent_without_declared_inputs_takes_any_and_needs_none() -> None:
+    """A schema that points elsewhere is left to the child itself."""
+    steps = {"a": {"agent": "research"}, "b": {"agent": "research", "inputs": {"x": 1}}}
+    assert parent(child(inputs=None), plan=steps, reasoner=None).plan is not None
+    pointed = {"user": {"$ref": "#/$defs/U", "$defs": {"U": {"type": "string"}}}}
+    contract = parent(child(inputs=pointed)).toolbox.contracts["research"]
+    assert contract.input_schema["properties"]["inputs"]["properties"] == {"user": {}}
+    with pytest.raises(DefinitionError, match="the schema of the input user is not JSON"):
+        parent(child(inputs={"user": {"const": math.nan}}))
+
+
+def test_an_agent_may_be_a_fallback_and_may_undo() -> None:
+    """Wherever a tool is named."""
+
+    @tool(safety="idempotent", undo="research", fallback="research")
+    def ask(inputs: dict[str, Any]) -> str:
+        return "?"
+
+    steps = {"a": {"tool": "ask", "args": {"inputs": {"user": "Ada"}}}, "b": {"tool": "greet", "args": {"name": "x"}, "fallback": {
+        "tool": "research", "args": {"inputs": {"user": "Ada"}}}}}  # fmt: skip
+    made = parent(child(), tools=[ask, greet], plan=steps, reasoner=None)
+    assert made.plan is not None
+    assert made.plan.steps[1].fallbacks == (Fallback(tool="research", args={"inputs": {"user": "Ada"}}),)
+
+
+def test_names_of_agents_and_tools_are_told_apart() -> None:
+    """Each error says which name it is about."""
+    with pytest.raises(DefinitionError, match="agent trip: a tool and an agent of it are both called greet"):
+        parent(child("greet"), tools=[greet])
+    with pytest.raises(DefinitionError, match="agent trip: two of its agents are called research"):
+        parent(child(), child())
+    with pytest.raises(DefinitionError, match="agent trip: .* is no agent"):
+        parent(greet)  # type: ignore[arg-type]
+    same = child()
+    assert list(parent(same, same).agents) == ["research"]
+
+
+def test_an_agent_knows_all_agents_below_it() -> None:
+    """However deep, each once; two of one name cannot be told apart, and none is below itself."""
+    deep = child("deep")
+    one, two = child("one", agents=[deep]), child("two", agents=[deep])
+    assert list(parent(one, two).family()) == ["one", "deep", "two"]
+    assert parent().family() == {}
+    with pytest.raises(DefinitionError, match="two different agents called deep below it"):
+        parent(one, child("two", agents=[child("deep")]))
+    with pytest.raises(DefinitionError, match="agent trip has another agent of that name below it"):
+        parent(child("one", agents=[child("trip")]))
+    deep.agents["one"] = one
+    with pytest.raises(DefinitionError, match="agent one is among the agents below itself"):
+        one.family()
+    assert list(parent(two).family()) == ["two", "deep", "one"], "a circle further down is walked once"
+
+
+def test_what_a_child_never_writes_down_its_parent_does_not_either() -> None:
+    """It passes through both."""
+    made = parent(child("one", agents=[child("deep", secrets=["pin"])]), secrets=["code"])
+    assert made.secrets == ("code", "pin")
+    with pytest.raises(PlanError, match="pin is never written down"):
+        parent(child(secrets="pin", inputs=None), plan={"a": {"agent": "research", "inputs": {"pin": "1234"}}}, reasoner=None)

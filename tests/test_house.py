@@ -28,6 +28,7 @@ labs
 testing loading
 holdfast
 app
+scheduling
 engines
 runner
 starting

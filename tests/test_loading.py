@@ -177,6 +177,63 @@ def test_all_problems_of_a_plan_come_at_once(tmp_path: Path) -> None:
     assert len(found.value.problems) == 3
 
 
+# --- agents below agents ----------------------------------------------------------------------------------------------
+
+
+def test_a_plan_takes_agents_from_plans_files_and_modules(tmp_path: Path) -> None:
+    """Relative to itself; one of several by its name."""
+    write(
+        tmp_path, kitchen__py=TOOLS, cook__py=AGENT, bake__py=AGENT.replace("cook", "bake") + "other = Agent('fry', reasoner=print)\n",
+        wash__yaml="tools: kitchen.py\nsteps: {a: {tool: look}}\n",
+        plan__yaml="on_stop: undo\nagents: [cook.py, wash.yaml, 'bake.py:bake']\nsteps: {a: {agent: cook}, b: {agent: wash, goal: shine}, c: {agent: bake}}\n",
+        named__yaml="agents: cook\nsteps: {a: {agent: cook}}\n",
+    )  # fmt: skip
+    agent = loading.agent_of(str(tmp_path / "plan.yaml"))
+    assert (list(agent.agents), agent.on_stop) == (["cook", "wash", "bake"], "undo")
+    assert agent.agents["cook"] is loading.agent_of(str(tmp_path / "cook.py"))
+    assert list(loading.agent_of(str(tmp_path / "named.yaml")).agents) == ["cook"]
+
+
+def test_a_plan_that_two_others_name_is_one_agent(tmp_path: Path) -> None:
+    """By whatever path; so it has one name, and works once for both."""
+    (tmp_path / "sub").mkdir()
+    write(
+        tmp_path, kitchen__py=TOOLS, last__yaml="tools: kitchen.py\nsteps: {a: {tool: look}}\n",
+        one__yaml="agents: last.yaml\nsteps: {a: {agent: last}}\n", top__yaml="agents: [one.yaml, sub/two.yaml]\nsteps: {a: {agent: one}, b: {agent: two}}\n",
+    )  # fmt: skip
+    (tmp_path / "sub" / "two.yaml").write_text("agents: ../last.yaml\nsteps: {a: {agent: last}}\n")
+    top = loading.agent_of(str(tmp_path / "top.yaml"))
+    assert list(top.family()) == ["one", "last", "two"]
+
+
+def test_plans_that_name_one_another_in_a_circle_are_one_error(tmp_path: Path) -> None:
+    """With the way round; also a plan that names itself."""
+    for name, other in (("a", "b"), ("b", "c"), ("c", "b"), ("self", "self")):
+        (tmp_path / f"{name}.yaml").write_text(f"agents: {other}.yaml\nsteps: {{s: {{agent: {other}}}}}\n")
+    with pytest.raises(LoadError, match=r"the files b\.yaml → c\.yaml → b\.yaml name one another in `agents` in a circle"):
+        loading.agent_of(str(tmp_path / "a.yaml"))
+    with pytest.raises(LoadError, match=r"the files self\.yaml → self\.yaml name one another"):
+        loading.agent_of(str(tmp_path / "self.yaml"))
+
+
+def test_what_is_wrong_with_the_agents_of_a_plan_is_said(tmp_path: Path) -> None:
+    """A file that is not there, one without an agent, a problem in the one below, a name that a tool has."""
+    write(
+        tmp_path, kitchen__py=TOOLS, cook__py=AGENT, none__yaml="agents: kitchen.py\nsteps: {a: {agent: x}}\n",
+        gone__yaml="agents: cok.py\nsteps: {a: {agent: cook}}\n", below__yaml="agents: wrong.yaml\nsteps: {a: {agent: wrong}}\n",
+        wrong__yaml="tools: kitchen.py\nsteps: {a: {tool: lok}}\n",
+        clash__yaml="tools: kitchen.py\nagents: look.yaml\nsteps: {a: {agent: look}}\n", look__yaml="tools: kitchen.py\nsteps: {a: {tool: look}}\n",
+    )  # fmt: skip
+    for name, kind, said in (
+        ("none", LoadError, r"none\.yaml: `agents` names kitchen\.py, which has no Agent"),
+        ("gone", LoadError, r"there is no file .*cok\.py \(did you mean cook\.py\?\)"),
+        ("below", PlanError, r"wrong\.yaml has 1 problem:\n  - step a: there is no tool lok"),
+        ("clash", DefinitionError, r"clash\.yaml: agent clash: a tool and an agent of it are both called look"),
+    ):
+        with pytest.raises(kind, match=said):
+            loading.agent_of(str(tmp_path / f"{name}.yaml"))
+
+
 # --- inputs -------------------------------------------------------------------------------------------------------
 
 

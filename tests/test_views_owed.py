@@ -35,7 +35,7 @@ PARTIAL = e.CallPartial(step="seat", attempt=1, value=[1], left=("bag 2", "bag 3
 MAILED = (e.CallIntended(step="mail", attempt=1, tool="mail", key="m"), e.CallSucceeded(step="mail", attempt=1, value="sent"))
 STARTED = (
     e.CallIntended(step="brief", attempt=1, tool="research", key="b"),
-    e.CallDeferred(step="brief", attempt=1, handle="r.brief", until=DAY),
+    e.CallDeferred(step="brief", attempt=1, handle="r.brief", by="agent research", until=DAY),
 )
 
 

@@ -170,13 +170,16 @@ def _toolbox(name: str, tools: Iterable[Tool[..., Any]], agents: dict[str, Agent
 
 
 def child_tool(child: Agent) -> Tool[..., Any]:
-    """What an agent is to one that may start runs of it. The limits are in the words of a plan file (`attempts`, `wall`, …).
+    """What an agent is to one that may start runs of it. The limits are in the words of a plan file (`attempts`, `wall`, …); a
+    run that is `detached` goes on when the one that started it has ended.
 
     A run is started once for a key, so the call is `keyed`. It is owed from then on for as long as the run may take; when it
     has not ended by then, a person is asked.
     """
 
-    def start(goal: str = "", inputs: dict[str, Any] | None = None, limits: dict[str, Any] | None = None) -> Any:
+    def start(
+        goal: str = "", inputs: dict[str, Any] | None = None, limits: dict[str, Any] | None = None, detached: bool = False
+    ) -> Any:
         raise OutsideStore(f"{child.name} is an agent: a step of a run starts a run of it", hint="app.run(agent) starts one too")
 
     made = tool(name=child.name, safety="keyed", key_ttl="forever", retry=1)(start)
@@ -188,7 +191,7 @@ def child_tool(child: Agent) -> Tool[..., Any]:
 
 
 def _child_schema(child: Agent) -> dict[str, Any]:
-    """What may be said to a child: its goal, its declared inputs, its limits."""
+    """What may be said to a child: its goal, its declared inputs, its limits, and whether it outlives who started it."""
     inputs: dict[str, Any] = {"type": "object"}
     if child.inputs is not None:
         inputs["properties"] = {name: _input_schema(child, name, schema) for name, schema in child.inputs.items()}
@@ -196,7 +199,7 @@ def _child_schema(child: Agent) -> dict[str, Any]:
         inputs["additionalProperties"] = False
     return {
         "type": "object",
-        "properties": {"goal": {"type": "string"}, "inputs": inputs, "limits": limits_schema()},
+        "properties": {"goal": {"type": "string"}, "inputs": inputs, "limits": limits_schema(), "detached": {"type": "boolean"}},
         "required": ["inputs"] if inputs.get("required") else [],
         "additionalProperties": False,
     }

@@ -14,15 +14,17 @@ import getpass
 import os
 import secrets
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, get_args
 
 import msgspec
 
-from holdfast import inbox
+from holdfast import inbox, scheduling
 from holdfast.agent import Agent
 from holdfast.core.events import Asked, Entry, OnStop
 from holdfast.core.evolve import fold
 from holdfast.core.gates import GateState
+from holdfast.core.schedule import CatchUp, Firing, Overlap, Standing
 from holdfast.core.state import State, status
 from holdfast.core.tokens import token_digest
 from holdfast.engines.base import Engine
@@ -47,7 +49,10 @@ from holdfast.tools.toolbox import SecretProvider
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
     """A run as it stands. status: running, waiting (for a time), blocked (for a person), completed, failed, cancelled.
-    result: of a completed run. reason: why it failed. questions: what a person is asked."""
+    result: of a completed run. reason: why it failed. questions: what a person is asked. skipped, flagged, partial: steps that
+    are not wholly done. unknown: steps of which nobody knows whether they happened. replaced: steps done another way, and by
+    what. owed: what the world still owes it. undone: steps that were taken back; kept: those that stay done although they were
+    to be taken back."""
 
     id: str
     agent: str
@@ -59,6 +64,10 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     flagged: tuple[str, ...] = ()
     partial: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
+    replaced: dict[str, str] = {}
+    owed: tuple[Owed, ...] = ()
+    undone: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
     waits_for: str = ""
     due_at: float | None = None
 
@@ -293,6 +302,63 @@ class Holdfast:
         message = inbox.signal(await self.state(run_id), name, value, by=by or _user(), now=self._clock.now())
         await self.journal.send(run_id, message)
 
+    # --- schedules ------------------------------------------------------------------------------------------------
+
+    async def schedule(
+        self,
+        agent: Agent,
+        goal: str | None = None,
+        *,
+        id: str | None = None,
+        cron: str | None = None,
+        at: float | str | datetime | None = None,
+        timezone: str = "UTC",
+        inputs: dict[str, Any] | None = None,
+        tenant: str = "",
+        priority: int = 0,
+        labels: dict[str, str] | None = None,
+        overlap: Overlap = "skip",
+        catch_up: CatchUp = "last",
+        catch_up_max: int = 100,
+        queue_max: int = 100,
+        late_seconds: float = 60.0,
+        replace: bool = False,
+    ) -> Standing:
+        """Have workers start runs: at the times of a cron line, or once at a time. The same twice is once.
+
+        id: its name, with which the ids of its runs begin; left out, the agent's. cron: five fields, read in `timezone`. at:
+        seconds since the epoch, a datetime with a zone, or a text such as "2026-12-01T09:00+01:00". The rest is described
+        at `Schedule`. Raises UsageError for what cannot be, for inputs that a run could not have, and where another schedule
+        has the name, unless it is to `replace` that one.
+        """
+        wanted = scheduling.wanted(
+            agent, agent.name if id is None else id, goal, inputs, at, tenant=tenant, priority=priority, labels=labels or {},
+            cron=cron, timezone=timezone, overlap=overlap, catch_up=catch_up, catch_up_max=catch_up_max, queue_max=queue_max,
+            late_seconds=late_seconds,
+        )  # fmt: skip
+        return await scheduling.put(self.journal, wanted, self._clock.now(), replace=replace)
+
+    async def unschedule(self, name: str) -> bool:
+        """Forget a schedule; the runs that it began stay. Whether there was one."""
+        return await self.journal.remove_schedule(name)
+
+    async def pause_schedule(self, name: str) -> Standing:
+        """Let nothing of a schedule begin until it is resumed; the run that goes on goes on."""
+        return await scheduling.pause(self.journal, name, self._clock.now())
+
+    async def resume_schedule(self, name: str) -> Standing:
+        """Let a schedule go on with its next time; those that passed while it was paused are not caught up with."""
+        return await scheduling.resume(self.journal, name, self._clock.now())
+
+    async def schedules(self) -> list[Standing]:
+        """All schedules of the store, by name."""
+        return await self.journal.schedules()
+
+    async def firings(self, name: str, limit: int = 100) -> list[Firing]:
+        """What became of a schedule's times, the latest first. UsageError where there is no such schedule."""
+        await scheduling.get(self.journal, name)
+        return await self.journal.firings(name, limit)
+
     # --- looking --------------------------------------------------------------------------------------------------
 
     async def history(self, run_id: str) -> list[Entry]:
@@ -320,6 +386,10 @@ class Holdfast:
             flagged=state.flagged,
             partial=state.partial,
             unknown=state.unknown,
+            replaced=state.replaced,
+            owed=tuple(await self.journal.owed(run_id)) if state.pending else (),
+            undone=state.undone,
+            kept=state.kept,
             waits_for=row.waits_for,
             due_at=row.due_at,
         )

@@ -74,6 +74,7 @@ def answer(
         decision == "respond"
         and contract is not None
         and contract.output_schema
+        and not (value is None and _is_done_in_part(state, asked))
         and (wrong := schema_problem(value, contract.output_schema))
     ):
         raise AnswerRefused(f"this is no result of {asked.tool}: {wrong}", run_id=state.run_id, step=asked.step)
@@ -167,6 +168,12 @@ def delivered(state: State, message: Message, failure: Failure | None = None) ->
     if body["failed"] is not None:
         failure = Failure(kind="failed_later", message=str(body["failed"]) or "the other side says that it failed")
     return CallbackReceived(step=name, key=key, value=body["value"], failure=failure, by=by)
+
+
+def _is_done_in_part(state: State, asked: Asked) -> bool:
+    """Whether the step has a result already, so that none need be given."""
+    owed = state.pending.get(asked.step)
+    return asked.about == "owed" and owed is not None and owed.about != "result"
 
 
 def _written(text: str) -> str:

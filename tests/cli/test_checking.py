@@ -59,6 +59,58 @@ def test_every_problem_of_a_plan_is_told_at_once(cli: Cli, folder: Path) -> None
     assert len(ended.err.splitlines()) == 5
 
 
+def test_the_promises_of_a_contract_are_told_in_words(cli: Cli, folder: Path) -> None:
+    """What is owed, what is enough, what undoes it, what else it changes, when nobody calls it."""
+    (folder / "rich.py").write_text(
+        "from holdfast import Call, tool\n"
+        "@tool(safety='idempotent')\ndef cancel(id: str) -> None: ...\n"
+        "def where(to: str): ...\n"
+        "@tool(safety='keyed', key_ttl='forever', poll=where, poll_every='30s..10m', owed_within='24h', at_deadline='repeat', repeats=2,\n"
+        "      callback=True, visible_within='10m', business_key='to', scope='store', sufficient='rooms > `0`',\n"
+        "      undo={'tool': 'cancel', 'args': {'id': {'$ref': 'result.id'}}}, changes=('credit',), rate='10/1m',\n"
+        "      breaker={'failures': 5, 'within': '1m', 'open': '30s'}, heartbeat='30s', result_max='1MB', oversize='cut')\n"
+        "def book(to: str, call: Call) -> dict: ...\n"
+    )
+    view = next(record for record in cli("check", "rich.py", "--json").records if record["tool"] == "book")
+    assert view["promises"] == {
+        "business": "to, in all runs of the store",
+        "undo": 'cancel with {"id":{"$ref":"result.id"}}',
+        "owed": "up to 1d, delivered by callback or looked for every 30s to 10m; then it is made again under a new key, 2 times; then a person is asked",
+        "shows": "to those who look up to 10m after it was done",
+        "enough": "where rooms > `0`",
+        "changes": "credit",
+        "rate": "at most 10 calls in 1m, over all workers",
+        "circuit": "after 5 failures in a row within 1m nobody calls it for 30s",
+        "alive": "it is given up when it reports no progress for 30s",
+        "result": "at most 1 MB; a larger one is cut",
+    }
+    told = cli("check", "rich.py").out
+    assert all(f"    {word:<9}  {said}\n" in told for word, said in view["promises"].items()), told
+
+
+def test_agents_below_an_agent_are_checked_with_it(cli: Cli, folder: Path) -> None:
+    """Each is a tool of the one above, and its own tools are told too."""
+    (folder / "research.yaml").write_text(
+        "agent: research\ngoal: Find out\ntools: tools.py\ninputs: {topic: {type: string}}\n"
+        "steps: {a: {tool: look, args: {name: {$ref: inputs.topic}}}}\n"
+    )
+    (folder / "trip.yaml").write_text(
+        "agents: research.yaml\nsteps: {b: {agent: research, inputs: {topic: x}, limits: {attempts: 5}}}\n"
+    )
+    ended = cli("check", "trip.yaml")
+    assert ended.err == (
+        "agent trip: 0 tools, agents research; its plan of 1 steps is sound\nagent research: 8 tools; its plan of 1 steps is sound\n"
+    )
+    block = ended.out.partition("research  keyed\n")[2].partition("\nlook  ")[0]
+    for part in (
+        "Find out",
+        "inputs: {topic}; limits: object, optional",
+        "starts     a run of the agent research",
+        "owed       up to 90d; then a person",
+    ):
+        assert part in block, ended.out
+
+
 # --- the schema ---------------------------------------------------------------------------------------------------
 
 STEP: dict[str, Any] = {"tool": "look", "args": {"name": "x"}}
@@ -67,7 +119,11 @@ GOOD: dict[str, Any] = {
     "everything": {
         "agent": "x", "version": 1.2, "goal": "g", "description": ["any", "thing"], "tools": ["a.py", "b.c"], "secrets": "badge",
         "inputs": {"n": {"type": "integer", "optional": True}},
-        "limits": {"parallel": 4, "steps": 10, "attempts": 10, "turns": 3, "wall": "1h30m", "person": 3600, "lost": 2},
+        "limits": {
+            "parallel": 4, "steps": 10, "attempts": 10, "turns": 3, "wall": "1h30m", "person": 3600, "lost": 2, "idle_turns": 3, "hold": "1h",
+            "children": 2, "changes": {"credit": 2.5},
+        },
+        "agents": ["research.py", "plan.yaml"], "on_stop": "ask",
         "result": {"$ref": "steps.a"},
         "steps": {
             "a": {
@@ -78,6 +134,13 @@ GOOD: dict[str, Any] = {
             },
             "b": {"tool": "look", "after": "c", "retry": 3, "on_failure": "flag", "fallback": "d", "timeout": 1.5},
             "c": {"tool": "look", "retry": {"backoff": 2}, "on_failure": "ask"},
+            "d": {"tool": "look", "alternative_to": "c", "expect": "rooms > `0`"},
+            "e": {"tool": "look", "expect": {"that": "ok", "tool": "look", "args": {"name": {"$ref": "result.name"}}}},
+            "f": {
+                "agent": "research", "goal": "g", "inputs": {"n": {"$ref": "inputs.n"}}, "detached": True,
+                "limits": {"attempts": 20, "wall": "2d", "steps": {"$ref": "inputs.n"}, "changes": {"credit": 1}},
+            },
+            "g": {"agent": "research", "goal": {"$ref": "inputs.n"}, "limits": {"$ref": "inputs.n"}, "optional": True},
         },
     },
 }  # fmt: skip
@@ -118,6 +181,25 @@ BAD: dict[str, Any] = {
     "inputs in a list": {"steps": {"a": STEP}, "inputs": ["n"]},
     "an input that is no schema": {"steps": {"a": STEP}, "inputs": {"n": "integer"}},
     "tools in a table": {"steps": {"a": STEP}, "tools": {"a": "b"}},
+    "changes in a number": {"steps": {"a": STEP}, "limits": {"changes": 5}},
+    "a change below nothing": {"steps": {"a": STEP}, "limits": {"changes": {"credit": -1}}},
+    "no time to hold": {"steps": {"a": STEP}, "limits": {"hold": 0}},
+    "an unknown end of a run": {"steps": {"a": STEP}, "on_stop": "explode"},
+    "agents in a table": {"steps": {"a": STEP}, "agents": {"a": "b"}},
+    "several originals": {"steps": {"a": {**STEP, "alternative_to": ["b"]}}},
+    "an original of no name": {"steps": {"a": {**STEP, "alternative_to": ""}}},
+    "nothing expected": {"steps": {"a": {**STEP, "expect": {}}}},
+    "an empty expectation": {"steps": {"a": {**STEP, "expect": " "}}},
+    "an unknown part of an expectation": {"steps": {"a": {**STEP, "expect": {"tools": "look"}}}},
+    "args of a look in a list": {"steps": {"a": {**STEP, "expect": {"tool": "look", "args": []}}}},
+    "a tool and an agent": {"steps": {"a": {**STEP, "agent": "research"}}},
+    "args of an agent": {"steps": {"a": {"agent": "research", "args": {}}}},
+    "a goal of a tool": {"steps": {"a": {**STEP, "goal": "g"}}},
+    "a goal of an agent in a list": {"steps": {"a": {"agent": "research", "goal": ["g"]}}},
+    "inputs of an agent in a list": {"steps": {"a": {"agent": "research", "inputs": ["n"]}}},
+    "an unknown limit of an agent": {"steps": {"a": {"agent": "research", "limits": {"attemps": 1}}}},
+    "a limit of an agent in words": {"steps": {"a": {"agent": "research", "limits": {"attempts": "many"}}}},
+    "detached in words": {"steps": {"a": {"agent": "research", "detached": "yes"}}},
     "a goal in a list": {"steps": {"a": STEP}, "goal": ["x"]},
 }
 

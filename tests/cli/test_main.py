@@ -27,6 +27,7 @@ COMMANDS = (
     "callback",
     "signal",
     "gates",
+    "schedule",
     "check",
     "schema",
     "lab",

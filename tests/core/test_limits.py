@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.core.limits import Limits, reached, wrong_limits
+from holdfast.core.limits import WORDS, Limits, reached, within, wrong_limits
 
 
 def test_a_run_within_its_bounds_has_reached_none() -> None:
@@ -31,7 +31,7 @@ def test_wall_time_is_reached_at_the_moment_for_which_the_run_is_woken(started_a
     assert reached(limits, steps=0, started_at=started_at, now=math.nextafter(started_at + wall_seconds, 0)) is None
 
 
-@pytest.mark.parametrize("name", Limits.__struct_fields__)
+@pytest.mark.parametrize("name", [name for name in Limits.__struct_fields__ if name != "changes"])
 def test_a_limit_under_which_nothing_could_run_is_wrong(name: str) -> None:
     """Each field: nothing, less than nothing, no number. The defaults are fine."""
     assert wrong_limits(Limits()) is None
@@ -42,3 +42,26 @@ def test_a_limit_under_which_nothing_could_run_is_wrong(name: str) -> None:
         assert found is not None and found.startswith(name), value
     if not name.endswith("_seconds"):
         assert wrong_limits(msgspec.structs.replace(Limits(), **{name: 1.5})) is not None
+
+
+def test_what_is_given_to_a_run_is_given_in_words_and_never_more_than_there_is() -> None:
+    """As a plan file has them, or by the names of the fields; what is no limit says nothing."""
+    most = Limits(attempts_max=50, wall_seconds=3600.0, changes={"credit": 10.0})
+    assert within(most, {"attempts": 20, "wall": "30m", "changes": {"credit": 4, "seats": 2}}) == msgspec.structs.replace(
+        most, attempts_max=20, wall_seconds=1800.0, changes={"credit": 4.0, "seats": 2.0}
+    )
+    assert within(most, {"attempts_max": 500, "wall": "7d", "changes": {"credit": 99}}) == most
+    assert (
+        within(most, {"attempts": "many", "turns": True, "steps": 2.5, "wall": "soon", "hold": 0, "x": 1, "children": 0}) == most
+    )
+    assert set(WORDS.values()) == set(Limits.__struct_fields__)
+
+
+@pytest.mark.parametrize(
+    "changes", [5, {"credit": -1.0}, {"credit": math.nan}, {"credit": math.inf}, {"credit": "much"}, {"credit": True}]
+)
+def test_what_may_be_changed_is_a_number_of_at_least_nothing(changes: Any) -> None:
+    """By name; nothing at all is a bound too."""
+    found = wrong_limits(msgspec.structs.replace(Limits(), changes=changes))
+    assert found is not None and found.startswith("changes"), found
+    assert wrong_limits(Limits(changes={"credit": 0, "seats": 2.5})) is None

@@ -339,7 +339,7 @@ def test_an_expectation_is_made_ready_before_the_call() -> None:
     """All but the result is put in; where nothing is there, it is missing then."""
     step = book(expect=Expect(tool="find", args={"name": to("steps.b.x"), "id": to("result.id")}))
     assert expected(step, {}, {"b": {"x": "y"}}.__getitem__) == Expect(tool="find", args={"name": "y", "id": to("result.id")})
-    assert expected(book(), {}, {}.__getitem__) is None
+    assert expected(book(), {}, {"b": 1}.__getitem__) is None
     with pytest.raises(Missing):
         expected(step, {}, {"b": {}}.__getitem__)
 
@@ -472,10 +472,11 @@ def test_alternatives_of_any_shape_are_in_order_or_in_a_circle(links: list[tuple
         for at, other in enumerate(each):
             step = next(step for step in steps if step.id == other)
             assert step.alternative_to in (name, *each[:at])
-            below = set()
+            below: set[str] = set()
             left = [other]
             while left:
-                waited = waits_for(next(step for step in steps if step.id == left.pop()), others)
+                below_it = left.pop()
+                waited = waits_for(next(step for step in steps if step.id == below_it), others)
                 left.extend(set(waited) - below)
                 below.update(waited)
             assert {name, *each[:at]} <= below

@@ -284,13 +284,19 @@ def test_what_is_not_there_after_a_call_is_missing_or_has_a_default() -> None:
     }
 
 
+def nothing(step: str) -> Any:
+    """No step has a result."""
+    raise KeyError(step)
+
+
 @given(s.json_values, s.json_values)
 def test_what_was_put_in_comes_out_as_it_was(value: Any, other: Any) -> None:
     """Whatever a result holds, the call after it is given that, and nothing of it is looked up."""
-    filled = fill(
-        {"v": {"$ref": "result.v"}, "w": {"$ref": "args.w"}}, result={"v": value}, args={"w": as_arguments({"w": other})["w"]}
-    )
-    assert resolve(filled, {}, {}.__getitem__)["v"] == value
+    args = resolve({"w": {"$literal": other}}, {}, nothing, for_call=True)
+    form = {"v": {"$ref": "result.v"}, "w": {"$ref": "args.w"}}
+    filled = fill(form, result={"v": value}, args=args)
+    assert resolve(filled, {}, nothing) == {"v": value, "w": other}
+    assert resolve(as_arguments(args), {}, nothing) == {"w": other}
     assert not list(find(filled))
 
 

@@ -643,6 +643,19 @@ async def test_a_tool_that_is_well_costs_one_look_at_its_gate(path: Path) -> Non
         assert await statements(journal, calling) == ["select state from", "update runs set", "insert into batches"]
 
 
+async def test_places_whose_time_is_over_do_not_pile_up(path: Path) -> None:
+    """They go when the next one of their kind comes, whatever its name."""
+    async with opened(path) as journal:
+        claim, head = await created(journal, "r")
+        for number in range(5):
+            lasting = Slot(name=f"mail to {number}", step="a", capacity=1, until=10.0 + number)
+            wanted = msgspec.structs.replace(batch(claim, head), at=2.0 + 10 * number, slots=(lasting,))
+            written = await journal.append(wanted)
+            assert isinstance(written, Head)
+            head = written
+    assert rows(path, "select count(*) from slots") == [(1,)]
+
+
 async def test_what_is_due_is_found_by_an_index(path: Path) -> None:
     """However much is owed in a store."""
     async with opened(path) as journal:

@@ -1,4 +1,4 @@
-"""The lab `forty_seven`, whole: its own processes, two real kills, 47 wake-ups, and the ledger read a second time here."""
+"""The lab `forty_seven`, whole: its own processes, three real kills, 47 wake-ups, and the ledger read a second time here."""
 
 import json
 import os
@@ -14,7 +14,7 @@ import pytest
 
 from holdfast.core import events as e
 from holdfast.labs.forty_seven import driver
-from holdfast.labs.forty_seven.check import Seen, check, wake_ups
+from holdfast.labs.forty_seven.check import Seen, came_to, check, wake_ups
 from holdfast.labs.forty_seven.story import WAKE_UPS, Story, run_id, story_of
 from holdfast.labs.workshop import histories_in
 
@@ -88,21 +88,33 @@ def test_every_wake_up_that_does_not_mail_says_why(left: Left) -> None:
 
 
 @pytest.mark.xdist_group("forty_seven")
-def test_the_page_shows_two_kills_a_suppression_and_the_second_follow_up(left: Left) -> None:
+def test_the_page_shows_three_kills_a_suppression_and_the_second_follow_up(left: Left) -> None:
     """And no line is wider than the page."""
-    assert len(re.findall(r"^\$ kill -9 \d+$", left.page, re.MULTILINE)) == 2
+    assert len(re.findall(r"^\$ kill -9 \d+$", left.page, re.MULTILINE)) == 3
     assert "not made: it would repeat" in left.page
     assert "[late-repeat]" in left.page and "[late-ask]" in left.page
     assert [line for line in left.page.splitlines() if len(line) > 98 and str(left.directory) not in line] == []
 
 
 @pytest.mark.xdist_group("forty_seven")
-def test_the_run_in_turns_does_not_mail_again_though_its_reasoner_says_so(left: Left) -> None:
-    """It proposed the mail twice at least; the second time it was suppressed, and what was owed was waited for."""
-    entries = left.seen.histories[f"turns-{left.story.in_turns.name}"]
-    proposed = [entry.event for entry in entries if isinstance(entry.event, e.PlanAdopted)]
-    assert sum(step.id.startswith("mail") for plan in proposed for step in plan.plan.steps) >= 2
-    assert any(isinstance(entry.event, e.FollowUpSuppressed) for entry in entries)
+def test_the_run_in_turns_mails_once_though_its_plan_has_forty_seven_mails(left: Left) -> None:
+    """The second is suppressed while the first is not to be seen; when it is, it counts for all of them."""
+    events = [entry.event for entry in left.seen.histories[f"turns-{left.story.in_turns.name}"]]
+    sent = [event for event in events if isinstance(event, e.CallIntended) and event.step.startswith("mail")]
+    held = [event.step for event in events if isinstance(event, e.FollowUpSuppressed)]
+    assert len(sent) == 1
+    assert held == ["mail_2"]
+    assert sum(isinstance(event, e.ReuseRuled) for event in events) == WAKE_UPS - 1
+
+
+@pytest.mark.xdist_group("forty_seven")
+def test_a_wake_up_after_the_deadline_is_suppressed_by_the_second_follow_up(left: Left) -> None:
+    """The mail that was sent on purpose is owed in its turn; nobody takes the first one's place meanwhile."""
+    late = left.seen.histories[run_id(WAKE_UPS, left.story.unseen)]
+    again = left.seen.histories[run_id(1, left.story.unseen)]
+    (repeated,) = (entry.at for entry in again if isinstance(entry.event, e.PendingRuled) and entry.event.action == "repeat")
+    assert late[0].at > repeated
+    assert came_to(late) == "suppressed"
 
 
 def test_the_lab_ends_the_same_with_another_seed(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from holdfast.core.contract import Retry
 from holdfast.core.limits import Limits
-from holdfast.core.plan import Fallback, Goal, Plan, Step
+from holdfast.core.plan import Expect, Fallback, Goal, Plan, Step
 from holdfast.errors import LoadError, PlanError
 from holdfast.reasoners.base import Briefing, Propose
 from holdfast.reasoners.planfile import PlanFile, PlanReasoner, load, parse, step_of
@@ -28,8 +28,10 @@ version: 1.2
 goal: Onboard a new hire
 description: for people
 tools: [tools.py, shop.tools]
+agents: research.py
+on_stop: undo
 inputs: {hire: {type: object}}
-limits: {parallel: 4, steps: 50, attempts: 60, turns: 3, wall: 2d, person: 1h, lost: 2}
+limits: {parallel: 4, steps: 50, attempts: 60, turns: 3, wall: 2d, person: 1h, lost: 2, idle_turns: 4, hold: 5m, children: 6, changes: {credit: 2.5}}
 secrets: [badge_code]
 steps:
   mailbox: {tool: create, args: {user: {$ref: inputs.hire.user}}, description: first}
@@ -44,6 +46,10 @@ steps:
     occurrence: 2
     fallback: [grant_by_hand, {tool: grant_old, args: {user: x}}]
   laptop: {tool: order, optional: true, retry: 2}
+  desk: {tool: book, alternative_to: laptop, expect: "floor > `0`"}
+  chair: {tool: book, expect: {that: ok, tool: look, args: {id: {$ref: result.id}}}}
+  brief: {agent: research, goal: Find it, inputs: {hire: {$ref: inputs.hire}}, limits: {attempts: 20, wall: {$ref: inputs.wall}}, detached: true}
+  short: {agent: research}
 result: {address: {$ref: steps.mailbox.address}}
 """
 
@@ -68,7 +74,9 @@ def test_every_part_of_a_file_is_read(tmp_path: Path) -> None:
     assert file == PlanFile(
         name="onboarding", version="1.2", goal="Onboard a new hire", tools=("tools.py", "shop.tools"),
         inputs={"hire": {"type": "object"}}, secrets=("badge_code",),
-        limits=Limits(parallel_max=4, steps_max=50, attempts_max=60, turns_max=3, wall_seconds=172800.0, person_seconds=3600.0, lost_max=2),
+        limits=Limits(parallel_max=4, steps_max=50, attempts_max=60, turns_max=3, wall_seconds=172800.0, person_seconds=3600.0, lost_max=2,
+                      idle_turns_max=4, hold_seconds=300.0, children_max=6, changes={"credit": 2.5}),
+        agents=("research.py",), on_stop="undo",
         plan=Plan(
             steps=(
                 Step(id="mailbox", tool="create", args={"user": {"$ref": "inputs.hire.user"}}),
@@ -78,6 +86,16 @@ def test_every_part_of_a_file_is_read(tmp_path: Path) -> None:
                     approve="always", occurrence=2, fallbacks=(Fallback(tool="grant_by_hand"), Fallback(tool="grant_old", args={"user": "x"})),
                 ),
                 Step(id="laptop", tool="order", on_failure="skip", retry=Retry(attempts_max=2)),
+                Step(id="desk", tool="book", alternative_to="laptop", expect=Expect(that="floor > `0`")),
+                Step(id="chair", tool="book", expect=Expect(that="ok", tool="look", args={"id": {"$ref": "result.id"}})),
+                Step(
+                    id="brief", tool="research",
+                    args={
+                        "goal": "Find it", "inputs": {"hire": {"$ref": "inputs.hire"}}, "limits": {"attempts": 20, "wall": {"$ref": "inputs.wall"}},
+                        "detached": True,
+                    },
+                ),
+                Step(id="short", tool="research"),
             ),
             result={"address": {"$ref": "steps.mailbox.address"}},
         ),
@@ -206,6 +224,16 @@ SOUND = {"tool": "t"}
         ({"limits": {"parallel": True}}, "parallel is a whole number"),
         ({"limits": {"parallel": 1.5}}, "parallel is a whole number"),
         ({"limits": {"wall": "soon"}}, "limits: wall: 'soon' is not a duration"),
+        ({"limits": {"hold": 0}}, "limits: hold must be more than nothing"),
+        ({"limits": {"idle_turn": 3}}, "there is no limit 'idle_turn' (did you mean idle_turns?)"),
+        ({"limits": {"children": 0}}, "children is a whole number of at least 1, not 0"),
+        ({"limits": {"changes": 5}}, "limits: changes is a number, not a table such as {credit: 100}"),
+        ({"limits": {"changes": {"credit": -1}}}, "limits: changes: credit is a number of at least 0, not -1"),
+        ({"limits": {"changes": {"credit": True}}}, "limits: changes: credit is a number of at least 0"),
+        ({"agents": 5}, "agents: write a name or a list of names"),
+        ({"agent": "a", "agnets": []}, "'agnets' is not a part of a plan file (did you mean agents?)"),
+        ({"on_stop": "undoo"}, "on_stop is 'undoo' (did you mean undo?)"),
+        ({"on_stop": True}, "on_stop is True (it is one of keep, undo, ask)"),
     ],
 )
 def test_what_is_wrong_beside_the_steps(part: dict[str, Any], problem: str) -> None:
@@ -243,6 +271,27 @@ def test_what_is_wrong_beside_the_steps(part: dict[str, Any], problem: str) -> N
         ({"tool": "t", "fallback": [{"args": {}}]}, "a fallback is the name of a tool"),
         ({"tool": "t", "fallback": [{"tool": "u", "retry": 3}]}, "a fallback is the name of a tool"),
         ({"tool": "t", "fallback": [{"tool": "u", "args": 5}]}, "a fallback is the name of a tool"),
+        ({"tool": "t", "alternative_to": ["a"]}, "alternative_to names one step, not a list"),
+        ({"tool": "t", "alternative_to": ""}, "alternative_to names one step"),
+        ({"tool": "t", "alternative": "b"}, "'alternative' is not a part of a step (did you mean alternative_to?)"),
+        ({"tool": "t", "expect": None}, "expect is a jmespath expression over the result, or {that"),
+        ({"tool": "t", "expect": {}}, "expect is a jmespath expression over the result, or {that"),
+        ({"tool": "t", "expect": ""}, "expect: that is empty, not a text"),
+        ({"tool": "t", "expect": {"that": 5}}, "expect: that is a number, not a text"),
+        ({"tool": "t", "expect": {"tool": "u", "args": []}}, "expect: args is a list, not a table"),
+        ({"tool": "t", "expect": {"tools": "u"}}, "expect: 'tools' is not a part of it (did you mean tool?)"),
+        ({"tool": "t", "goal": "x"}, "goal is for a step with `agent`; a tool has `args`"),
+        ({"tool": "t", "limits": {}}, "limits is for a step with `agent`"),
+        ({"agent": "r", "args": {}}, "args cannot stand beside `agent`"),
+        ({"agent": "r", "tool": "t"}, "tool cannot stand beside `agent`"),
+        ({"agent": ""}, "`agent` must name an agent"),
+        ({"agent": 5}, "`agent` must name an agent"),
+        ({"agent": "r", "goal": 5}, "goal is a number, not a text"),
+        ({"agent": "r", "inputs": ["x"]}, "inputs is a list, not a table"),
+        ({"agent": "r", "limits": 5}, "limits is a number, not a table"),
+        ({"agent": "r", "limits": {"attemps": 5}}, "limits: there is no limit 'attemps' (did you mean attempts?)"),
+        ({"agent": "r", "limits": {"attempts": 0}}, "limits: attempts is a whole number of at least 1"),
+        ({"agent": "r", "detached": "yes"}, "detached is true or false"),
     ],
 )
 def test_what_is_wrong_with_a_step(step: Any, problem: str) -> None:

@@ -6,11 +6,14 @@ The line that matters is the one between *failed* (the effect did not happen) an
 from __future__ import annotations
 
 import asyncio
+import datetime
+import hashlib
 import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any
 
+import msgspec
 import pydantic
 import pytest
 
@@ -36,10 +39,12 @@ from holdfast.core import events as e
 from holdfast.core.commands import AskReasoner, CallTool, RunProbe
 from holdfast.core.plan import Goal
 from holdfast.core.state import State
+from holdfast.core.tokens import token_for
 from holdfast.runner import perform as module
 from holdfast.runner.clock import SystemClock
 from holdfast.runner.perform import Hands, perform
 from holdfast.runner.threads import Threads
+from holdfast.testing.clock import InlineThreads, run_jumping
 
 PROMISES: dict[str, dict[str, Any]] = {
     "read": {"safety": "read"},
@@ -59,7 +64,7 @@ def hands() -> Iterator[Hands]:
     threads.close()
 
 
-async def call(made: Any, hands: Hands, seconds: float = 5.0, **args: Any) -> Any:
+async def call(made: Any, hands: Hands, seconds: float = 5.0, contents: dict[str, bytes] | None = None, **args: Any) -> Any:
     """The outcome of one call of a tool."""
     agent = Agent("a", tools=[made], reasoner=lambda briefing: Finish(), secrets=["badge"])
     command = CallTool(
@@ -72,7 +77,29 @@ async def call(made: Any, hands: Hands, seconds: float = 5.0, **args: Any) -> An
         timeout_seconds=seconds,
         contract=made.contract,
     )
-    return await perform(command, agent, state_of(agent), hands, {})
+    return await perform(command, agent, state_of(agent), hands, {} if contents is None else contents)
+
+
+async def look_at(made: Any, hands: Hands, contents: dict[str, bytes] | None = None, **asked: Any) -> e.ProbeAnswered:
+    """What is found of a call of a tool, or of what it owes."""
+    agent = Agent("a", tools=[made], reasoner=lambda briefing: Finish(), secrets=["badge"])
+    command = RunProbe(
+        **{
+            "step": "s",
+            "probe": 4,
+            "attempt": 2,
+            "tool": made.name,
+            "args": {},
+            "key": "hf-key",
+            "occurrence": 1,
+            "timeout_seconds": 5.0,
+        }
+        | asked
+    )
+    outcome = await perform(command, agent, state_of(agent), hands, {} if contents is None else contents)
+    assert isinstance(outcome, e.ProbeAnswered)
+    assert (outcome.step, outcome.probe) == ("s", 4)
+    return outcome
 
 
 async def probe(function: Callable[..., Any], hands: Hands, seconds: float = 5.0, output: Any = str) -> e.ProbeAnswered:
@@ -83,14 +110,7 @@ async def probe(function: Callable[..., Any], hands: Hands, seconds: float = 5.0
 
     act.__annotations__["return"] = output
     made = tool(safety="reconcilable", probe=function)(act)
-    agent = Agent("a", tools=[made], reasoner=lambda briefing: Finish(), secrets=["badge"])
-    command = RunProbe(
-        step="s", probe=4, attempt=2, tool="act", args={"what": "x"}, key="hf-key", occurrence=1, timeout_seconds=seconds
-    )
-    outcome = await perform(command, agent, state_of(agent), hands, {})
-    assert isinstance(outcome, e.ProbeAnswered)
-    assert (outcome.step, outcome.probe) == ("s", 4)
-    return outcome
+    return await look_at(made, hands, args={"what": "x"}, timeout_seconds=seconds)
 
 
 async def ask(reasoner: Any, hands: Hands) -> Any:
@@ -343,6 +363,289 @@ async def test_a_result_type_that_raises_is_a_broken_contract(how: str, hands: H
     outcome = await call(tool(act), hands)
     assert isinstance(outcome, e.CallFailed), outcome
     assert outcome.failure.kind == "invalid_output"
+
+
+async def test_a_part_and_a_promise_say_who_owes_what_and_until_when(hands: Hands) -> None:
+    """By whom, under which name, and what settles it; a time that cannot be read is none."""
+
+    @tool
+    def in_part(seat: str) -> Any:
+        return Partial(1, ("seat",), until="1h", by="airline", handle="F-1", signal="seated")
+
+    @tool
+    async def later() -> Any:
+        return Deferred(until="whenever", by="airline", signal="booked")
+
+    before = time.time()
+    part = await call(in_part, hands, seat="12A")
+    assert before + 3599 < part.until < time.time() + 3601
+    assert part == e.CallPartial(
+        step="s", attempt=2, value=1, left=("seat",), until=part.until, by="airline", handle="F-1", signal="seated"
+    )
+    assert await call(later, hands) == e.CallDeferred(step="s", attempt=2, by="airline", signal="booked")
+
+
+async def test_the_rest_of_a_part_may_be_a_call_of_its_own(hands: Hands) -> None:
+    """With its arguments as they may be written down: a secret stays one, and what looks like a reference is data."""
+    day = datetime.date(2026, 11, 20)
+
+    @tool
+    def act(items: list[Any], token: Secret) -> Any:
+        secret = token.get_secret_value()
+        return Partial(
+            1, ("b",), rest={"items": ["b", day, {"$secret": "OTHER"}], "token": secret, "note": f"by {secret}", "badge": 7}
+        )
+
+    outcome = await call(act, hands, items=["a", "b"], token={"$secret": "TOKEN"})
+    assert outcome.rest == {
+        "items": {"$literal": ["b", "2026-11-20", {"$secret": "OTHER"}]},
+        "token": {"$secret": "TOKEN"},
+        "note": "by [redacted]",
+        "badge": "[redacted]",
+    }
+
+
+@pytest.mark.parametrize("rest", [{"a": float("nan")}, ["a"], {"a": object()}, 5])
+async def test_a_rest_that_is_no_call_is_a_broken_contract(rest: Any, hands: Hands) -> None:
+    """The part was done; what is left cannot be known."""
+
+    @tool
+    def act() -> Any:
+        return Partial(1, ("b",), rest=rest)
+
+    outcome = await call(act, hands)
+    assert (outcome.failure.kind, outcome.failure.landed) == ("invalid_output", True)
+    assert "the arguments for the rest" in outcome.failure.message
+
+
+@pytest.mark.parametrize(("safety", "landed"), [("read", False), ("idempotent", True), ("irreversible", True)])
+async def test_a_broken_answer_says_of_itself_that_the_call_had_its_effect(safety: Any, landed: bool, hands: Hands) -> None:
+    """What a tool raises by itself says that it had none."""
+
+    @tool(safety=safety)
+    def breaks() -> int:
+        return "five"  # type: ignore[return-value]
+
+    @tool(safety=safety)
+    def says() -> int:
+        raise errors.Conflict("sold out")
+
+    assert (await call(breaks, hands)).failure.landed is landed
+    assert (await call(says, hands)).failure.landed is False
+
+
+async def test_bytes_come_back_as_text(hands: Hands) -> None:
+    """In one way, whatever they hold."""
+
+    @tool
+    def scan(page: bytes) -> bytes:
+        return page[::-1]
+
+    outcome = await call(scan, hands, page="AP8=")
+    assert outcome.value == "_wA="
+
+
+# --- too large ------------------------------------------------------------------------------------------------------
+
+
+LARGE = {"id": 7, "rows": [f"row {n}" for n in range(1000)], "badge": "b" * 5000}
+KEPT_WHOLE = {**LARGE, "badge": "[redacted]"}
+
+
+@pytest.mark.parametrize("how", ["a call", "a part", "a probe"])
+@pytest.mark.parametrize("oversize", ["store", "cut"])
+async def test_a_result_that_is_too_large_is_cut_and_may_be_stored_whole(oversize: Any, how: str, hands: Hands) -> None:
+    """What is kept fits, says how large the whole was, and under which name that is stored. No secret is stored."""
+
+    def look() -> Any:
+        return Happened(LARGE)
+
+    @tool(safety="reconcilable", probe=look, result_max="1KB", oversize=oversize)
+    def act() -> Any:
+        return LARGE if how == "a call" else Partial(LARGE, ("more",))
+
+    contents: dict[str, bytes] = {}
+    outcome = await (look_at(act, hands, contents=contents) if how == "a probe" else call(act, hands, contents=contents))
+    whole = msgspec.json.encode(KEPT_WHOLE)
+    digest = hashlib.sha256(whole).hexdigest()
+    assert outcome.cut == e.Cut(bytes=len(whole), digest=digest if oversize == "store" else "")
+    assert contents == ({digest: whole} if oversize == "store" else {})
+    assert len(msgspec.json.encode(outcome.value)) <= 1000
+    assert (outcome.value["id"], outcome.value["badge"]) == (7, "[redacted]")
+    assert outcome.value["rows"][:50] == LARGE["rows"][:50]
+
+
+async def test_a_result_that_is_too_large_may_be_a_broken_contract(hands: Hands) -> None:
+    """With its size and the limit; a probe that finds such a one cannot tell."""
+
+    @tool(safety="reconcilable", probe=lambda: Happened("x" * 5000), result_max=1000, oversize="fail")
+    def act() -> str:
+        return "x" * 5000
+
+    outcome = await call(act, hands)
+    message = "the result has 5,002 bytes as JSON; act may return 1,000"
+    assert outcome.failure == e.Failure(kind="invalid_output", message=message, landed=True)
+    answered = await look_at(act, hands)
+    assert (answered.verdict, message in answered.message) == ("cannot_tell", True)
+
+
+async def test_a_large_result_within_the_limit_is_kept_whole(hands: Hands) -> None:
+    """Ten megabytes are within the usual one."""
+
+    @tool
+    def act() -> list[str]:
+        return ["x" * 1000] * 10_000
+
+    contents: dict[str, bytes] = {}
+    outcome = await call(act, hands, contents=contents)
+    assert (len(outcome.value), outcome.cut, contents) == (10_000, None, {})
+
+
+# --- what else it changed -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ending", ["ok", "part", "deferred", "failed", "broken", "insufficient"])
+async def test_what_else_a_call_changed_is_recorded_with_every_outcome(ending: str, hands: Hands) -> None:
+    """Whatever came of it, also under a name that the tool did not declare; without secrets."""
+
+    def body(call: Call, token: Secret) -> Any:
+        call.changed("credit", 3)
+        call.changed("credit", 2)
+        call.changed("quota", float("nan"), note=f"of {token.get_secret_value()}")
+        if ending == "failed":
+            raise errors.Conflict("no")
+        return {"part": Partial(1, ("x",)), "deferred": Deferred("H"), "broken": "one", "insufficient": 0}.get(ending, 1)
+
+    @tool(name="act", changes="credit", sufficient="@ > `0`")
+    def in_a_thread(call: Call, token: Secret) -> int | Partial | Deferred:
+        return body(call, token)  # type: ignore[no-any-return]
+
+    @tool(name="act", changes="credit", sufficient="@ > `0`")
+    async def on_the_loop(call: Call, token: Secret) -> int | Partial | Deferred:
+        return body(call, token)  # type: ignore[no-any-return]
+
+    for made in (in_a_thread, on_the_loop):
+        outcome = await call(made, hands, token={"$secret": "TOKEN"})
+        assert outcome.changes == (
+            e.Change(name="credit", amount=5),
+            e.Change(name="quota", amount=0, note="float is no amount; of [redacted]"),
+        ), outcome
+
+
+# --- progress -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("promise", ["read", "irreversible"])
+async def test_a_call_that_reports_no_progress_is_ended(promise: str, hands: Hands) -> None:
+    """As if its time were over: with what it last said."""
+    options = {**PROMISES[promise], "heartbeat": 0.05, "timeout": 30}
+
+    @tool(name="act", **options)
+    async def on_the_loop(call: Call) -> None:
+        call.progress("page 3 of 9")
+        await asyncio.Event().wait()
+
+    @tool(name="act", **options)
+    def in_a_thread(call: Call) -> None:
+        call.progress("page 3 of 9")
+        while True:
+            time.sleep(0.001)
+
+    for made in (on_the_loop, in_a_thread):
+        outcome = await call(made, hands, seconds=30)
+        why = "it reported no progress for 0.05 s (last: page 3 of 9)"
+        if promise == "read":
+            assert outcome.failure == e.Failure(kind="transient", message=why)
+        else:
+            assert outcome == e.CallUnknown(step="s", attempt=2, why=why)
+
+
+async def test_the_time_of_a_call_is_over_whatever_it_reports(hands: Hands) -> None:
+    """The last that it said is told then too."""
+
+    @tool(heartbeat=5)
+    async def on_the_loop(call: Call) -> None:
+        while True:
+            call.progress("going on")
+            await asyncio.sleep(0.001)
+
+    @tool
+    def in_a_thread(call: Call) -> None:
+        while True:
+            call.progress("going on")
+            time.sleep(0.001)
+
+    for made in (on_the_loop, in_a_thread):
+        outcome = await call(made, hands, seconds=0.05)
+        assert outcome == e.CallUnknown(step="s", attempt=2, why="it did not end within 0.05 s (last: going on)")
+
+
+def test_a_call_that_reports_goes_on_as_long_as_it_may() -> None:
+    """Hours, with a heartbeat of seconds; in the time of a clock that jumps."""
+
+    @tool(heartbeat="30s", timeout="3h")
+    async def act(call: Call) -> str:
+        for page in range(300):
+            call.progress(f"page {page}")
+            await asyncio.sleep(29)
+        return "all"
+
+    async def main(clock: Any) -> Any:
+        return await call(act, Hands(clock, InlineThreads(), {}.get), seconds=10_800)
+
+    assert run_jumping(main).value == "all"
+
+
+async def test_a_call_in_a_thread_that_reports_goes_on(hands: Hands) -> None:
+    """Its reports come from another thread than the one that waits."""
+
+    @tool(heartbeat=1)
+    def act(call: Call) -> str:
+        end = time.monotonic() + 1.3
+        while time.monotonic() < end:
+            call.progress("going on")
+            call.stopped.wait(0.01)
+        return "all"
+
+    assert (await call(act, hands, seconds=30)).value == "all"
+
+
+# --- tokens ---------------------------------------------------------------------------------------------------------
+
+
+async def test_who_may_be_called_back_is_given_the_token_of_its_call(hands: Hands) -> None:
+    """The same on each attempt and to its poll; none where the tool takes no callbacks, or the store has no secret. It is
+    never written down."""
+    seen: list[str] = []
+
+    def poll(call: Call) -> Any:
+        seen.append(call.token)
+        return cannot_tell(f"asked with {call.token}")
+
+    @tool(name="act", poll=poll)
+    def takes_callbacks(call: Call) -> str | Deferred:
+        seen.append(call.token)
+        return Deferred(handle=f"for {call.token}")
+
+    @tool(name="act")
+    def takes_none(call: Call) -> str:
+        seen.append(call.token)
+        return "done"
+
+    hands = Hands(hands.clock, hands.threads, hands.secrets, b"of the store")
+    token = token_for(b"of the store", "r", "hf-key")
+    outcomes = [
+        await call(takes_callbacks, hands),
+        await call(takes_callbacks, hands),
+        await look_at(takes_callbacks, hands, owed=True),
+    ]
+    assert seen == [token] * 3
+    assert token not in str(outcomes)
+    assert outcomes[0].handle == "for [redacted]"
+    seen.clear()
+    await call(takes_none, hands)
+    await call(takes_callbacks, Hands(hands.clock, hands.threads, hands.secrets))
+    assert seen == ["", ""]
 
 
 # --- before a tool is called ---------------------------------------------------------------------------------------
@@ -613,6 +916,100 @@ async def test_a_probe_is_told_which_call_it_is_about(hands: Hands) -> None:
     answered = await probe(look, hands, output=dict[str, int])
     assert (seen[0].key, seen[0].attempt, seen[0].step) == ("hf-key", 2, "s")
     assert answered.value == {"badge": "[redacted]", "n": 1}
+
+
+# --- what is owed --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("said", "verdict", "more"),
+    [
+        (Happened("M-1"), "happened", {"value": "M-1"}),
+        (Happened(7), "cannot_tell", {"message": "the poll found the call done, with a result that breaks its schema: value: Input should be a valid string"}),
+        (Partial("M-1", ("seat", "meal")), "happened", {"value": "M-1", "left": ("seat", "meal")}),
+        (Partial("M-1", ()), "happened", {"value": "M-1", "left": ()}),
+        (Partial(7, ("seat",)), "cannot_tell", {"message": "the poll found the call done, with a result that breaks its schema: value: Input should be a valid string"}),
+        (Deferred("T-2"), "not_yet", {}),
+        (NOT_YET, "not_yet", {}),
+        (NOT_HAPPENED, "not_happened", {}),
+        (cannot_tell("two of them"), "cannot_tell", {"message": "two of them"}),
+        ("M-1", "cannot_tell", {"message": "the poll returned str, not Happened, NOT_HAPPENED, NOT_YET or cannot_tell()"}),
+        (errors.Denied("refused", detail={"badge": 7}), "not_happened", {"failure": e.Failure(kind="denied", message="refused", detail={"badge": "[redacted]"})}),
+        (errors.Insufficient("no room"), "not_happened", {"failure": e.Failure(kind="insufficient", message="no room")}),
+        (errors.Transient("503"), "not_yet", {"message": "the poll failed: Transient: 503"}),
+        (errors.RateLimited("slow"), "not_yet", {"message": "the poll failed: RateLimited: slow"}),
+        (errors.Unavailable("closed"), "not_yet", {"message": "the poll failed: Unavailable: closed"}),
+        (errors.InvalidOutput("garbage"), "not_yet", {"message": "the poll failed: InvalidOutput: garbage"}),
+        (Unknown("maybe"), "not_yet", {"message": "the poll failed: Unknown: maybe"}),
+        (RuntimeError("boom"), "not_yet", {"message": "the poll failed: RuntimeError: boom"}),
+    ],
+    ids=lambda value: "",
+)  # fmt: skip
+async def test_what_a_poll_answers(said: Any, verdict: Any, more: dict[str, Any], hands: Hands) -> None:
+    """Its no is final: the other side says that it will not come. A poll that could not look says nothing."""
+
+    def body() -> Any:
+        if isinstance(said, BaseException):
+            raise said
+        return said
+
+    async def on_the_loop(call: Call) -> Any:
+        assert (call.handle, call.key) == ("T-1", "hf-key")
+        return body()
+
+    def in_a_thread() -> Any:
+        return body()
+
+    for function in (on_the_loop, in_a_thread):
+
+        @tool(poll=function, probe=lambda: 1 / 0)
+        def act() -> str:
+            return "x"
+
+        answered = await look_at(act, hands, owed=True, handle="T-1")
+        assert answered == e.ProbeAnswered(step="s", probe=4, verdict=verdict, **more)
+
+
+async def test_a_tool_without_a_poll_is_probed_for_what_it_owes(hands: Hands) -> None:
+    """A probe looks whether it is there, so its failure is no word of the other side's."""
+    said: list[Any] = [Happened(1), Partial(1, ("x",)), NOT_HAPPENED, errors.Denied("no")]
+
+    def look(call: Call) -> Any:
+        assert call.handle == "T-1"
+        answer = said.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    @tool(probe=look)
+    def act() -> int:
+        return 1
+
+    answers = [await look_at(act, hands, owed=True, handle="T-1") for _ in range(4)]
+    assert [(a.verdict, a.left, a.failure) for a in answers] == [
+        ("happened", None, None), ("happened", ("x",), None), ("not_happened", None, None), ("not_yet", None, None),
+    ]  # fmt: skip
+
+
+async def test_a_probe_of_a_call_in_doubt_finds_no_parts(hands: Hands) -> None:
+    """Whether it happened is what is asked; the poll is not asked that."""
+
+    @tool(probe=lambda: Partial(1, ("x",)), poll=lambda: Happened(1))
+    def act() -> int:
+        return 1
+
+    answered = await look_at(act, hands)
+    assert (answered.verdict, "the probe returned Partial" in answered.message) == ("cannot_tell", True)
+
+
+async def test_nobody_can_be_asked_for_what_is_owed(hands: Hands) -> None:
+    """Neither poll nor probe."""
+
+    @tool
+    def act() -> int:
+        return 1
+
+    assert (await look_at(act, hands, owed=True)).message == "act has no poll"
 
 
 # --- reasoners -----------------------------------------------------------------------------------------------------

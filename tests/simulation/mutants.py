@@ -16,11 +16,14 @@ from unittest import mock
 
 import msgspec
 
-from holdfast.core import decide as deciding
 from holdfast.core import diagnosis, recovery
-from holdfast.core import evolve as evolving
 from holdfast.core.commands import call_key
-from holdfast.core.evolve import fold
+from holdfast.core.decide import calls as calling
+from holdfast.core.decide import decider as deciding
+from holdfast.core.decide import desk
+from holdfast.core.decide.decider import Decider
+from holdfast.core.evolve import calls as heard_of_calls
+from holdfast.core.evolve import fold, words
 from holdfast.core.retry import next_wait
 from holdfast.errors import Superseded
 from holdfast.runner import advance
@@ -106,8 +109,8 @@ def _unsettled_is_settled(self: Any, step: Any, contract: Any, spent: bool = Fal
     return msgspec.structs.replace(_doubt(self, step, contract, spent), settled=True)
 
 
-_doubt = deciding._Decider._doubt
-_begin = deciding._Decider._begin
+_doubt = Decider._doubt
+_begin = Decider._begin
 
 
 def _key_made_with(about: Callable[[Any, Any], Any]) -> Patch:
@@ -119,10 +122,10 @@ def _key_made_with(about: Callable[[Any, Any], Any]) -> Patch:
             def key(run_id: str, tool: str, *rest: Any) -> str:
                 return call_key(run_id, f"{tool} {about(self, step)}", *rest)
 
-            with mock.patch.object(deciding, "call_key", key):
+            with mock.patch.object(calling, "call_key", key):
                 _begin(self, msgspec.structs.replace(step, key=""))
 
-        with mock.patch.object(deciding._Decider, "_begin", begin):
+        with mock.patch.object(Decider, "_begin", begin):
             yield
 
     return patch
@@ -136,7 +139,7 @@ def _key_without(**left_out: Any) -> Patch:
         given = {"business": business, "occurrence": occurrence, **left_out}
         return call_key(run_id, tool, step, given[names[0]], args, given[names[1]])
 
-    return _replaced(deciding, "call_key", key)
+    return _replaced(calling, "call_key", key)
 
 
 def _both(*patches: Patch) -> Patch:
@@ -166,7 +169,7 @@ FENCES: dict[str, Patch] = {
     "anybody may make a lease last": _replaced(MemoryStore, "holds", lambda self, claim: claim.run_id in self.runs),
     "the claim is not looked at before sending": _replaced(Advance, "_still_holds", _always_holds),
     "an open intent under an older fence is no doubt": _replaced(
-        deciding, "_SETTLERS", {**deciding._SETTLERS, "flying": _no_doubt}
+        deciding, "SETTLERS", {**deciding.SETTLERS, "flying": _no_doubt}
     ),
 }
 
@@ -177,20 +180,27 @@ KEYS: dict[str, Patch] = {
     "the key ignores the business key": _key_without(business=()),
     "the key ignores the occurrence": _key_without(occurrence=1),
     "the life of a key is ignored": _both(
-        _replaced(deciding._Decider, "_key_alive", lambda self, step, contract: True),
-        _replaced(deciding._Decider, "_send_by", lambda self, step: None),
+        _replaced(Decider, "_key_alive", lambda self, step, contract: True),
+        _replaced(Decider, "_send_by", lambda self, step: None),
     ),
-    "a key's life is not looked at when the call is sent": _replaced(deciding._Decider, "_send_by", lambda self, step: None),
+    "a key's life is not looked at when the call is sent": _replaced(Decider, "_send_by", lambda self, step: None),
 }
 
 TIMES: dict[str, Patch] = {
-    "a probe's first no is final": _replaced(deciding._Decider, "_doubt", _unsettled_is_settled),
+    "a probe's first no is final": _replaced(Decider, "_doubt", _unsettled_is_settled),
 }
 
+
+def _any_digest(tool: str, args: Any, contract: Any) -> str:
+    return "any"
+
+
 PEOPLE: dict[str, Patch] = {
-    "nobody is asked first": _replaced(deciding, "asks_first", lambda contract, step: False),
-    "an approval counts for whatever is called": _replaced(deciding, "shown_digest", lambda tool, args, contract: "any"),
-    "a question never expires": _replaced(deciding._Decider, "_expire", lambda self, interrupt: None),
+    "nobody is asked first": _replaced(calling, "asks_first", lambda contract, step: False),
+    "an approval counts for whatever is called": _both(
+        _replaced(calling, "shown_digest", _any_digest), _replaced(desk, "shown_digest", _any_digest), _replaced(words, "shown_digest", _any_digest)
+    ),
+    "a question never expires": _replaced(Decider, "_expire", lambda self, interrupt: None),
     "a second answer is taken": _replaced(MemoryStore, "_check_slot", lambda self, run, message: None),
 }
 
@@ -198,14 +208,14 @@ OTHERS: dict[str, Patch] = {
     "a time that the other side named is forgotten": _replaced(
         diagnosis, "next_wait", lambda *args, **named: next_wait(*args, **{**named, "retry_after_seconds": None})
     ),
-    "a doubt is forgotten when a later attempt fails": _replaced(deciding._Decider, "_last_look", _give_up_at_once),
+    "a doubt is forgotten when a later attempt fails": _replaced(Decider, "_last_look", _give_up_at_once),
     "a broken answer counts as no effect": _both(
-        _replaced(evolving, "changed_the_world", lambda failure, contract: False),
+        _replaced(heard_of_calls, "changed_the_world", lambda failure, contract: False),
         _replaced(diagnosis, "changed_the_world", lambda failure, contract: False),
     ),
     "places are not counted": _replaced(MemoryStore, "_full_slots", lambda self, batch: {}),
-    "weaker promises are taken without a word": _replaced(deciding._Decider, "_held", lambda self: False),
-    "what was sent is judged by today's promises": _replaced(evolving, "_held_for_what_was_sent", lambda step, old, new: None),
+    "weaker promises are taken without a word": _replaced(Decider, "_held", lambda self: False),
+    "what was sent is judged by today's promises": _replaced(words, "_held_for_what_was_sent", lambda step, old, new: None),
     "a checkpoint is believed without what came after it": _replaced(
         advance, "fold", lambda entries, state=None: state if state is not None else fold(entries)
     ),

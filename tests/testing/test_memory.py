@@ -10,7 +10,7 @@ from holdfast.core import events as e
 from holdfast.errors import JournalCorrupt
 from holdfast.journal.base import Batch, Head
 from holdfast.testing.journal_suite import T0, create, done, held
-from holdfast.testing.memory import MemoryJournal, WorkerKilled
+from holdfast.testing.memory import MemoryJournal, MemoryStore, WorkerKilled
 
 
 async def test_handles_share_one_store() -> None:
@@ -75,3 +75,10 @@ async def test_somebody_can_look_over_the_shoulder() -> None:
         ("r", 1, 1, T0, 1),
         ("r", 2, 1, T0 + 1, 2),
     ]
+
+
+async def test_the_secret_of_a_store_can_be_given() -> None:
+    """So that a simulation has the same tokens each time; otherwise each store has one that nobody knows."""
+    secret = b"x" * 32
+    assert await MemoryJournal(MemoryStore(secret)).secret() == secret
+    assert await MemoryJournal().secret() != await MemoryJournal().secret()

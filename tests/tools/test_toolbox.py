@@ -68,6 +68,58 @@ def test_a_tool_that_another_names_must_be_there(role: str) -> None:
         Toolbox([tool(**named)(pay)])
 
 
+class Booking(pydantic.BaseModel):
+    number: str
+    price: int = 0
+
+
+def undone_by(undo: Any, returns: Any = Booking, args: dict[str, Any] | None = None) -> Toolbox:
+    """The tools of an agent, one of which takes the other back."""
+
+    def book(room: str, nights: int = 1): ...  # type: ignore[no-untyped-def]
+
+    book.__annotations__["return"] = returns
+    back = tool(name="back")(undo)
+    return Toolbox([tool(undo=back if args is None else {"tool": back, "args": args})(book), back])
+
+
+def by_number(number: str) -> None: ...
+def by_room_and_number(room: str, number: str, why: str = "") -> None: ...
+def by_result(result: dict[str, Any]) -> None: ...
+def by_receipt(receipt: str, room: str) -> None: ...
+
+
+@pytest.mark.parametrize("undo", [by_number, by_room_and_number, by_result])
+def test_an_undo_gets_what_it_needs_by_name(undo: Any) -> None:
+    """From the arguments of the call, from the parts of its result, or the whole `result`."""
+    assert undone_by(undo)["book"].contract.undo == "back"
+
+
+@pytest.mark.parametrize("returns", [Any, dict[str, str], Booking | None])
+def test_a_result_of_which_nothing_is_known_may_have_any_part(returns: Any) -> None:
+    """It is found out when the call is taken back."""
+    undone_by(by_receipt, returns)
+
+
+@pytest.mark.parametrize("returns", [Booking, str, list[str], None])
+def test_an_undo_that_needs_what_nobody_has_is_refused(returns: Any) -> None:
+    """With where it could come from."""
+    with pytest.raises(DefinitionError) as caught:
+        undone_by(by_receipt, returns)
+    assert caught.value.what == "tool book: its undo back needs receipt, which is neither an argument nor a part of the result"
+    assert "{'tool': 'back', 'args': {'receipt': {'$ref': 'result.…'}}}" in str(caught.value.hint)
+
+
+def test_an_undo_with_arguments_of_its_own_is_given_those() -> None:
+    """All that it needs, and nothing that it has not."""
+    args = {"receipt": {"$ref": "result.number"}, "room": {"$ref": "args.room"}}
+    assert undone_by(by_receipt, args=args)["book"].contract.undo_args == args
+    with pytest.raises(DefinitionError, match="tool book: its undo back needs room, which it is not given"):
+        undone_by(by_receipt, args={"receipt": "x"})
+    with pytest.raises(DefinitionError, match="tool book: its undo back has no argument rooom"):
+        undone_by(by_receipt, args={"receipt": "x", "rooom": "y"})
+
+
 # --- what goes in ---------------------------------------------------------------------------------------------------
 
 

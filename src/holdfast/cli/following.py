@@ -13,7 +13,7 @@ from holdfast.core.evolve import evolve
 from holdfast.errors import HoldfastError
 from holdfast.journal.base import EMPTY, Message, RunRow
 from holdfast.runner.clock import SystemClock
-from holdfast.views import Unheard, cut, told, tree, under_way
+from holdfast.views import ON_STOP, Unheard, cut, told, tree, under_way
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -84,7 +84,8 @@ def _unheard(message: Message) -> Unheard:
         case "child":
             return Unheard(to="child", said=cut(f"run {body.get('child')} has ended: {body.get('status')}"))
         case _:
-            return Unheard(to=str(body.get("interrupt", message.kind)), said=f"{body.get('decision')}{by}")
+            wish = f", {ON_STOP[body['on_stop']]}" if body.get("on_stop") in ON_STOP else ""
+            return Unheard(to=str(body.get("interrupt", message.kind)), said=f"{body.get('decision')}{by}{wish}")
 
 
 @asynccontextmanager

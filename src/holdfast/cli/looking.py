@@ -78,8 +78,7 @@ def runs(
 SHOW_EXAMPLES = examples(
     "holdfast show order-7",
     "holdfast show order-7 --events          # its journal: number, time, fence, event",
-    "holdfast show order-7 --step report                # one step, with its whole result as it was kept",
-    "holdfast show order-7 --step report --whole        # also what was cut because it was too large",
+    "holdfast show order-7 --step report --whole   # its result, also where it was too large to be kept whole",
     "holdfast show order-7 --json | jq '.steps[] | select(.place == \"unknown\")'",
 )
 

@@ -13,7 +13,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from holdfast.cli import checking, lab, looking, options, owed, people, running, watching, working
+from holdfast.cli import checking, lab, looking, options, owed, people, running, schedule, watching, working
 from holdfast.cli.text import say
 from holdfast.errors import HoldfastError
 
@@ -43,6 +43,12 @@ EPILOG = options.examples(
 
 class Commands(TyperGroup):
     """The group of all commands, which knows how errors end."""
+
+    def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]
+        """In the order in which people meet them; typer would put the group among them first."""
+        names = [name for name in super().list_commands(ctx) if name != "schedule"]
+        names.insert(names.index("check"), "schedule")
+        return names
 
     def main(
         self,
@@ -102,7 +108,7 @@ def root(
         raise typer.Exit(options.WRONG)
 
 
-for commands in (running, working, looking, watching, people, owed, checking, lab):
+for commands in (running, working, looking, watching, people, owed, schedule, checking, lab):
     commands.register(app)
 
 

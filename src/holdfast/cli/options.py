@@ -89,6 +89,14 @@ def command(db: str, *words: str, ends: str = "") -> str:
     return shlex.join(["holdfast", *words]) + ends + at
 
 
+def label_of(word: str) -> tuple[str, str]:
+    """`name=text` of a --label."""
+    name, equals, text = word.partition("=")
+    if not equals or not name:
+        wrong(f"--label {word!r} is not name=text")
+    return name, text
+
+
 def wrong(what: str, hint: str | None = None) -> NoReturn:
     """The command cannot be meant like this."""
     raise UsageError(what, hint=hint)

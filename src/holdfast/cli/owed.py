@@ -188,7 +188,7 @@ GATES_EXAMPLES = examples("holdfast gates", "holdfast gates reset book_flight", 
 def gates(
     words: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[reset TOOL]", help="Forget what is known of a tool's gate.", show_default=False),
+        typer.Argument(metavar="reset TOOL", help="Forget what is known of a tool's gate.", show_default=False),
     ] = None,
     json: AsJson = False,
     db: Db = "holdfast.db",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from holdfast.cli.options import UNFINISHED, AsJson, Db, Lease, code_of, command, examples, in_store, wrong
+from holdfast.cli.options import UNFINISHED, AsJson, Db, Lease, code_of, command, examples, in_store, label_of, wrong
 from holdfast.cli.text import put, put_json, say
 from holdfast.cli.wanted import Terms, Trouble, Wanted, code_of_run, summary_of
 
@@ -104,7 +104,7 @@ def run(
     terms = Terms(
         agent=agent, file=file, db=db, goal=goal, json=json, quiet=quiet,
         patience_seconds=duration(patience, what="--patience") if patience is not None else None,
-        start={"tenant": tenant, "priority": priority, "labels": dict(_label(word) for word in label or ())},
+        start={"tenant": tenant, "priority": priority, "labels": dict(label_of(word) for word in label or ())},
     )  # fmt: skip
     inputs = loading.inputs_of(input) if input else None
     trouble = Trouble()
@@ -119,13 +119,6 @@ def run(
         lease_seconds=lease,
         on_error=trouble.note,
     )
-
-
-def _label(word: str) -> tuple[str, str]:
-    name, equals, text = word.partition("=")
-    if not equals or not name:
-        wrong(f"--label {word!r} is not name=text")
-    return name, text
 
 
 def _without_file(id: str | None, db: str) -> int:

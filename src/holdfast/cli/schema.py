@@ -87,6 +87,7 @@ _STEP: dict[str, dict[str, Any]] = {
     "goal": {"type": ["string", "object"], "description": "of that run; the agent's own by default"},
     "inputs": {**_ARGS, "description": f"of that run: {_ARGS['description']}"},
     "limits": {},
+    "detached": {"type": "boolean", "description": "that run goes on when this one has ended"},
     "after": {**_NAMES, "description": "steps that must have ended first; references add to these by themselves"},
     "alternative_to": {
         "type": "string",

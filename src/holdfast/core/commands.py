@@ -61,6 +61,9 @@ class AskReasoner(msgspec.Struct, frozen=True, kw_only=True):
 
 Command = CallTool | RunProbe | AskReasoner
 
+# How the places begin that a business key of the scope `store` has.
+ONCE = "once:"
+
 
 def call_key(
     run_id: str, tool: str, step: str, business: tuple[str, ...], args: dict[str, Any], occurrence: int, scope: Scope = "run"
@@ -75,3 +78,11 @@ def call_key(
     where = "" if business and scope == "store" else run_id
     digest = hashlib.sha256(msgspec.json.encode([where, tool, about, occurrence], order="deterministic"))
     return "hf-" + digest.hexdigest()[:32]
+
+
+def once_name(contract: Contract, args: dict[str, Any]) -> str | None:
+    """The name of the one place that a call has in a store by its business key, whatever its occurrence; None where its key
+    counts in its run only."""
+    if contract.business_scope != "store" or not contract.business_key:
+        return None
+    return ONCE + call_key("", contract.tool, "", contract.business_key, args, 0, "store")

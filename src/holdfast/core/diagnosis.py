@@ -11,7 +11,7 @@ from holdfast.core.events import Failure, FailureKind
 from holdfast.core.plan import Fallback, Step
 from holdfast.core.retry import next_wait
 
-Verb = Literal["retry", "reconcile", "fall_back", "stop", "skip", "flag", "ask"]
+Verb = Literal["retry", "reconcile", "fall_back", "compensate", "stop", "skip", "flag", "ask"]
 
 # Failures after which the same call may work. The others need other arguments, another tool or a person.
 PASSING: frozenset[FailureKind] = frozenset({"transient", "rate_limited", "unavailable"})
@@ -28,7 +28,8 @@ _REPEATABLE: frozenset[Safety] = frozenset({"read", "idempotent"})
 
 
 class Ruling(msgspec.Struct, frozen=True, kw_only=True):
-    """What follows; wait_seconds with `retry` and `reconcile`, tool with `fall_back`."""
+    """What follows; wait_seconds with `retry` and `reconcile`, tool with `fall_back`. `compensate`: take back what the call
+    did, then fall back."""
 
     verb: Verb
     reason: str
@@ -60,6 +61,8 @@ def diagnose(
             return Ruling(verb=verb, reason=what, wait_seconds=wait)
     if fallbacks and not (landed or changed_the_world(failure, contract)):
         return Ruling(verb="fall_back", reason=what, tool=fallbacks[0].tool)
+    if fallbacks and contract.undo is not None:
+        return Ruling(verb="compensate", reason=what, tool=fallbacks[0].tool)
     tried = f" after {tries} attempts" if tries > 1 else ""
     return Ruling(verb=step.on_failure, reason=f"{what}{tried}")
 

@@ -373,7 +373,8 @@ class PendingRuled(Event, frozen=True, kw_only=True):
 
 
 class RestPlanned(Event, frozen=True, kw_only=True):
-    """What a part of a step left undone becomes a step of its own."""
+    """What a part of a step left undone becomes a step of its own; so does an intended repeat, and the call that takes back
+    what a step did before a fallback of it takes over."""
 
     step: str
     rest: Step

@@ -6,6 +6,16 @@ from typing import Any
 
 import msgspec
 
+from holdfast.core.contract import duration
+from holdfast.errors import DefinitionError
+
+# How plan files call them, and how a step says what a run that it starts may use.
+WORDS: dict[str, str] = {
+    "parallel": "parallel_max", "steps": "steps_max", "attempts": "attempts_max", "turns": "turns_max",
+    "idle_turns": "idle_turns_max", "children": "children_max", "wall": "wall_seconds", "person": "person_seconds",
+    "hold": "hold_seconds", "lost": "lost_max", "changes": "changes",
+}  # fmt: skip
+
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """Bounds of one run.
@@ -42,9 +52,12 @@ def wrong_limits(limits: Limits) -> str | None:
             return f"{name} must be a number, not {value!r}"
         if not (value >= 1 if whole else 0 < value < float("inf")):
             return f"{name} must be {'at least 1' if whole else 'more than nothing'}, not {value}"
-    for change, allowed in limits.changes.items():
-        if not 0 <= allowed < float("inf"):
-            return f"changes of {change} must be at least 0, not {allowed}"
+    changes: Any = limits.changes  # It comes from code of the user, which no type check may have seen.
+    if not isinstance(changes, dict):
+        return f"changes must be a table of numbers by name, not {changes!r}"
+    for change, allowed in changes.items():
+        if not _is_number(allowed) or not 0 <= allowed < float("inf"):
+            return f"changes of {change} must be at least 0, not {allowed!r}"
     return None
 
 
@@ -65,10 +78,26 @@ def reached(
 
 
 def within(most: Limits, given: dict[str, Any]) -> Limits:
-    """Limits that are given by name, none of them above these."""
-    parts = {
-        name: min(value, getattr(most, name))
-        for name, value in given.items()
-        if name in Limits.__struct_fields__ and isinstance(value, (int, float)) and not isinstance(value, bool)
-    }
+    """Limits that are given by name or word, none of them above these; what is no limit says nothing."""
+    parts: dict[str, Any] = {}
+    for word, value in given.items():
+        name = WORDS.get(word, word)
+        if name == "changes" and isinstance(value, dict):
+            allowed = {str(one): float(amount) for one, amount in value.items() if _is_number(amount)}
+            parts[name] = most.changes | {one: min(amount, most.changes.get(one, amount)) for one, amount in allowed.items()}
+        elif name in Limits.__struct_fields__ and (number := _number(name, value)) is not None:
+            parts[name] = min(number, getattr(most, name))
     return msgspec.structs.replace(most, **parts)
+
+
+def _number(name: str, value: Any) -> float | None:
+    if name.endswith("_seconds"):
+        try:
+            return duration(value) or None
+        except DefinitionError:
+            return None
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 1 else None
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

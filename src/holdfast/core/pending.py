@@ -31,7 +31,8 @@ class Pending(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     items: what is owed, where it has parts with names. by: who owes it. since, until: seconds since the epoch. looks: how
     often it was looked for; looking: the fence of an open look; looked_at: when the last one was made; due_at: when the next
-    one is. left: what is still to come of what was found. found, value, failure: what the last look, a callback or a signal brought. asked: a person was asked.
+    one is. left: what is still to come of what was found. found, value, failure: what the last look, a callback or a signal
+    brought. interrupt: the question about a rest or a sight that a person was asked.
     """
 
     step: str
@@ -139,7 +140,8 @@ def as_wait(pending: Pending, contract: Contract, now: float, repeats: int) -> W
     """The operation as the table sees it. repeats: how often its call was made again on purpose."""
     late = now >= pending.until
     looks: Literal["due", "later", "never"] = "later"
-    if not can_look(contract) or pending.child or (late and pending.looked_at >= pending.until):
+    seen = pending.looking is None and pending.looked_at >= pending.until  # A look that a crash took has seen nothing.
+    if not can_look(contract) or pending.child or (late and seen):
         looks = "never"
     elif late or pending.due_at <= now:
         looks = "due"

@@ -93,10 +93,13 @@ def reads(step: Step, *, bare: bool = False) -> tuple[str, ...]:
     """The steps whose results this one reads. bare: only by references without a default."""
     if not (step.args or step.fallbacks or step.expect):
         return ()
-    forms = [step.args, *(fallback.args for fallback in step.fallbacks)]
+    forms = (step.args, *(fallback.args for fallback in step.fallbacks))
+    found = [name for form in forms for ref in references.find(form, bare=bare) for name in ref.steps]
     if step.expect is not None:
-        forms.append(step.expect.args)
-    return tuple(dict.fromkeys(name for form in forms for ref in references.find(form, bare=bare) for name in ref.steps))
+        # What is looked at after a step cannot hold the step up.
+        seen = references.find(step.expect.args, bare=bare)
+        found += [name for ref in seen for name in ref.steps if name != step.id]
+    return tuple(dict.fromkeys(found))
 
 
 def needs(step: Step) -> tuple[str, ...]:
@@ -130,15 +133,20 @@ def stand_ins(plan: Plan, before: StandIns = NO_STAND_INS) -> dict[str, tuple[st
     for step in plan.steps:
         if step.alternative_to and step.alternative_to != step.id:
             direct.setdefault(step.alternative_to, []).append(step.id)
-    found = dict(before)
+    found = {name: _depth_first(name, direct) for name in direct}
+    if not before:
+        return found
+    own = {step.id for step in plan.steps}
+    earlier = dict(before)
     for name in direct:
-        block, own = _depth_first(name, direct), found.get(name, ())
-        for original, others in found.items():
-            if name in others:
-                end = others.index(name) + 1 + len(own)
-                found[original] = (*others[:end], *block, *others[end:])
-        found[name] = (*own, *block)
-    return found
+        if name not in own:
+            block, theirs = found.pop(name), earlier.get(name, ())
+            for original, others in earlier.items():
+                if name in others:
+                    end = others.index(name) + 1 + len(theirs)
+                    earlier[original] = (*others[:end], *block, *others[end:])
+            earlier[name] = (*theirs, *block)
+    return earlier | found
 
 
 def _depth_first(name: str, direct: dict[str, list[str]]) -> tuple[str, ...]:
@@ -297,7 +305,7 @@ def _alternative_problems(there: _There) -> Iterator[str]:
         if len(others) > ALTERNATIVES_MAX:
             yield f"step {name}: it has more than {ALTERNATIVES_MAX} alternatives, those of its alternatives included"
         for other in others:
-            read = reads(there.steps[other])
+            read = needs(there.steps[other])
             for undone in (name, *_earlier(other, others)):
                 if undone in read and undone != other:
                     yield f"step {other}: it reads {undone}, and it begins only where {undone} was not done"

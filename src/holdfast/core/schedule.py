@@ -43,10 +43,12 @@ _FORM = "five fields: minute, hour, day of the month, month, day of the week, as
 )
 # So many of the latest times are looked at one by one; of a schedule that was away for longer, the ones before are counted.
 TIMES_MAX = 2000
-CATCH_UP_MAX = TIMES_MAX // 2
+CATCH_UP_MAX = 1000
 QUEUE_MAX = 1000
 COUNT_MAX = 10_000
 LATE_SECONDS_MAX = 3600.0
+# The first ones of TIMES_MAX: behind them are all that may be caught up with, and an hour of minutes that are not late yet.
+PART = TIMES_MAX - CATCH_UP_MAX - 61
 NAME_MAX = 160
 
 
@@ -220,7 +222,7 @@ def run_id_of(name: str, planned_at: float) -> str:
 
 def begun(schedule: Schedule, now: float) -> Standing:
     """A new schedule, as it is put into a store; UsageError for one that cannot be."""
-    _check(schedule)
+    check(schedule)
     schedule = msgspec.structs.replace(schedule, created_at=now)
     first = next(times_after(schedule, now), None)
     if first is None and schedule.cron is not None:
@@ -239,7 +241,8 @@ def is_same(one: Schedule, other: Schedule) -> bool:
     return msgspec.structs.replace(one, created_at=0.0) == msgspec.structs.replace(other, created_at=0.0)
 
 
-def _check(schedule: Schedule) -> None:
+def check(schedule: Schedule) -> None:
+    """UsageError for a schedule that cannot be, at whatever time."""
     name = schedule.name
     if not name or len(name) > NAME_MAX or any(not (ch.isalnum() or ch in "-_.") for ch in name):
         raise UsageError(f"{name[:40]!r} is no name for a schedule", hint="use letters, digits, - _ and .")
@@ -263,7 +266,10 @@ def changed(standing: Standing, schedule: Schedule, now: float) -> Ruling:
     """Another schedule takes the place of this one from now on. What waits is dropped; the run that goes on goes on."""
     new = begun(schedule, now)
     dropped = [_firing(time, "dropped", now, why="the schedule was changed") for time in standing.waiting]
-    passed = _passed(standing, now, "missed", "the schedule was changed before a worker saw it")
+    try:
+        passed = _passed(standing, now, "missed", "the schedule was changed before a worker saw it")
+    except UsageError:  # One that cannot be read here is changed so that it can.
+        passed = ()
     after = msgspec.structs.replace(
         new, revision=standing.revision, current=standing.current, running=standing.running, paused=standing.paused
     )
@@ -349,7 +355,7 @@ def _due(standing: Standing, now: float) -> tuple[list[float], list[float], bool
     passed = list(islice(takewhile(lambda time: time <= now, times_after(schedule, standing.ruled_until)), TIMES_MAX))
     if len(passed) == TIMES_MAX:
         # So many later ones are due that none of these would be taken on.
-        return [], passed[: TIMES_MAX - CATCH_UP_MAX], False
+        return [], passed[:PART], False
     late = [time for time in passed if _is_late(time, schedule, now)]
     kept = {"none": [], "last": late[-1:] if len(late) == len(passed) else [], "all": late[-schedule.catch_up_max :]}[
         schedule.catch_up

@@ -64,7 +64,8 @@ class StepState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     delivered before the call's own outcome was known. suppressed_by: the step, or the run, whose pending operation keeps this
     one from being made. held_since: since when a circuit or a rate limit holds it back. refused: it was not made, because the
     same call had failed before. repeats: intended repeats at deadlines. granted: calls that the run it started may make. probe_failure: why the result that a
-    probe found will not do. rest_args, rest: the arguments of the call for what a part left undone, and the step for it. cut: what was kept of a result that was too large.
+    probe found will not do. undo: the step that takes its call back, before a
+    fallback takes over. rest_args, rest: the arguments of the call for what a part left undone, and the step for it. cut: what was kept of a result that was too large.
     done_at: the entry that made it done.
     """
 
@@ -116,6 +117,7 @@ class StepState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     probe_failure: e.Failure | None = None
     rest_args: dict[str, Any] | None = None
     rest: str = ""
+    undo: str = ""
     cut: e.Cut | None = None
     done_at: int = 0
 

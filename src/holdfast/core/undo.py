@@ -27,15 +27,25 @@ def undo_plan(state: State) -> tuple[tuple[Step, ...], tuple[str, ...]]:
         contract = state.contracts.get(step.tool)
         if not _changed_the_world(step, contract):
             continue
-        name = step.step.id
-        undo = state.contracts.get(contract.undo) if contract is not None and contract.undo is not None else None
-        args = undo_arguments(contract, undo, step.args or {}, step.value) if contract is not None and undo is not None else None
-        if undo is None or args is None or step.settled_by == "person":
-            kept.append(name)
-            continue
-        after = (steps[-1].id,) if steps else ()
-        steps.append(Step(id=_free_name(state, name), tool=undo.tool, args=args, after=after, on_failure="ask", undoes=name))
+        undo = undo_step(state, step, step.value, after=(steps[-1].id,) if steps else ())
+        if undo is None or step.settled_by == "person":
+            kept.append(step.step.id)
+        else:
+            steps.append(undo)
     return tuple(steps), tuple(kept)
+
+
+def undo_step(state: State, step: StepState, result: Any, after: tuple[str, ...] = ()) -> Step | None:
+    """The call that takes a step back; None where its tool names none, or its arguments are not to be had."""
+    contract = state.contracts.get(step.tool)
+    undo = state.contracts.get(contract.undo) if contract is not None and contract.undo is not None else None
+    if contract is None or undo is None:
+        return None
+    args = undo_arguments(contract, undo, step.args or {}, result)
+    if args is None:
+        return None
+    name = step.step.id
+    return Step(id=_free_name(state, name), tool=undo.tool, args=args, after=after, on_failure="ask", undoes=name)
 
 
 def undo_arguments(contract: Contract, undo: Contract, args: dict[str, Any], result: Any) -> dict[str, Any] | None:

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from holdfast.agent import Agent
+from holdfast.engines.schedules import Schedules
 from holdfast.errors import HoldfastError, JournalUnavailable
 from holdfast.journal.base import ENDED, Claim, Journal, Release, RunRow, Worker
 from holdfast.runner.advance import Advance, Terms
@@ -70,6 +71,7 @@ class Embedded:
         self._poll_seconds = poll_seconds
         self._on_error = on_error or _log_error
         self._on_rest = on_rest
+        self._schedules = Schedules(journal, hands.clock, self.agents, self._on_error)
         self._working = False
         self._terms = Terms(
             journal=journal, hands=hands, worker=self.worker, lease_seconds=lease_seconds, tenant_parallel=tenant_parallel or {}
@@ -215,7 +217,7 @@ class Embedded:
     # --- all runs -------------------------------------------------------------------------------------------------
 
     async def work(self, *, until_idle: bool = False) -> None:
-        """Claim and advance whatever is due, the most urgent first."""
+        """Begin what schedules have come to, claim and advance whatever is due, the most urgent first."""
         self._working = True
         # A store that cannot be written ends the worker before it has taken anything on; one that fails later is waited for.
         await self._seen(tuple(sorted(self.agents)))
@@ -224,7 +226,9 @@ class Embedded:
             free = self._parallel_runs - len(self._running)
             claims: list[Claim] = []
             next_due: float | None = None
+            idle = False
             try:
+                next_look = await self._schedules.look()
                 if free > 0:
                     now = self._clock.now()
                     claims = await self._journal.claim_due(self.worker, self.agents, now, self._lease_seconds, free)
@@ -232,15 +236,18 @@ class Embedded:
                         self._begin(claim)
                 if not claims:
                     next_due = await self._journal.next_due(self.agents, self._clock.now())
+                idle = not claims and not self._running and (next_due is None or next_due > self._clock.now())
+                if until_idle and idle:
+                    next_look = await self._schedules.look(now=True)
             except JournalUnavailable as error:
                 self._on_error("", error)
                 await self._pause(BACK_OFF_SECONDS, self._news)
                 continue
-            if until_idle and not claims and not self._running and (next_due is None or next_due > self._clock.now()):
+            if until_idle and idle and (next_look is None or next_look > self._clock.now()):
                 return
             if len(claims) < free or free <= 0:
-                wait = ROW_WAIT_SECONDS if next_due is None else next_due - self._clock.now()
-                await self._pause(wait if free > 0 else ROW_WAIT_SECONDS, news)
+                times = [time for time in (next_due if free > 0 else None, next_look) if time is not None]
+                await self._pause(min(times) - self._clock.now() if times else ROW_WAIT_SECONDS, news)
 
     async def _pause(self, seconds: float, since: int) -> None:
         """Until there is news since then (the store changed, a run came to rest, `stop`), or the time is over."""

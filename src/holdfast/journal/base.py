@@ -153,13 +153,13 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
     """What one commit carries: events and what follows from them for the run's row.
 
-    head: the head that the writer knows. taken: messages that these events answer for. slots: to be taken; when one of
-    them is full nothing is written. freed: steps whose calls ended; their slots without `until` are given back. settled:
-    steps of which nothing is owed or in doubt any more; all their slots are given back. gated: calls that must pass the
-    gates of their tools; where one may not, nothing is written. heard: what these gates learn. tokens: to be known from
-    now on. owed: opened or changed; paid: steps of which nothing is owed any more. contents: large values by digest.
-    release: give the claim back with it. When the release ends a run, a run that waits for it gets a message of the kind
-    `child`, and its own children that end with it get one of the kind `cancel`, all in the same commit.
+    head: the head that the writer knows. taken: messages that these events answer for. slots: to be taken; when one of them
+    is full nothing is written. freed: steps whose calls ended; their slots without `until` are given back. settled: steps
+    of which nothing is owed or in doubt any more; all their slots are given back. gated: calls that must pass the gates of
+    their tools; where one may not, nothing is written. heard: what these gates learn, before any of these calls. tokens: to
+    be known from now on. owed: opened or changed; paid: steps of which nothing is owed any more. contents: large values by
+    digest. release: give the claim back with it. When the release ends a run, a run that waits for it gets a message of the
+    kind `child`, and its own children that end with it get one of the kind `cancel`, all in the same commit.
     """
 
     run_id: str
@@ -183,9 +183,10 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
 class Full(msgspec.Struct, frozen=True):
     """The answer to an append that asked for what is not to be had now; no event was written.
 
-    names: of the slots that have too few places. free: how many places each of them has; a batch that asks for no more than
-    that would be taken. holders: for each, a run that holds one. held: tools that may not be called now, each with the time
-    at which to ask again and whether its `circuit` is open or its `rate` used up.
+    names: of the slots that have too few places, and `tool:NAME` for each tool whose gate has room, but for fewer calls.
+    free: how many places each of them has; a batch that asks for no more than that would be taken. holders: for each, a run
+    that holds one; empty where none is known. held: tools that may not be called now at all, each with the time at which to
+    ask again and whether its `circuit` is open or its `rate` used up.
     """
 
     names: tuple[str, ...] = ()

@@ -122,7 +122,7 @@ class Workshop:
 
         world: where its tools look for the services, if not in this shop's world.
         """
-        self.say("", f"$ {_typed(words)}")
+        self.say("", *_wrapped(words))
         worker = Worker(_command(words), self.directory, self._environment(world or self.world), len(self._workers) + 1)
         self._workers.append(worker)
         return worker
@@ -242,8 +242,15 @@ def _command(words: Sequence[str]) -> list[str]:
     return [sys.executable, "-P", "-m", "holdfast", *words]
 
 
-def _typed(words: Sequence[str]) -> str:
-    return f"holdfast {shlex.join(words)}"
+def _wrapped(words: Sequence[str]) -> list[str]:
+    """A command as it is typed; one that is wider than the page in several lines, as a shell takes them."""
+    lines = ["$ holdfast"]
+    for word in map(shlex.quote, words):
+        if len(lines[-1]) + len(word) + 3 > WIDTH:
+            lines[-1] += " \\"
+            lines.append("   ")
+        lines[-1] += f" {word}"
+    return lines
 
 
 def _holdfast() -> str:

@@ -31,8 +31,24 @@ class StepReport(msgspec.Struct, frozen=True, kw_only=True):
     left: tuple[str, ...] = ()
 
 
+class OwedReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What the world still owes to a step: a call that would repeat it is not made while this is open. about: its `result`,
+    the `rest` of a part (items: which), or that it can be seen (`sight`). until: seconds since the epoch."""
+
+    step: str
+    tool: str
+    about: str
+    by: str
+    since: float
+    until: float
+    args: dict[str, Any] = {}
+    items: tuple[str, ...] = ()
+
+
 class Briefing(msgspec.Struct, frozen=True, kw_only=True):
-    """What a reasoner is told. problems: why its last proposal was not taken."""
+    """What a reasoner is told. owed: what the world still owes. changes: how much of what else calls changed, by name.
+    refused: calls that failed for good, as tool and arguments; they are not made again as they are. problems: why its last
+    proposal was not taken."""
 
     run_id: str
     goal: Goal
@@ -40,6 +56,9 @@ class Briefing(msgspec.Struct, frozen=True, kw_only=True):
     steps: tuple[StepReport, ...]
     tools: tuple[Contract, ...]
     problems: tuple[str, ...] = ()
+    owed: tuple[OwedReport, ...] = ()
+    changes: dict[str, float] = {}
+    refused: tuple[tuple[str, dict[str, Any]], ...] = ()
 
     def result(self, step: str) -> Any:
         """The result of a finished step, or None."""
@@ -96,6 +115,21 @@ def briefing(state: State) -> Briefing:
         ),
         tools=tuple(state.contracts.values()),
         problems=state.proposal_problems,
+        owed=tuple(
+            OwedReport(
+                step=owed.step,
+                tool=owed.tool,
+                about=owed.about,
+                by=owed.by,
+                since=owed.since,
+                until=owed.until,
+                args=owed.args,
+                items=owed.items,
+            )
+            for owed in state.pending.values()
+        ),
+        changes=state.changes,
+        refused=tuple((state.steps[name].tool, state.steps[name].args or {}) for name, _ in state.failed_calls.values()),
     )
 
 

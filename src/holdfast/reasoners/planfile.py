@@ -13,7 +13,7 @@ steps:
   welcome: {tool: send_mail, args: {to: {$ref: steps.mailbox.address}}, retry: {attempts: 5, backoff: 2s..60s}}
   desk: {tool: book_desk, expect: "floor > `0`", optional: true}
   sofa: {tool: book_sofa, alternative_to: desk}
-  brief: {agent: research, goal: Who will they work with?, inputs: {hire: {$ref: inputs.hire}}, limits: {attempts: 20}}
+  brief: {agent: research, goal: Find their team, inputs: {hire: {$ref: inputs.hire}}, limits: {attempts: 20}}
 result: {address: {$ref: steps.mailbox.address}}
 """
 
@@ -32,7 +32,7 @@ import yaml
 
 from holdfast.core.contract import duration, retry_of
 from holdfast.core.events import OnStop
-from holdfast.core.limits import Limits
+from holdfast.core.limits import WORDS, Limits
 from holdfast.core.plan import Expect, Fallback, OnFailure, Plan, Step
 from holdfast.core.references import LITERAL, REF, SECRET
 from holdfast.errors import DefinitionError, LoadError, PlanError
@@ -43,16 +43,12 @@ FILE_KEYS = (
     "agent", "version", "goal", "tools", "agents", "inputs", "limits", "secrets", "on_stop", "steps", "result", "description",
 )  # fmt: skip
 STEP_KEYS = (
-    "tool", "args", "agent", "goal", "inputs", "limits", "after", "alternative_to", "expect", "retry", "timeout", "optional",
-    "on_failure", "fallback", "approve", "occurrence", "description",
+    "tool", "args", "agent", "goal", "inputs", "limits", "detached", "after", "alternative_to", "expect", "retry", "timeout",
+    "optional", "on_failure", "fallback", "approve", "occurrence", "description",
 )  # fmt: skip
-LIMIT_KEYS: dict[str, str] = {
-    "parallel": "parallel_max", "steps": "steps_max", "attempts": "attempts_max", "turns": "turns_max",
-    "idle_turns": "idle_turns_max", "children": "children_max", "wall": "wall_seconds", "person": "person_seconds",
-    "hold": "hold_seconds", "lost": "lost_max", "changes": "changes",
-}  # fmt: skip
+LIMIT_KEYS = WORDS
 # What the step of a child agent says to it, in place of `args`.
-CHILD_KEYS = ("goal", "inputs", "limits")
+CHILD_KEYS = ("goal", "inputs", "limits", "detached")
 
 
 class PlanReasoner:
@@ -267,6 +263,8 @@ def _child_call(form: dict[str, Any], where: str, found: list[str]) -> tuple[str
         found.append(f"{where}: goal is {_kind(args['goal'])}, not a text")
     if not isinstance(args.get("inputs", {}), dict):
         found.append(f"{where}: inputs is {_kind(args['inputs'])}, not a table")
+    if not isinstance(args.get("detached", False), bool):
+        found.append(f"{where}: detached is true or false")
     if isinstance(limits := args.get("limits", {}), dict) and not _is_form(limits):
         # What is only known at run time is checked then.
         limits_of({key: value for key, value in limits.items() if not _is_form(value)}, found, f"{where}: limits")

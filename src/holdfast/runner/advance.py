@@ -18,7 +18,7 @@ from holdfast import inbox
 from holdfast.agent import Agent
 from holdfast.core import checkpoint
 from holdfast.core import events as e
-from holdfast.core.commands import AskReasoner, CallTool, Command, RunProbe
+from holdfast.core.commands import ONCE, AskReasoner, CallTool, Command, RunProbe
 from holdfast.core.contract import differences
 from holdfast.core.decide import Decision, Room, decide
 from holdfast.core.evolve import evolve, fold
@@ -292,7 +292,8 @@ class Advance:
         if isinstance(written, Full):
             return written
         self._head = written
-        self._taken.clear()
+        # A delivery that was judged while this was written is for the next batch.
+        self._taken = [message for message in self._taken if message not in batch.taken]
         for digest in batch.contents:
             self._contents.pop(digest, None)
         return None
@@ -431,7 +432,7 @@ class Advance:
 
 def _is_waited_for(room: Room) -> bool:
     """Whether places are to be looked for again soon: a tool that is held back, and a key that another run has, are not."""
-    return any(not name.startswith(holdings.ONCE) for name in room.free)
+    return any(not name.startswith(ONCE) for name in room.free)
 
 
 def _may_be_delivered(agent: Agent) -> bool:

@@ -13,6 +13,7 @@ from holdfast.core.limits import Limits, within
 from holdfast.core.state import State
 from holdfast.errors import HoldfastError, JournalUnavailable
 from holdfast.journal.base import Journal
+from holdfast.reasoners.planfile import limits_of
 from holdfast.starting import started
 
 # A run that starts a run that starts a run: beyond this it is a circle.
@@ -32,6 +33,11 @@ async def start_child(command: CallTool, agent: Agent, state: State, journal: Jo
     if state.depth >= DEPTH_MAX:
         return _failed(command, "denied", f"it would be the {DEPTH_MAX + 1}th run inside one another")
     args = command.args
+    given = args.get("limits") or {}
+    wrong: list[str] = []
+    limits_of(given, wrong)
+    if wrong:
+        return _failed(command, "invalid_input", "; ".join(wrong))
     try:
         row, first = started(
             child,
@@ -41,7 +47,7 @@ async def start_child(command: CallTool, agent: Agent, state: State, journal: Jo
             state.tenant,
             state.priority,
             state.labels,
-            limits=_limits(child.limits, command.limits),
+            limits=within(_limits(child.limits, command.limits), given),
             parent=state.run_id,
             parent_step=command.step,
             depth=state.depth + 1,

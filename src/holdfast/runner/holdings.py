@@ -9,17 +9,16 @@ from __future__ import annotations
 from collections import Counter
 
 from holdfast.core import events as e
-from holdfast.core.commands import CallTool, Command
+from holdfast.core.commands import CallTool, Command, once_name
 from holdfast.core.contract import Contract
 from holdfast.core.decide import Room
 from holdfast.core.diagnosis import PASSING
 from holdfast.core.gates import Outcome
 from holdfast.core.pending import Pending
-from holdfast.core.state import ENDED, State
+from holdfast.core.state import State, StepState
 from holdfast.core.tokens import token_digest, token_for
 from holdfast.journal.base import Full, Gated, Heard, Owed, Slot, Token
 
-ONCE = "once:"
 _CALL_OUTCOMES = (e.CallSucceeded, e.CallPartial, e.CallDeferred, e.CallFailed, e.CallUnknown)
 
 
@@ -34,13 +33,10 @@ def slots(state: State, commands: tuple[Command, ...], tenant_capacity: int | No
             found.append(Slot(name=f"tool:{command.tool}", step=command.step, capacity=contract.parallel_max))
         if tenant_capacity is not None:
             found.append(Slot(name=f"tenant:{state.tenant}", step=command.step, capacity=tenant_capacity))
-        if contract.business_scope == "store" and contract.business_key:
-            found.append(_once(command.key, command.step, now + _longest(contract)))
+        if (once := once_name(contract, command.args)) is not None:
+            # The run holds it, whichever of its steps makes the call.
+            found.append(Slot(name=once, step=once, capacity=1, until=now + _longest(contract)))
     return tuple(found)
-
-
-def _once(key: str, step: str, until: float) -> Slot:
-    return Slot(name=f"{ONCE}{key}", step=step, capacity=1, until=until)
 
 
 def _longest(contract: Contract) -> float:
@@ -59,15 +55,24 @@ def freed(before: State, events: tuple[e.AnyEvent, ...], tenant_capacity: int | 
 
 
 def settled(after: State, events: tuple[e.AnyEvent, ...]) -> tuple[str, ...]:
-    """Steps that these events concern, of which nothing is owed or in doubt any more, and whose key others may want."""
+    """The places of business keys that the run gives back: nothing of what was done under them is owed or in doubt any more."""
     if not any(contract.business_scope == "store" for contract in after.contracts.values()):
         return ()
     names = dict.fromkeys(name for event in events if (name := getattr(event, "step", "")) and name in after.steps)
-    return tuple(
-        name
-        for name in names
-        if (step := after.steps[name]).phase in ENDED and step.doubt_since is None and name not in after.pending
-    )
+    concerned = {once for name in names if (once := _once_of(after, after.steps[name])) is not None}
+    if not concerned:
+        return ()
+    busy = {
+        once
+        for name in dict.fromkeys((*after.active, *after.pending))
+        if (step := after.steps[name]).key and (once := _once_of(after, step)) is not None
+    }
+    return tuple(sorted(concerned - busy))
+
+
+def _once_of(state: State, step: StepState) -> str | None:
+    contract = state.contracts.get(step.tool)
+    return once_name(contract, step.args or {}) if contract is not None else None
 
 
 def gated(commands: tuple[Command, ...]) -> tuple[Gated, ...]:

@@ -201,10 +201,10 @@ class _Judge:
         if looker is None or looker.contract.safety != "read":
             raise Unfit(f"could not be checked: {expect.tool} is no read tool of the agent")
         args = fill(expect.args, result=self.result.value)
-        if "result" in looker.argument_names and "result" not in args:
-            args = {**args, "result": {LITERAL: self.result.value}}
         if redacted_in(args):
             raise Unfit(f"could not be checked: an argument of {expect.tool} was never written down")
+        if "result" in looker.argument_names and "result" not in args:
+            args = {**args, "result": {LITERAL: self.result.value}}  # As it is written down, so without secrets.
         arguments, secrets = arguments_in(looker, args, self.hands.secrets)
         seen = await self._ask(looker.function, looker.is_async, looker.call_parameter, arguments, expect.tool)
         if isinstance(seen, (Partial, Deferred)):

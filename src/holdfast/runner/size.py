@@ -13,7 +13,8 @@ import msgspec
 _encode = msgspec.json.encode
 _GONE = object()
 _MARK = "…"
-_ENTRY_BYTES = 32
+# Of each value of a table so much is kept before there is room for the next one.
+_LITTLE_BYTES = 16
 
 
 def shortened(value: Any, bytes_max: int) -> Any:
@@ -64,21 +65,32 @@ def _list(value: list[Any], room: int) -> Any:
 
 
 def _table(value: dict[str, Any], room: int) -> Any:
-    """All entries that have room: the small ones whole, the large ones with an equal share of what is left to them."""
+    """The first entries, as far as each can have a little room: the small ones whole, the large ones with an equal share of
+    what is left to them."""
     left = room - 2
     if left < 0:
         return _GONE
-    # Where there are so many that none would have room beside the others, the first ones have it.
-    names = list(value)[: room // _ENTRY_BYTES] if len(value) > room // _ENTRY_BYTES else list(value)
-    sizes = {name: len(_encode(value[name])) for name in names}
+    sizes = _that_fit(value, left)
     kept: dict[str, Any] = {}
     waiting = len(sizes)
-    for name in sorted(sizes, key=lambda name: sizes[name] + len(name)):
-        overhead = len(_encode(name)) + 2
+    for name in sorted(sizes, key=lambda name: sum(sizes[name])):
+        overhead, size = sizes[name]
         share = left // waiting - overhead
         waiting -= 1
-        part = value[name] if sizes[name] <= share else _fitted(value[name], share) if share > 0 else _GONE
+        part = value[name] if size <= share else _fitted(value[name], share)
         if part is not _GONE:
             kept[name] = part
-            left -= overhead + (sizes[name] if part is value[name] else len(_encode(part)))
-    return {name: kept[name] for name in names if name in kept}
+            left -= overhead + (size if part is value[name] else len(_encode(part)))
+    return {name: kept[name] for name in sizes if name in kept}
+
+
+def _that_fit(value: dict[str, Any], left: int) -> dict[str, tuple[int, int]]:
+    """The bytes of name and value of the first entries of a table, as many as there is room for when each has a little."""
+    sizes: dict[str, tuple[int, int]] = {}
+    for name, part in value.items():
+        overhead, size = len(_encode(name)) + 2, len(_encode(part))
+        left -= overhead + min(size, _LITTLE_BYTES)
+        if left < 0:
+            break
+        sizes[name] = overhead, size
+    return sizes

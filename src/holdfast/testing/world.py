@@ -7,9 +7,10 @@
     assert len(world.effects(item="12A")) == 1
 
 `world.tools()` are real `@tool` functions, one of each safety: `look` (read), `store` (idempotent), `pay` (keyed), `book`
-(reconcilable, with a probe) and `mail` (irreversible); `make_tool` makes others. What becomes of a request is a
-`Behaviour`: whether and when its effect lands in the world, and whether and when which reply comes back. The two are
-apart, because that is what the trouble is about: a request may land after its caller timed out or died.
+(reconcilable, with a probe) and `mail` (irreversible); `make_tool` makes others, `make_undo` those that take a call back.
+What becomes of a request is a `Behaviour`: whether and when its effect lands in the world, whether and when which reply
+comes back, and what is delivered later by the token that came with it. They are apart, because that is what the trouble is
+about: a request may land after its caller timed out or died, and its result may be there before its reply.
 
 The world belongs to nobody: a worker that is killed or cancelled takes none of its requests back. Times are those of
 the loop, so that a jumping clock makes it all happen at once and in the same order.
@@ -18,7 +19,8 @@ the loop, so that a jumping clock makes it all happen at once and in the same or
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -44,6 +46,7 @@ from holdfast.tools.function import (
 
 Reply = Literal["ok", "failure", "surprise", "unknown", "lie", "partial", "deferred"]
 Look = Literal["honest", "not_yet", "error", "hang", "cannot_tell"]
+Callback = Callable[..., Awaitable[Any]]
 
 # The failures that a tool can say of itself; each promises that the effect did not happen.
 FAILURES: Mapping[FailureKind, type[errors.ToolFailure]] = {
@@ -67,10 +70,25 @@ class ServiceError(Exception):
     """An exception that no tool author thought of."""
 
 
+class CallBack(msgspec.Struct, frozen=True, kw_only=True):
+    """One delivery by the token of a request. after: seconds from the request. failed: it could not be done, and why; one that
+    has landed by then is delivered as a result all the same. wrong: by a token that nobody was given. name: for the trace."""
+
+    after: float = 0.0
+    failed: str | None = None
+    wrong: bool = False
+    name: str = "delivered"
+
+
 class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
     """What becomes of one request. lands: seconds until its effect happens, None for never. replies: seconds until the
     reply, None for never (the caller hangs until it times out). visible: seconds after landing until a probe can see it.
-    until: the deadline that a deferring service names, in seconds from now. stubborn: the tool ignores its cancellation."""
+    until: the deadline that a deferring service names, in seconds from now. stubborn: the tool ignores its cancellation.
+
+    fails: seconds after which the other side says, when asked, that what it owes will not come. left: what a part leaves
+    undone. rest: whether the caller is to do that by another call (else the other side does it by itself, after `completes`
+    seconds, or never). short: it is done, and not enough of it: the receipt is about an amount of nothing. changes: what else
+    the call reports to have changed. calls_back: what is delivered by the token, where the tool hands one out."""
 
     name: str
     lands: float | None = 0.0
@@ -81,6 +99,13 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
     visible: float = 0.0
     until: float | None = None
     stubborn: bool = False
+    fails: float | None = None
+    left: tuple[str, ...] = ("the rest",)
+    rest: bool = False
+    completes: float | None = None
+    short: bool = False
+    changes: tuple[tuple[str, float], ...] = ()
+    calls_back: tuple[CallBack, ...] = ()
 
 
 def ok(seconds: float = 0.0) -> Behaviour:
@@ -140,14 +165,37 @@ def lie(seconds: float = 0.0) -> Behaviour:
     return Behaviour(name="tool lies", replies=seconds, reply="lie")
 
 
-def partial(seconds: float = 0.0) -> Behaviour:
-    """Some of it happens."""
-    return Behaviour(name="partial", replies=seconds, reply="partial")
+def partial(
+    seconds: float = 0.0, *, left: Sequence[str] = ("the rest",), rest: bool = False, completes: float | None = None,
+    until: float | None = None, calls_back: Sequence[CallBack] = (),
+) -> Behaviour:  # fmt: skip
+    """Some of it happens. See `Behaviour` for what becomes of the rest."""
+    name = "partial, the rest by another call" if rest else "partial"
+    return Behaviour(
+        name=name, replies=seconds, reply="partial", left=tuple(left), rest=rest, completes=completes, until=until,
+        calls_back=tuple(calls_back),
+    )  # fmt: skip
 
 
-def deferred(lands: float | None, until: float | None = None, seconds: float = 0.0, visible: float = 0.0) -> Behaviour:
-    """The other side takes the call, and does it later, or never."""
-    return Behaviour(name="deferred", lands=lands, replies=seconds, reply="deferred", until=until, visible=visible)
+def deferred(
+    lands: float | None, until: float | None = None, seconds: float = 0.0, visible: float = 0.0, *,
+    fails: float | None = None, calls_back: Sequence[CallBack] = (), lost: bool = False,
+) -> Behaviour:  # fmt: skip
+    """The other side takes the call, and does it later, or never. lost: and the answer that says so gets lost."""
+    return Behaviour(
+        name="deferred, the answer lost" if lost else "deferred", lands=lands, replies=None if lost else seconds,
+        reply="deferred", until=until, visible=visible, fails=fails, calls_back=tuple(calls_back),
+    )  # fmt: skip
+
+
+def short(seconds: float = 0.0) -> Behaviour:
+    """It happens, and what came of it is not enough."""
+    return Behaviour(name="not sufficient", replies=seconds, short=True)
+
+
+def unseen(visible: float, seconds: float = 0.0) -> Behaviour:
+    """It works, and for so long nobody who looks can see it."""
+    return Behaviour(name="done, and seen later", replies=seconds, visible=visible)
 
 
 class Request(msgspec.Struct, kw_only=True):
@@ -165,8 +213,10 @@ class Request(msgspec.Struct, kw_only=True):
     amount: int
     at: float
     behaviour: Behaviour
+    token: str = ""
     in_flight: bool = True
     effect: Effect | None = None
+    changes: list[tuple[str, float]] = []
 
 
 class Effect(msgspec.Struct, kw_only=True):
@@ -184,6 +234,7 @@ class Effect(msgspec.Struct, kw_only=True):
     visible_at: float
     times: int = 1
     by_hand: bool = False
+    left: tuple[str, ...] = ()
 
     @property
     def receipt(self) -> dict[str, Any]:
@@ -199,17 +250,26 @@ class World:
     """See the module's text.
 
     script: what becomes of requests: a function, or by tool the behaviours in turn (then `ok`). probes: the same for what
-    probes find. key_life_seconds: how long a keyed service remembers a key, for all or by tool; None for ever. clock: the
-    wall clock, for deadlines that services name. on: told of each thing that happens, as a name and its subject.
+    probes and polls find. key_life_seconds: how long a keyed service remembers a key, for all or by tool; None for ever.
+    clock: the wall clock, for deadlines that services name. on: told of each thing that happens, as a name and its subject.
+    rates: how many requests in how many seconds a service takes, by tool; it refuses the others, and says when to come back.
+    callback: what delivers results by token, `Holdfast.callback`; it may be set later, and without it nothing is delivered.
     """
 
     def __init__(
         self, script: Script | None = None, probes: ProbeScript | None = None, *,
         key_life_seconds: float | Mapping[str, float] | None = None, clock: Clock | None = None,
-        on: Callable[[str, Any], None] | None = None,
+        on: Callable[[str, Any], None] | None = None, rates: Mapping[str, tuple[int, float]] | None = None,
+        callback: Callback | None = None,
     ):  # fmt: skip
         self.ledger: list[Effect] = []
         self.requests: list[Request] = []
+        self.callback = callback
+        self.deliveries: list[asyncio.Task[Any]] = []
+        self._deliver_at: list[float] = []
+        self._rates = rates or {}
+        self._counted: dict[str, deque[float]] = {}
+        self._down: dict[str, float] = {}
         self.probes = 0
         self._script = script if callable(script) else _Turns(script or {}, ok()).next_behaviour
         self._probe_script = probes if callable(probes) else _Turns(probes or {}, "honest").next_look
@@ -227,16 +287,45 @@ class World:
         request = Request(
             number=len(self.requests) + 1, tool=tool_name, safety=safety, run_id=call.run_id, step=call.step, key=call.key,
             attempt=call.attempt, occurrence=call.occurrence, item=item, amount=amount, at=_time(), behaviour=ok(),
+            token=call.token,
         )  # fmt: skip
         self.requests.append(request)
-        request.behaviour = behaviour = self._script(request)
+        request.behaviour = behaviour = self._refused(request) or self._script(request)
+        for name, change in behaviour.changes:
+            call.changed(name, change)
+            request.changes.append((name, change))
         self._on("request", request)
         outside(self._send, request)
         await _wait(behaviour.replies, behaviour.stubborn)
         return self._reply(request)
 
+    def _refused(self, request: Request) -> Behaviour | None:
+        """What the service says to everybody at present: that it is down, or that there were too many requests."""
+        now = _time()
+        if now < max(self._down.get(request.tool, 0.0), self._down.get("", 0.0)):
+            return msgspec.structs.replace(fail("unavailable"), name="service down for everybody")
+        if request.tool not in self._rates:
+            return None
+        calls, seconds = self._rates[request.tool]
+        counted = self._counted.setdefault(request.tool, deque(maxlen=calls))
+        if len(counted) == calls and now < counted[0] + seconds:
+            return msgspec.structs.replace(rate_limited(round(counted[0] + seconds - now, 3)), name="over the service's rate")
+        counted.append(now)
+        return None
+
+    def goes_down(self, seconds: float, *tool_names: str) -> None:
+        """From now on these services (all, where none is named) answer nobody, for so long."""
+        for name in tool_names or ("",):
+            self._down[name] = _time() + seconds
+
     def _send(self, request: Request) -> None:
         lands = request.behaviour.lands
+        for delivery in request.behaviour.calls_back if request.token and self.callback is not None else ():
+            at = _time() + delivery.after
+            self._deliver_at.append(at)
+            asyncio.get_running_loop().call_at(at, self._call_back, request, delivery, at)
+            if delivery.failed is None and not delivery.wrong:
+                lands = delivery.after if lands is None else min(lands, delivery.after)
         if lands is None:
             request.in_flight = False
         elif lands <= 0:
@@ -244,8 +333,28 @@ class World:
         else:
             self._landings[request.number] = asyncio.get_running_loop().call_later(lands, self._land, request)
 
+    def _call_back(self, request: Request, delivery: CallBack, at: float) -> None:
+        """Deliver what became of a request. What is delivered as done is done."""
+        assert self.callback is not None, "nothing delivers"
+        self._deliver_at.remove(at)
+        failed = delivery.failed if request.effect is None else None
+        if failed is not None and (landing := self._landings.pop(request.number, None)) is not None:
+            landing.cancel()
+            request.in_flight = False
+        if failed is None and request.effect is None and not delivery.wrong:
+            self._land(request)
+        if request.effect is not None:
+            request.effect.left = ()
+        token = f"{request.token[:-1]}?" if delivery.wrong else request.token
+        value = None if failed is not None else self._receipt(request)
+        self._on(delivery.name, request)
+        self.deliveries.append(
+            asyncio.get_running_loop().create_task(_awaited(self.callback(token, value, failed=failed, by="the other side")))
+        )
+
     def _land(self, request: Request) -> None:
-        self._landings.pop(request.number, None)
+        if (landing := self._landings.pop(request.number, None)) is not None:
+            landing.cancel()
         request.in_flight = False
         if request.safety == "read":
             return
@@ -276,12 +385,17 @@ class World:
         return float("inf") if found is None else found
 
     def _happen(self, request: Request) -> Effect:
+        behaviour = request.behaviour
         effect = Effect(
             number=len(self.ledger) + 1, tool=request.tool, run_id=request.run_id, step=request.step, key=request.key,
-            occurrence=request.occurrence, item=request.item, amount=request.amount, at=_time(),
-            visible_at=_time() + request.behaviour.visible,
+            occurrence=request.occurrence, item=request.item, amount=0 if behaviour.short else request.amount, at=_time(),
+            visible_at=_time() + behaviour.visible,
         )  # fmt: skip
         self.ledger.append(effect)
+        if behaviour.reply == "partial" and not behaviour.rest:
+            effect.left = behaviour.left
+            if behaviour.completes is not None:
+                asyncio.get_running_loop().call_later(behaviour.completes, _complete, effect)
         return effect
 
     def _reply(self, request: Request) -> Any:
@@ -294,32 +408,64 @@ class World:
             raise errors.Unknown("the gateway says: maybe")
         if behaviour.reply == "lie":
             return {"nonsense": request.number}
+        until = None if behaviour.until is None or self._clock is None else self._clock.now() + behaviour.until
         if behaviour.reply == "deferred":
-            until = None if behaviour.until is None or self._clock is None else self._clock.now() + behaviour.until
             return Deferred(handle=f"ticket-{request.number}", until=until)
         receipt = self._receipt(request)
-        return Partial(receipt, ("the rest",)) if behaviour.reply == "partial" else receipt
+        if behaviour.reply != "partial":
+            return receipt
+        rest = {"item": f"{request.item}-rest", "amount": request.amount} if behaviour.rest else None
+        return Partial(receipt, behaviour.left, rest=rest, until=until)
 
     def _receipt(self, request: Request) -> dict[str, Any]:
         if request.effect is not None:
             return request.effect.receipt
-        return {"id": f"{request.tool}-of-{request.item}", "item": request.item, "amount": request.amount}
+        amount = 0 if request.behaviour.short else request.amount
+        return {"id": f"{request.tool}-of-{request.item}", "item": request.item, "amount": amount}
 
     async def probe(self, tool_name: str, call: Call) -> Happened | Probed:
         """Look whether the call with this key happened."""
         self.probes += 1
+        if (said := await self._looked("probe", tool_name, call)) is not None:
+            return said
+        if (seen := self._seen(call)) is not None:
+            return Happened(seen.receipt)
+        return NOT_YET if self._is_taken(call) else NOT_HAPPENED
+
+    async def poll(self, tool_name: str, call: Call) -> Happened | Probed | Partial:
+        """Look for what is owed to the call with this key."""
+        self.probes += 1
+        if (said := await self._looked("poll", tool_name, call)) is not None:
+            return said
+        if (seen := self._seen(call)) is not None:
+            return Partial(seen.receipt, seen.left) if seen.left else Happened(seen.receipt)
+        return NOT_HAPPENED if self._is_given_up(call) else NOT_YET
+
+    async def _looked(self, role: str, tool_name: str, call: Call) -> Probed | None:
+        """What a look comes back with, whatever there is to see; None where it is honest."""
         look = self._probe_script(tool_name, call)
-        self._on(f"probe {look}", call)
+        self._on(f"{role} {look}", call)
         if look == "hang":
             await _wait(None, stubborn=False)
         if look == "error":
             raise ServiceError("the look-up is down")
         if look == "cannot_tell":
             return cannot_tell("the log of that hour is gone")
-        if look == "not_yet":
-            return NOT_YET
-        seen = next((e for e in self.ledger if e.key == call.key and e.visible_at <= _time()), None)
-        return Happened(seen.receipt) if seen is not None else NOT_HAPPENED
+        return NOT_YET if look == "not_yet" else None
+
+    def _seen(self, call: Call) -> Effect | None:
+        return next((e for e in self.ledger if e.key == call.key and e.visible_at <= _time()), None)
+
+    def _is_taken(self, call: Call) -> bool:
+        """Whether the other side has taken the call, and will do it."""
+        return any(r.key == call.key and r.in_flight and r.behaviour.reply == "deferred" for r in self.requests)
+
+    def _is_given_up(self, call: Call) -> bool:
+        """Whether the other side knows by now that it will not do it."""
+        return any(
+            r.key == call.key and r.behaviour.fails is not None and not r.in_flight and _time() >= r.at + r.behaviour.fails
+            for r in self.requests
+        )
 
     # --- what people see ------------------------------------------------------------------------------------------
 
@@ -341,6 +487,20 @@ class World:
         if ends:
             await asyncio.sleep(max(ends) - _time())
             await self.settled(**like)
+
+    async def delivered(self) -> None:
+        """Wait until nothing is to be delivered by token any more."""
+        if self._deliver_at:
+            await asyncio.sleep(max(self._deliver_at) - _time())
+        under_way = [task for task in self.deliveries if not task.done()]
+        if under_way:
+            await asyncio.wait(under_way)
+        if self._deliver_at or under_way:
+            await self.delivered()
+
+    def undone(self, effect: Effect) -> list[Effect]:
+        """What took an effect back: calls of tools of `make_undo` with its id."""
+        return self.effects(item=effect.receipt["id"])
 
     def do_by_hand(self, *, tool: str, run_id: str, step: str, item: str, amount: int, occurrence: int = 1) -> Effect:
         """A person does it themselves."""
@@ -370,7 +530,8 @@ _STANDARD: dict[str, Safety] = {
 
 
 def make_tool(world: Callable[[], World], name: str, safety: Safety, **options: Any) -> Tool[..., Any]:
-    """A tool over whatever world there is when it is called. options: of `@tool`."""
+    """A tool over whatever world there is when it is called. options: of `@tool`; `probe=True` and `poll=True` for those of the
+    world."""
     if safety == "keyed":
         options.setdefault("key_ttl", "forever")
 
@@ -381,8 +542,28 @@ def make_tool(world: Callable[[], World], name: str, safety: Safety, **options: 
     async def look(item: str, call: Call, amount: int = 1) -> Happened | Probed:
         return await world().probe(name, call)
 
+    async def look_for_rest(item: str, call: Call, amount: int = 1) -> Happened | Probed | Partial:
+        return await world().poll(name, call)
+
     probe = look if options.pop("probe", safety == "reconcilable") else None
-    return tool(name=name, safety=safety, probe=probe, **options)(act)
+    poll = look_for_rest if options.pop("poll", False) else None
+    return tool(name=name, safety=safety, probe=probe, poll=poll, **options)(act)
+
+
+def make_undo(world: Callable[[], World], name: str, safety: Safety = "keyed", **options: Any) -> Tool[..., Any]:
+    """A tool that takes back what another one did, by the id in its receipt: `make_tool(…, undo=name)`."""
+    if safety == "keyed":
+        options.setdefault("key_ttl", "forever")
+
+    async def take_back(id: str, call: Call) -> Receipt:
+        found: Receipt = await world().request(name, safety, id, 1, call)
+        return found
+
+    async def look(id: str, call: Call) -> Happened | Probed:
+        return await world().probe(name, call)
+
+    probe = look if safety == "reconcilable" else None
+    return tool(name=name, safety=safety, probe=probe, **options)(take_back)
 
 
 class _Turns:
@@ -403,6 +584,18 @@ class _Turns:
     def next_look(self, name: str, call: Call) -> Look:
         found: Look = self._next(name)
         return found
+
+
+async def _awaited(delivery: Awaitable[Any]) -> Any:
+    """What came of a delivery. One that is refused is the other side's concern."""
+    try:
+        return await delivery
+    except errors.HoldfastError as refused:
+        return refused
+
+
+def _complete(effect: Effect) -> None:
+    effect.left = ()
 
 
 async def _wait(seconds: float | None, stubborn: bool) -> None:

@@ -13,7 +13,7 @@ from typing import Any, get_args
 
 import msgspec
 
-from holdfast.core import references
+from holdfast.core import references, values
 from holdfast.core.contract import SAFETIES, AtDeadline, Breaker, Contract, Oversize, Rate, Retry, Scope, duration, retry_of
 from holdfast.errors import DefinitionError
 
@@ -229,6 +229,10 @@ def _undo(where: str, value: Any, known: dict[str, Any]) -> tuple[str | None, di
         value, args = value.get("tool"), value.get("args", {})
         if not isinstance(_tool_name(value), str) or not isinstance(args, dict):
             raise DefinitionError(f"{where}: undo is a tool, or a table of tool and args", hint='undo={"tool": …, "args": {…}}')
+        try:
+            args = values.plain(args)
+        except ValueError as error:
+            raise DefinitionError(f"{where}: undo: its args are no JSON: {error}") from error
         _check_undo_args(where, args, known)
     return _tool_name(value), args
 

@@ -178,6 +178,9 @@ class _Schemas(GenerateJsonSchema):
         made = super().bytes_schema(schema)
         return {**made, "format": "base64url"} if made.get("format") == "binary" else made
 
+    def encode_default(self, dft: Any) -> Any:
+        return base64.urlsafe_b64encode(dft).decode() if isinstance(dft, bytes) else super().encode_default(dft)
+
 
 def reader_of(arguments: type[pydantic.BaseModel]) -> Callable[[dict[str, Any]], Any]:
     """What makes the model of its arguments out of JSON."""
@@ -245,12 +248,25 @@ def _with_bytes_written(node: Any) -> Any:
     """A schema whose bytes are written as base64url, also in models that do not say how."""
     if isinstance(node, dict):
         made = {key: part if key in _NO_SCHEMAS else _with_bytes_written(part) for key, part in node.items()}
+        own = node.get("serialization") or {}
+        if "function" in own and "return_schema" not in own:
+            made["serialization"] = {**own, "function": _texted(own["function"])}
         if node.get("type") in ("model", "dataclass", "typed-dict"):
             made["config"] = {"ser_json_bytes": "base64", **(node.get("config") or {})}
         return made
     if isinstance(node, (list, tuple)):
         return type(node)(map(_with_bytes_written, node))
     return node
+
+
+def _texted(serializer: Callable[..., Any]) -> Callable[..., Any]:
+    """A serializer whose bytes are text already, as it would have it (`Base64Bytes` is one)."""
+
+    def text(*given: Any) -> Any:
+        made = serializer(*given)
+        return made.decode() if isinstance(made, bytes) else made
+
+    return text
 
 
 def _with_bytes_read(node: Any) -> Any:

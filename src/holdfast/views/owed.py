@@ -81,9 +81,7 @@ def _what(one: Pending) -> str:
 
 
 def _by(one: Pending) -> str:
-    if one.by:
-        return one.by
-    return f"run {one.child}" if one.child else "the other side"
+    return f"run {one.child}" if one.child else one.by or "the other side"
 
 
 def _settled_by(one: Pending, contract: Contract | None) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from typing import Any
 from holdfast.core import events as e
 from holdfast.core import recovery, references
 from holdfast.core.approval import asks_first, shown_digest
-from holdfast.core.commands import CallTool, call_key
+from holdfast.core.commands import CallTool, call_key, once_name
 from holdfast.core.contract import Contract, digest
 from holdfast.core.decide.owed import Owed
 from holdfast.core.diagnosis import SETTLED_BY_ARGUMENTS
@@ -167,8 +167,9 @@ class Calls(Owed):
             if before.phase == "done" and before.tool == step.tool:
                 self._rule(e.ReuseRuled(step=name, same_as=step.suppressed_by))
                 return True
-        if self.places.get(f"once:{key}", 1) <= 0 and step.doubt_since is None:
-            holder = self.holders.get(f"once:{key}", "")
+        once = once_name(contract, args)
+        if once is not None and self.places.get(once, 1) <= 0 and step.doubt_since is None:
+            holder = self.holders.get(once, "")
             reason = f"it would repeat what is under way in the run {holder}"
             self._rule(e.FollowUpSuppressed(step=name, run_id=holder or "unknown", reason=reason))
             self._rule(e.StepSkipped(step=name, reason=reason))

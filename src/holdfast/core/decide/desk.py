@@ -13,7 +13,7 @@ from holdfast.core.commands import Command
 from holdfast.core.contract import Contract
 from holdfast.core.evolve import evolve
 from holdfast.core.gates import Why
-from holdfast.core.plan import Expect
+from holdfast.core.plan import Expect, expected
 from holdfast.core.references import resolve
 from holdfast.core.state import State, StepState, contract_of, result_of
 
@@ -22,7 +22,7 @@ class Room(msgspec.Struct, frozen=True, kw_only=True):
     """What the store said that there is no room for at present.
 
     free: how many more calls of a tool may begin, over all workers (under "", of all tools together), or under a key of
-    the scope `store` (as `once:KEY`); what is not named has no such bound. held: tools that may not be called now, until
+    the scope `store` (see `commands.once_name`); what is not named has no such bound. held: tools that may not be called now, until
     when and why. holders: who has what is not free.
     """
 
@@ -90,10 +90,8 @@ class Desk:
         return resolved
 
     def _expected(self, step: StepState) -> Expect | None:
-        expect = step.step.expect
-        if expect is None or not expect.args:
-            return expect
-        return msgspec.structs.replace(expect, args=self._resolved(expect.args))
+        """What must be true afterwards; what it says of the result itself is put in when there is one."""
+        return expected(step.step, self.state.goal.inputs, lambda other: result_of(self.state, other))
 
     # --- people ---------------------------------------------------------------------------------------------------
 

@@ -68,8 +68,7 @@ class Ends(Calls):
     def _propose(self) -> None:
         state, bounds = self.state, self.state.limits
         turn = state.turn + 1
-        idle = state.idle_turns + (0 if state.news or state.turn == 0 else 1)
-        if turn > bounds.turns_max or idle >= bounds.idle_turns_max:
+        if turn > bounds.turns_max or idle_turns(state) >= bounds.idle_turns_max:
             limit, allowed = (
                 ("turns_max", bounds.turns_max) if turn > bounds.turns_max else ("idle_turns_max", bounds.idle_turns_max)
             )
@@ -81,7 +80,8 @@ class Ends(Calls):
     def _result(self) -> Any:
         state = self.state
         if state.result_form is None:
-            return {name: state.steps[name].value for name in state.order if state.steps[name].phase == "done"}
+            done = (step for name in state.order if (step := state.steps[name]).phase == "done")
+            return {step.step.id: step.value for step in done if not step.step.undoes}
         return _lenient(state.result_form, state)
 
     def _complete(self, result: Any) -> None:

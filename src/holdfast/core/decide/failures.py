@@ -6,9 +6,10 @@ from holdfast.core import events as e
 from holdfast.core import recovery
 from holdfast.core.contract import Contract
 from holdfast.core.decide.doubts import Doubts
-from holdfast.core.diagnosis import diagnose
+from holdfast.core.diagnosis import Ruling, diagnose
 from holdfast.core.plan import fallbacks_of
 from holdfast.core.state import ENDED, StepState
+from holdfast.core.undo import undo_step
 
 
 class Failures(Doubts):
@@ -24,18 +25,11 @@ class Failures(Doubts):
         if step.failure.detail == e.BY_A_PERSON:
             self._give_up(step, step.failure.message, "skip" if step.step.on_failure == "ask" else step.step.on_failure)
             return
-        contract = self._contract(step)
-        ruling = diagnose(
-            step.failure,
-            contract,
-            step.step,
-            run_id=self.state.run_id,
-            tries=1_000_000 if step.spent or step.refused else max(step.tries, 1),
-            fallbacks=fallbacks_of(step.step, self.state.contracts.get(step.step.tool))[step.fallbacks_taken :],
-            landed=step.landed,
-        )
-        name = step.step.id
-        if ruling.verb == "retry":
+        contract, name = self._contract(step), step.step.id
+        ruling = self._diagnosed(step, contract)
+        if ruling.verb == "compensate":
+            self._compensate(step, contract, ruling.tool)
+        elif ruling.verb == "retry":
             self._rule(e.RetryRuled(step=name, due_at=self.now + ruling.wait_seconds, reason=ruling.reason))
         elif ruling.verb == "reconcile":
             self._rule(
@@ -49,9 +43,43 @@ class Failures(Doubts):
         elif ruling.verb == "fall_back":
             self._rule(e.FallbackRuled(step=name, tool=ruling.tool, reason=ruling.reason))
         else:
-            tried = f" after {step.tries} attempts" if step.tries > 1 else ""
-            broken = "; one of them happened, and its answer could not be used" if step.landed and step.tries > 1 else ""
-            self._give_up(step, f"{_said(step.failure)}{tried}{broken}", self._policy(step))
+            self._give_up_failed(step)
+
+    def _diagnosed(self, step: StepState, contract: Contract) -> Ruling:
+        assert step.failure is not None, f"{step.step.id} is diagnosed without a failure"
+        return diagnose(
+            step.failure,
+            contract,
+            step.step,
+            run_id=self.state.run_id,
+            tries=1_000_000 if step.spent or step.refused else max(step.tries, 1),
+            fallbacks=fallbacks_of(step.step, self.state.contracts.get(step.step.tool))[step.fallbacks_taken :],
+            landed=step.landed,
+        )
+
+    def _give_up_failed(self, step: StepState) -> None:
+        assert step.failure is not None, f"{step.step.id} is given up without a failure"
+        tried = f" after {step.tries} attempts" if step.tries > 1 else ""
+        broken = "; one of them happened, and its answer could not be used" if step.landed and step.tries > 1 else ""
+        self._give_up(step, f"{_said(step.failure)}{tried}{broken}", self._policy(step))
+
+    def _compensate(self, step: StepState, contract: Contract, fallback: str) -> None:
+        """The call had its effect, and its result will not do: it is taken back before another way is tried."""
+        name = step.step.id
+        if step.undo:
+            undoing = self.state.steps[step.undo]
+            if undoing.phase == "done":
+                self._rule(e.FallbackRuled(step=name, tool=fallback, reason=f"what {step.tool} did was taken back"))
+            elif undoing.phase in ENDED:
+                self._give_up_failed(step)
+            return
+        detail = step.failure.detail if step.failure is not None else None
+        value = detail.get("value") if isinstance(detail, dict) else None
+        undo = undo_step(self.state, step, value)
+        if undo is None:
+            self._give_up_failed(step)
+        else:
+            self._rule(e.RestPlanned(step=name, rest=undo))
 
     def _policy(self, step: StepState) -> str:
         """What follows when nothing is left to try. What is owed and given up is flagged, unless the step says more."""

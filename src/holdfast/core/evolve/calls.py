@@ -41,7 +41,7 @@ def call_intended(state: State, event: e.CallIntended, entry: e.Entry) -> State:
         failure=None,
         landed=step.landed and again,
         contract=step.contract if again and step.doubt_since is not None else None,
-        callback=step.callback if again else None,
+        callback=None,
         probe_failure=None,
         held_since=None,
         granted=granted,
@@ -129,6 +129,8 @@ def call_failed(state: State, event: e.CallFailed, entry: e.Entry) -> State:
     contract = contract_of(state, step)
     landed = contract is not None and changed_the_world(event.failure, contract)
     failed = replace(step, phase="diagnosis", failure=event.failure, landed=step.landed or landed)
+    if landed and not step.landed:
+        failed = replace(failed, done_at=entry.sequence)
     return put(state, entry, failed, **counted(state, event.changes))
 
 
@@ -162,7 +164,7 @@ def probe_intended(state: State, event: e.ProbeIntended, entry: e.Entry) -> Stat
 
 def probe_answered(state: State, event: e.ProbeAnswered, entry: e.Entry) -> State:
     owed = state.pending.get(event.step)
-    if owed is not None and owed.looking is not None:
+    if owed is not None and owed.looking is not None and owed.looks == event.probe:
         return following(state, entry, pending={**state.pending, event.step: _looked(state, owed, event, entry)})
     step = state.steps[event.step]
     if step.phase != "probing":

@@ -46,7 +46,7 @@ def _take(state: State, entry: e.Entry, step: StepState) -> State:
         return finish(state, entry, step, step.callback.value, "callback")
     if step.probe_failure is not None:
         broken = replace(step, phase="diagnosis", failure=step.probe_failure, landed=True, spent=True, doubt_since=None)
-        return put(state, entry, replace(broken, probe_failure=None))
+        return put(state, entry, replace(broken, probe_failure=None, done_at=step.done_at or entry.sequence))
     return finish(state, entry, step, step.probe_value, "probe")
 
 
@@ -106,9 +106,14 @@ def _result_ruled(
 
 def rest_planned(state: State, event: e.RestPlanned, entry: e.Entry) -> State:
     state = add_steps(state, entry, (event.rest,))
+    if event.rest.undoes:
+        taking_back = replace(state.steps[event.step], undo=event.rest.id)
+        return replace(state, steps=state.steps.insert(event.step, taking_back))
     origin = replace(state.steps[event.step], rest=event.rest.id, rest_args=None)
+    # A repeat of a repeat counts as one more of the first.
+    planned = replace(state.steps[event.rest.id], repeats=origin.repeats)
     rests = tuple(name for name in state.rests if name != event.step)
-    return replace(state, steps=state.steps.insert(event.step, origin), rests=rests)
+    return replace(state, steps=state.steps.insert(event.step, origin).insert(event.rest.id, planned), rests=rests)
 
 
 def fallback_ruled(state: State, event: e.FallbackRuled, entry: e.Entry) -> State:
@@ -129,7 +134,8 @@ def fallback_ruled(state: State, event: e.FallbackRuled, entry: e.Entry) -> Stat
 
 def reuse_ruled(state: State, event: e.ReuseRuled, entry: e.Entry) -> State:
     same = state.steps[event.same_as]
-    return finish(state, entry, replace(state.steps[event.step], key=same.key), same.value, "reuse", same.left)
+    step = replace(state.steps[event.step], key=same.key, rest=same.rest)
+    return finish(state, entry, step, same.value, "reuse", same.left)
 
 
 def follow_up_suppressed(state: State, event: e.FollowUpSuppressed, entry: e.Entry) -> State:

@@ -33,8 +33,15 @@ def started(event: e.RunStarted, entry: e.Entry) -> State:
 
 
 def proposal_requested(state: State, event: e.ProposalRequested, entry: e.Entry) -> State:
-    idle = 0 if state.news or state.turn == 0 else state.idle_turns + 1
+    idle = idle_turns(state)
     return following(state, entry, turn=event.turn, proposing=entry.fence, idle_turns=idle, news=False)
+
+
+def idle_turns(state: State) -> int:
+    """How many turns in a row will have taught nothing when the reasoner is asked now. One that a crash took says nothing."""
+    if state.news or state.turn == 0:
+        return 0
+    return state.idle_turns + (1 if state.proposing is None else 0)
 
 
 def plan_adopted(state: State, event: e.PlanAdopted, entry: e.Entry) -> State:

@@ -10,7 +10,7 @@ import apsw
 import msgspec
 
 from holdfast.core.schedule import Firing, Schedule, Standing
-from holdfast.errors import AnswerRefused, GoalMismatch
+from holdfast.errors import AnswerRefused, GoalMismatch, JournalCorrupt
 from holdfast.journal.base import FIRINGS_MAX, Turn
 from holdfast.journal.sqlite import mail
 from holdfast.journal.sqlite.file import all_rows, one_row
@@ -149,8 +149,12 @@ def _firing(row: tuple[Any, ...]) -> Firing:
 
 def _standing(row: tuple[Any, ...]) -> Standing:
     body, revision, paused, ruled_until, next_at, current, waiting, running = row
+    try:
+        schedule = _body.decode(body)
+    except msgspec.MsgspecError as error:
+        raise JournalCorrupt(f"a schedule cannot be read: {error}; it is written as {body[:80]}") from error
     return Standing(
-        schedule=_body.decode(body),
+        schedule=schedule,
         revision=revision,
         paused=bool(paused),
         ruled_until=ruled_until,

@@ -1,7 +1,7 @@
 """The agents of the lab `forty_seven`: they look into the CRM whether a customer has answered or was mailed, and mail if not.
 
 follow_up   looks once and mails at most once; it is woken again and again, each time as a run of its own.
-in_turns    one run that looks and mails in turns, as often as it is told to.
+in_turns    one run, whose plan is to look and to mail in turns, as often as it is told to.
 
 A mail that was sent shows in the CRM only some time later. The tools say so (`visible_within`); what is not seen yet is
 owed, in all runs of the store (`scope="store"`), and no other run mails that customer meanwhile. When the time is over and
@@ -12,11 +12,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from holdfast import NOT_YET, Agent, Briefing, Call, Finish, Happened, Step, Tool, tool
+from msgspec.structs import replace
+
+from holdfast import NOT_YET, Agent, Briefing, Call, Finish, Happened, Plan, Step, Tool, tool
 from holdfast.labs.http_call import look, send
 from holdfast.tools.function import Probed
 
-VISIBLE_WITHIN = "8s"
+VISIBLE_WITHIN = "10s"
 TEXT = "Did our offer reach you?"
 
 
@@ -86,24 +88,34 @@ def agents(visible_within: str = VISIBLE_WITHIN) -> tuple[Agent, Agent]:
 
 def one_wake_up(briefing: Briefing) -> Step | Finish:
     """Look; mail if there is nothing to be seen; end."""
-    return _next(briefing, times=1)
+    known = briefing.result("look")
+    if known is None:
+        return _look("look", briefing)
+    if len(briefing.steps) > 1 or known["has_answered"] or known["mails"]:
+        return Finish({"mails_seen": known["mails"]})
+    return _mail("mail", briefing)
 
 
-def many_turns(briefing: Briefing) -> Step | Finish:
-    """The same again and again, in one run, until the CRM shows something."""
-    return _next(briefing, times=int(briefing.goal.inputs["times"]))
+def many_turns(briefing: Briefing) -> Plan | Finish:
+    """Look and mail, again and again, whatever is seen: a plan as a careless planner makes it."""
+    times = briefing.goal.inputs["times"]
+    if briefing.steps:
+        return Finish({"mails_planned": times})
+    steps: list[Step] = []
+    for number in range(1, times + 1):
+        look = _look(f"look_{number}", briefing)
+        steps += [replace(look, after=(steps[-1].id,)) if steps else look, _mail(f"mail_{number}", briefing, f"look_{number}")]
+    return Plan(steps=tuple(steps), final=False)
 
 
-def _next(briefing: Briefing, times: int) -> Step | Finish:
-    customer, steps = briefing.goal.inputs["customer"], briefing.steps
-    number = sum(step.id.startswith("look") for step in steps) + 1
-    if not steps or (steps[-1].id.startswith("mail") and number <= times):
-        return Step(id=f"look_{number}", tool="look_up", args={"customer": customer["name"]})
-    known = steps[-1].value
-    if steps[-1].id.startswith("look") and not known["has_answered"] and not known["mails"]:
-        mail = "write_to_key_account" if customer["tier"] == "key" else "send_follow_up"
-        return Step(id=f"mail_{number - 1}", tool=mail, args={"customer": customer["name"], "text": TEXT}, on_failure="skip")
-    return Finish({"looks": number - 1})
+def _look(name: str, briefing: Briefing) -> Step:
+    return Step(id=name, tool="look_up", args={"customer": briefing.goal.inputs["customer"]["name"]})
+
+
+def _mail(name: str, briefing: Briefing, *after: str) -> Step:
+    customer = briefing.goal.inputs["customer"]
+    tool = "write_to_key_account" if customer["tier"] == "key" else "send_follow_up"
+    return Step(id=name, tool=tool, args={"customer": customer["name"], "text": TEXT}, after=after, on_failure="skip")
 
 
 follow_up, in_turns = agents()

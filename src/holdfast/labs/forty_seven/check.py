@@ -11,6 +11,7 @@ from holdfast.labs.forty_seven.story import WAKE_UPS, Customer, Story, run_id
 from holdfast.labs.services.ledger import LedgerRow, RequestRow
 
 CameTo = Literal["mailed", "suppressed", "nothing to do", "unclear"]
+"""What a wake-up came to: `nothing to do` where the CRM showed an answer or a mail."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +46,16 @@ def wake_ups(story: Story, seen: Seen, customer: Customer) -> Counter[CameTo]:
     return Counter(came_to(seen.histories.get(run_id(number, customer), ())) for number in range(1, WAKE_UPS + 1))
 
 
+def reused(entries: Sequence[Entry]) -> int:
+    """How often a step of a run took the result of another one, instead of doing the same again."""
+    return sum(isinstance(entry.event, e.ReuseRuled) for entry in entries)
+
+
+def suppressed(entries: Sequence[Entry]) -> int:
+    """How often a step of a run was not made, as it would have repeated what was owed."""
+    return sum(isinstance(entry.event, e.FollowUpSuppressed) for entry in entries)
+
+
 def check(story: Story, seen: Seen) -> list[str]:
     """Everything that is not as it must be, a sentence each; empty when all is well."""
     problems = [] if seen.were_killed else ["a worker was not killed in the middle of a mail, or while one was not to be seen"]
@@ -52,6 +63,7 @@ def check(story: Story, seen: Seen) -> list[str]:
         problems += [f"{customer.name}: {problem}" for problem in _world_problems(story, customer, seen)]
     for customer in story.customers:
         problems += [f"{customer.name}: {problem}" for problem in _wake_up_problems(story, customer, seen)]
+    problems += _turns_problems(story, seen)
     problems += _asked_problems(story, seen)
     problems += [
         f"{name}: it is not completed"
@@ -82,6 +94,14 @@ def _wake_up_problems(story: Story, customer: Customer, seen: Seen) -> list[str]
     if mailed and not counted["suppressed"]:
         problems.append("no follow-up was suppressed, so nothing is shown about that")
     return problems
+
+
+def _turns_problems(story: Story, seen: Seen) -> list[str]:
+    """Of all the mails of the run in turns but one, each must have been suppressed first, or be the same as the first."""
+    name = f"turns-{story.in_turns.name}"
+    entries = seen.histories.get(name, ())
+    problems = [] if suppressed(entries) else [f"{name}: no follow-up was suppressed, so nothing is shown about that"]
+    return problems + ([] if reused(entries) == WAKE_UPS - 1 else [f"{name}: {reused(entries)} mails were the same as the first"])
 
 
 def _asked_problems(story: Story, seen: Seen) -> list[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 WAKE_UPS = 47
-DELAY_SECONDS = 5.0
+DELAY_SECONDS = 6.0
 """How long after it was sent a mail shows in the CRM; less than the tools reckon with."""
 
 
@@ -22,7 +22,7 @@ class Story:
     customers: tuple[Customer, ...]
     """Who is followed up by wake-ups."""
     in_turns: Customer
-    """Who is followed up by one run that looks and mails in turns."""
+    """Who is followed up by one run, whose plan is to look and to mail in turns."""
     killed: Customer
     """In the middle of whose mail the worker is killed."""
     answered: Customer

@@ -50,10 +50,11 @@ def run(*, directory: Path | None, seed: int, keep: bool) -> int:
 
 
 _CLAIMS = (
-    "Read from the services' ledger: each guest has one room and one train ticket, for the town that had",
-    "room; the third guest's room was given back, once. Both workers were killed with SIGKILL between an",
-    "effect and its record. The recommendations rest on what was booked, and name what was replaced and",
-    "skipped. After the first run nobody tried to fly. What cannot be taken back, the ticket, is named.",
+    "Read from the services' ledger: each guest has one room and one train ticket, for the town that",
+    "had room; the third guest's room was given back, once. Both workers were killed with SIGKILL between",
+    "an effect and its record. The recommendations rest on what was booked, and name what was replaced",
+    "and skipped. After the first run nobody tried to fly. The ticket, which cannot be taken back, is",
+    "named.",
 )
 
 
@@ -64,10 +65,10 @@ def _introduce(shop: Workshop, story: Story) -> None:
     shop.heading("The world: five services on loopback, in a process of their own")
     shop.say(
         f"  towns       those within {HOURS_MAX} hours, the nearest first",
-        f"  hotels      knows no keys, but can be asked for a guest's rooms; {story.full}, the nearest, is full",
-        "  flights     answers 503, always",
-        "  trains      drops a request whose key it has seen; a ticket cannot be given back",
-        "  activities  finds nothing, anywhere",
+        f"  hotels      know no keys, but can be asked for a guest's rooms; {story.full}, the nearest, is full",
+        "  flights     answer 503, always",
+        "  trains      drop a request whose key they have seen; a ticket cannot be given back",
+        "  activities  there are none, anywhere",
         "",
         f"The plans and their tools are in {shop.directory}",
     )

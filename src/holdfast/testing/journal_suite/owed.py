@@ -62,7 +62,7 @@ class OwedChecks:
             await appended(journal, batch(claim, head, e.RunFailed(reason="x"), release=release))
         assert [one.run_id for one in await journal.owed()] == ["s"]
 
-    # --- tokens -----------------------------------------------------------------------------------------------
+    # --- tokens -------------------------------------------------------------------------------------------------------
 
     async def test_what_is_delivered_by_token_lies_in_the_mailbox_and_makes_the_run_due(self, store: Store) -> None:
         """With the step and the key of the call, whatever the other side says these are."""
@@ -173,7 +173,7 @@ class OwedChecks:
         secrets = {await (await store.journal()).secret() for _ in range(3)}
         assert [len(secret) for secret in secrets] == [32]
 
-    # --- large values -----------------------------------------------------------------------------------------
+    # --- large values -------------------------------------------------------------------------------------------------
 
     async def test_a_large_value_is_found_by_its_digest(self, store: Store) -> None:
         """As it was given, once its batch is written."""

@@ -113,7 +113,15 @@ class PlaceChecks:
         await appended(journal, batch(one, head_one, done("c"), freed=("a",)))
         await appended(journal, wanting)
 
-    # --- gates ------------------------------------------------------------------------------------------------
+    async def test_a_batch_that_settles_a_step_may_take_its_place_at_once(self, store: Store) -> None:
+        """One that only frees it may not: the place lasts."""
+        journal = await store.journal()
+        claim, head = await held(journal, "r")
+        head = await appended(journal, batch(claim, head, done("a"), slots=(slot("a", 1, until=T0 + 50),)))
+        assert isinstance(await journal.append(batch(claim, head, done("b"), freed=("a",), slots=(slot("b", 1),))), Full)
+        await appended(journal, batch(claim, head, done("b"), settled=("a",), slots=(slot("b", 1),)))
+
+    # --- gates --------------------------------------------------------------------------------------------------------
 
     async def test_a_rate_holds_over_all_runs_and_processes(self, store: Store) -> None:
         """Whoever finds it used up writes nothing and is told when to ask again, one behind the other."""
@@ -173,20 +181,25 @@ class PlaceChecks:
         await appended(journal, batch(one, head_one, done("b"), at=later + 1, **broken(9)))
 
     async def test_a_call_that_ended_is_heard_before_the_next_one_is_let_through(self, store: Store) -> None:
-        """One commit carries both; and what was heard in a batch that is refused is heard when it comes again."""
+        """One commit carries both."""
         journal = await store.journal()
         claim, head = await held(journal, "r")
         head = await appended(journal, batch(claim, head, done("a"), **heard("failed")))
-        second = heard("failed")
-        for _ in range(3):
-            refusal = await journal.append(batch(claim, head, done("b"), **second, **broken()))
-            assert isinstance(refusal, Full)
-            assert refusal.held["mail"][1] == "circuit"
-        head = await appended(journal, batch(claim, head, done("b"), **second))
-        assert len((await journal.gates())["mail"].failures) == 2
-        ended = batch(claim, head, done("c"), at=T0 + 90, **broken(1))
-        head = await appended(journal, ended)
+        refusal = await journal.append(batch(claim, head, done("b"), **heard("failed"), **broken()))
+        assert refusal == Full(held={"mail": (T0 + 1 + BREAKER.open_seconds, "circuit")})
+        head = await appended(journal, batch(claim, head, done("b"), **heard("failed")))
+        head = await appended(journal, batch(claim, head, done("c"), at=T0 + 90, **broken(1)))
         await appended(journal, batch(claim, head, done("d"), at=T0 + 91, **heard("ok"), **broken(5)))
+
+    async def test_what_is_heard_in_a_batch_that_is_refused_counts_once_when_it_comes_again(self, store: Store) -> None:
+        """However often it was refused."""
+        journal = await store.journal()
+        claim, head = await held(journal, "r")
+        head = await appended(journal, batch(claim, head, done("a"), **gated(2)))
+        wanting = batch(claim, head, done("b"), **heard("failed"), **gated(1, breaker=BREAKER))
+        assert [await self._held(journal, wanting) for _ in range(3)] == [T0 + 61, T0 + 91, T0 + 121]
+        await appended(journal, batch(claim, head, done("b"), **heard("failed")))
+        assert len((await journal.gates())["mail"].failures) == 1
 
     async def test_a_time_that_the_other_side_named_holds_for_all(self, store: Store) -> None:
         """Also where the tool has a rate only."""

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from random import Random
 from typing import Any, Protocol, TypeVar
 
+import msgspec
+
 from holdfast.core.events import CallIntended
 from holdfast.errors import HoldfastError, JournalUnavailable
 from holdfast.journal.base import Batch
@@ -19,7 +21,7 @@ from holdfast.testing import world as w
 from holdfast.testing.clock import JumpingLoop, Process, outside
 from holdfast.testing.memory import MemoryJournal, MemoryStore
 from holdfast.testing.simulation import tools
-from holdfast.testing.world import FAILURES, Behaviour, Look, Request
+from holdfast.testing.world import FAILURES, Behaviour, CallBack, Look, Request
 
 T = TypeVar("T")
 
@@ -82,11 +84,50 @@ KINDS: tuple[str, ...] = (
     "partial",
     "deferred",
     *(f"failure {kind}" for kind in FAILURES),
+    # What only the second half of the seeds has.
+    "partial, the rest by another call",
+    "deferred, the answer lost",
+    "not sufficient",
+    "done, and seen later",
+    "service down for everybody",
+    "over the service's rate",
+    "callback before the outcome",
+    "callback while it is owed",
+    "callback after the deadline",
+    "callback after the run ended",
+    "callback twice",
+    "callback that it failed",
+    "callback by a wrong token",
+    "callback refused",
+    "callback of which the answer was lost",
+    "poll not_yet",
+    "poll error",
+    "poll hang",
+    "poll cannot_tell",
+    "side effects reported",
+    "follow-up suppressed",
+    "same call under way in another run",
+    "repeated at its deadline",
+    "given up at its deadline",
+    "failed at its deadline",
+    "asked about what is owed",
+    "call held by its circuit",
+    "call held by its rate",
+    "call refused, it failed before",
+    "undone",
+    "alternative taken",
+    "child run started",
+    "child told that its parent ended",
+    "child failed its parent",
 )
 
 _WRITES = frozenset(
-    {"create", "append", "claim", "claim_due", "extend", "release", "send", "deliver", "reset_gate", "seen", "keep"}
+    {"create", "append", "claim", "claim_due", "extend", "release", "send", "deliver", "reset_gate", "seen", "keep", "turn_schedule"}
 )
+_MESSY_CALLS = (
+    "deferred", "deferred", "deferred", "partial", "partial", "short", "unseen", "failure", "reply lost", "lands late", "unknown",
+    "after", "before", "hang", "429",
+)  # fmt: skip
 _CALLS = (
     "failure", "failure", "429", "reply lost", "lands late", "hang", "stubborn", "lie", "unknown", "before", "after", "partial",
     "deferred",
@@ -96,8 +137,9 @@ _CALLS = (
 class Weather:
     """How often each thing goes wrong in a seed; drawn once, then asked at every action."""
 
-    def __init__(self, dice: Random):
+    def __init__(self, dice: Random, messy: bool = False):
         self.dice = dice
+        self.messy = messy
         self.crash = self._rate(0.7, 0.004, 0.04)
         self.pause = self._rate(0.35, 0.003, 0.02)
         self.write = self._rate(0.35, 0.01, 0.08)
@@ -105,7 +147,7 @@ class Weather:
         self.slow = self._rate(0.5, 0.02, 0.3)
         self.call = self._rate(0.85, 0.1, 0.6)
         self.probe = self._rate(0.6, 0.1, 0.5)
-        self.calls = dice.sample(_CALLS, dice.randint(1, 5))
+        self.calls = dice.sample(_MESSY_CALLS if messy else _CALLS, dice.randint(2, 6) if messy else dice.randint(1, 5))
         self.failures = dice.sample(sorted(FAILURES), 3)
         self.jump = dice.random() < 0.2
         self.sigterm = dice.random() < 0.2
@@ -118,6 +160,12 @@ class Weather:
         self.look_always: Look | None = (
             dice.choice(("not_yet", "not_yet", "cannot_tell", "cannot_tell", "error")) if dice.random() < 0.15 else None
         )
+        # How long all services are down, and from when on.
+        self.down: tuple[float, float] | None = None
+        if messy:
+            self.call = max(self.call, 0.4) if dice.random() < 0.6 else self.call
+            self.cancel = dice.random() < 0.25
+            self.down = (dice.uniform(0.0, 3.0), dice.uniform(0.5, 6.0)) if dice.random() < 0.3 else None
 
     def _rate(self, share: float, low: float, high: float) -> float:
         """Off in the rest of the seeds; else somewhere between the two."""
@@ -127,6 +175,13 @@ class Weather:
 
     def behaviour(self, request: Request) -> Behaviour:
         """What becomes of a request in a storm."""
+        behaviour = self._drawn(request)
+        if request.tool in tools.CHANGING:
+            changes = (("credit", 1.0),) if self.dice.random() < 0.7 else (("credit", 2.0), ("quota", 0.5))
+            behaviour = msgspec.structs.replace(behaviour, changes=changes)
+        return behaviour
+
+    def _drawn(self, request: Request) -> Behaviour:
         dice = self.dice
         quick = dice.choice((0.0, 0.0, 0.01, 0.1))
         if dice.random() >= self.call:
@@ -152,10 +207,47 @@ class Weather:
             return w.unsure(effect=effect, seconds=quick)
         if kind in ("before", "after"):
             return w.surprise(effect=kind == "after", seconds=quick)
+        if kind == "short":
+            return w.short(quick)
+        if kind == "unseen":
+            return w.unseen(dice.choice((0.5, 2.0, 4.0, 60.0)), quick)
+        if kind == "partial" and self.messy:
+            rest = dice.random() < 0.4
+            calls_back = () if rest else self._calls_back(request, 0.3)
+            until, completes = dice.choice((None, 2.0, 5.0)), dice.choice((0.5, 3.0, None))
+            left = ("seat",) if dice.random() < 0.5 else ("seat", "meal")
+            return w.partial(quick, left=left, rest=rest, completes=completes, until=until, calls_back=calls_back)
         if kind == "partial":
             return w.partial(quick)
+        if self.messy:
+            return self._deferred(request, quick)
         lands_at = dice.choice((0.5, 3.0, None))
         return w.deferred(lands_at, dice.choice((None, 2.0, 5.0)), quick, visible=0.0)
+
+    def _deferred(self, request: Request, quick: float) -> Behaviour:
+        """The other side takes it. It says so or not; it does it, soon or late, or it will not; and it may call back."""
+        dice = self.dice
+        lands = dice.choice((0.3, 1.0, 3.0, None))
+        fails = dice.choice((0.5, 1.5)) if lands is None and dice.random() < 0.5 else None
+        return w.deferred(
+            lands, dice.choice((None, 2.0, 5.0)), dice.choice((quick, 0.2)), fails=fails, lost=dice.random() < 0.2,
+            calls_back=self._calls_back(request, 1.0 if lands is None else lands),
+        )  # fmt: skip
+
+    def _calls_back(self, request: Request, done: float) -> list[CallBack]:
+        """When the result is delivered, how often, and what is delivered beside. done: when it is there at the earliest."""
+        dice, found = self.dice, list[CallBack]()
+        if not request.token or dice.random() < 0.2:
+            return found
+        after = dice.choice((0.0, 0.05, done, done, done + 0.5, 7.0, 12.0, 70.0))
+        failed = "it could not be done" if dice.random() < 0.2 else None
+        if dice.random() < 0.15:
+            found.append(CallBack(after=dice.uniform(0.0, 2.0), wrong=True, name="callback by a wrong token"))
+        name = "callback" if failed is None else "callback that it failed"
+        found.append(CallBack(after=after, failed=failed, name=name))
+        if dice.random() < 0.3:
+            found.append(CallBack(after=after + dice.choice((0.0, 0.0, 0.4, 8.0)), failed=failed, name="callback twice"))
+        return found
 
     def _invisible(self, request: Request) -> float:
         return self.dice.choice((0.0, 0.5, SETTLED_BY * 0.8)) if request.safety != "read" else 0.0
@@ -192,6 +284,8 @@ class Stage(Protocol):
     async def gate(self, process: Process, where: str, danger: int = 1) -> None: ...
 
     def may_crash(self) -> bool: ...
+
+    def late(self, writes: int) -> None: ...
 
     def crash(self, process: Process, kind: str) -> None: ...
 
@@ -257,6 +351,7 @@ class FaultyJournal(MemoryJournal):
         if kind == "write arrived, error reported":
             work(*args)
         if kind.startswith("write late"):
+            stage.late(1)
             outside(stage.loop.call_later, stage.weather.dice.uniform(0.0, 2 * LEASE_SECONDS), self._late, name, work, args)
         if self._process is not None and kind in ("write torn by a crash", "write late, caller dead"):
             stage.crash(self._process, kind)
@@ -264,6 +359,7 @@ class FaultyJournal(MemoryJournal):
         raise JournalUnavailable("the answer of the store was lost")
 
     def _late(self, name: str, work: Callable[..., object], args: tuple[Any, ...]) -> None:
+        self._stage.late(-1)
         try:
             work(*args)
             self._stage.note("store", "late write applied", name)

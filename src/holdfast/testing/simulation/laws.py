@@ -6,8 +6,8 @@ saw, and what the contracts promise. (The one exception is named `replay`: decid
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
+from functools import reduce
 from itertools import combinations
 from typing import Any, Protocol
 
@@ -16,24 +16,28 @@ import msgspec
 from holdfast.core import events as e
 from holdfast.core.approval import asks_first
 from holdfast.core.contract import Contract
-from holdfast.core.decide import decide
+from holdfast.core.decide import Room, decide
 from holdfast.core.evolve import evolve, fold
 from holdfast.core.state import State, StepState
-from holdfast.journal.base import EMPTY, Claim, Message
+from holdfast.journal.base import EMPTY, Claim, Full, Message
+from holdfast.runner import holdings
 from holdfast.testing.memory import MemoryStore
-from holdfast.testing.simulation.tools import BUSINESS
+from holdfast.testing.simulation.promises import Promises
+from holdfast.testing.simulation.tools import BUSINESS, STORE_WIDE
 from holdfast.testing.world import Effect, Request, World
 
 # Events that come from outside or from the world; all others must follow from the state by themselves.
 _OUTSIDE = (
     e.RunStarted, e.RunResumed, e.AgentChanged, e.CancelRequested, e.Answered, e.AnswerVoided, e.PlanAdopted, e.ProposalFailed,
-    e.FinishProposed, e.GiveUpProposed, e.CallSucceeded, e.CallPartial, e.CallDeferred, e.CallFailed, e.ProbeAnswered,
+    e.FinishProposed, e.GiveUpProposed, e.CallbackReceived, e.CallbackRefused, e.SignalReceived, e.ChildEnded, e.CallSucceeded, e.CallPartial, e.CallDeferred, e.CallFailed, e.ProbeAnswered,
 )  # fmt: skip
 # Failures that say nothing of the world: the tool answered, and broke its contract.
 _BROKEN = ("invalid_output", "crashed")
 _SLACK = 0.002
 # Far longer than a run is ever left alone, clock jumps included.
 _UNATTENDED = 110.0
+# So many answers of the store are tried in all combinations when a decision is made again.
+ROOMS_MAX = 6
 
 
 class LawBroken(AssertionError):
@@ -77,6 +81,8 @@ class Track(msgspec.Struct):
     not_before: float = 0.0
     broken_answer: bool = False
     owed: bool = False
+    overdue: bool = False
+    delivered: bool = False
     fresh: bool = True
     changed: bool = False
 
@@ -103,6 +109,9 @@ class Stage(Protocol):
     @property
     def tenant_max(self) -> int | None: ...
 
+    @property
+    def set_back(self) -> bool: ...
+
     def broken(self, law: str, what: str) -> None: ...
 
     def now(self) -> float: ...
@@ -118,6 +127,8 @@ class Laws:
         self.claims: dict[str, Claim] = {}
         self.heard: dict[str, list[str]] = {}
         self.expired: dict[tuple[str, str], e.Asked] = {}
+        self.full: dict[str, list[Full]] = {}
+        self.promises = Promises(stage, self)
 
     def _break(self, law: str, what: str) -> None:
         self._stage.broken(law, what)
@@ -141,6 +152,13 @@ class Laws:
                 self._break("a run has one owner", f"{claim.run_id}: {before.worker} has it until {before.until}")
         self.claims[claim.run_id] = claim
 
+    def refused(self, run_id: str, full: Full) -> None:
+        """The store had no room for what a batch asked for."""
+        told = self.full.setdefault(run_id, [])
+        if full in told:
+            told.remove(full)
+        told.append(full)
+
     def lease(self, run_id: str, worker: str, until: float) -> None:
         """A lease was made longer, or given back."""
         claim = self.claims[run_id]
@@ -159,14 +177,20 @@ class Laws:
                 check = _CHECKS.get(type(event))
                 if check is not None:
                     check(self, state, event, at)
-            state = evolve(state, e.Entry(first + offset, at, fence, event))
+            before, state = state, evolve(state, e.Entry(first + offset, at, fence, event))
+            if before is not None:
+                self.promises.written(before, event, state, at)
+            elif isinstance(event, e.RunStarted):
+                self.promises.begun(event)
         assert state is not None
+        self.promises.committed(state, at)
         for asked in state.interrupts.values():
             if at > asked.expires_at + _UNATTENDED:
                 self._break(
                     "every wait has a deadline", f"{asked.interrupt} is open {at - asked.expires_at:.0f} s after it expired"
                 )
         self.states[run_id] = state
+        self.full.pop(run_id, None)
         self._check_slots()
 
     def _check_replay(self, state: State, first: int, fence: int, at: float, events: tuple[e.AnyEvent, ...]) -> None:
@@ -178,20 +202,21 @@ class Laws:
             state = evolve(state, e.Entry(first + outside, at, fence, event))
             outside += 1
         ruled = events[outside:]
-        if ruled and not any(decide(state, at, places).events == ruled for places in self._places(state, ruled)):
+        if ruled and not any(decide(state, at, room).events == ruled for room in self._rooms(state.run_id)):
             again = decide(state, at).events
             what = f"{state.run_id} at {first}: {ruled} was written, {again} is decided"
             self._break("replay: the same is decided again", what)
 
-    def _places(self, state: State, ruled: tuple[e.AnyEvent, ...]) -> Iterable[dict[str, int]]:
-        """How many places the capped tools may have had: that is known to whoever asks for the slots, and is written nowhere.
-        A tool had either enough of them, or as many as calls began; so had all tools together, where the tenant is capped."""
-        begun = Counter(event.tool for event in ruled if isinstance(event, e.CallIntended))
-        capped = [name for name, contract in state.contracts.items() if contract.parallel_max is not None]
-        begun[""] = sum(begun.values())
-        for count in range(len(capped) + 2):
-            for full in combinations([*capped, ""] if self._stage.tenant_max is not None else capped, count):
-                yield {name: begun[name] for name in full}
+    def _rooms(self, run_id: str) -> Iterable[Room]:
+        """What the store may have said that there is no room for, since it last took something of this run: all of it, the
+        later part (a decision without events is forgotten), or some of it (an answer of the store may get lost)."""
+        told = self.full.get(run_id, [])[-ROOMS_MAX:]
+        yield Room()
+        for first in range(len(told)):
+            yield reduce(_with_less, told[first:], Room())
+        for count in range(1, len(told)):
+            for some in combinations(told, count):
+                yield reduce(_with_less, some, Room())
 
     def _check_slots(self) -> None:
         used: dict[str, int] = {}
@@ -264,7 +289,7 @@ class Laws:
 
     def _call_failed(self, state: State, event: e.CallFailed, at: float) -> None:
         track = self.track(state.run_id, event.step)
-        track.broken_answer = track.broken_answer or event.failure.kind in _BROKEN
+        track.broken_answer = track.broken_answer or event.failure.kind in _BROKEN or event.failure.landed
         track.spent = track.spent or track.in_doubt
         track.not_before = at + (event.failure.retry_after_seconds or 0.0)
 
@@ -275,17 +300,22 @@ class Laws:
     def _probe_intended(self, state: State, event: e.ProbeIntended, at: float) -> None:
         track = self.track(state.run_id, event.step)
         track.probed_at = at
+        if event.step in state.pending:
+            return  # It is looked for what is owed.
         last = track.last
         assert last is not None, f"{event.step} is probed, and was never called"
         now_promised = state.contracts.get(last.tool)
         if not last.contract.probe and not (now_promised is not None and now_promised.probe):
             self._break("who has no probe is not probed", f"{event.step} of {last.tool}")
         over = track.doubt_since + last.contract.probe_window_seconds + _SLACK
-        if not track.owed and (track.verdict == "cannot_tell" or (track.verdict == "not_yet" and track.answered_at > over)):
+        if track.verdict == "cannot_tell" or (track.verdict == "not_yet" and track.answered_at > over):
             self._break("probing ends", f"{event.step} of {last.tool} is probed again after {track.verdict}")
 
     def _probe_answered(self, state: State, event: e.ProbeAnswered, at: float) -> None:
         track = self.track(state.run_id, event.step)
+        track.broken_answer = track.broken_answer or event.failure is not None
+        if event.step in state.pending:
+            return
         track.verdict, track.answered_at = event.verdict, at
         if event.verdict == "not_happened" and track.probed_at >= track.settle_at - _SLACK:
             track.in_doubt = False
@@ -297,7 +327,11 @@ class Laws:
         if event.row == "failed":
             # A tool that can be asked is asked, whatever it said itself: until then it is in doubt.
             track.in_doubt, track.doubt_since, track.settle_at = True, at, max(track.settle_at, at)
-        if event.action == "take" and not self._stage.world.effects(run_id=state.run_id, key=last.key):
+        if event.row == "callback-failed":
+            # Whoever had the call says that it could not be done.
+            track.in_doubt = False
+            return
+        if event.action == "take" and not self._stage.world.effects(key=last.key):
             self._break("what is taken from a probe happened", f"{event.step}: there is no effect under {last.key}")
         if event.action == "fail" and not self._stops(state):
             tries_left = track.lost < state.limits.lost_max and not track.spent
@@ -383,7 +417,22 @@ class Laws:
             self._break("what was said in time counts", f"{event.interrupt}, said at {said.at:.3f}: {event.reason}")
 
     def _cancel_requested(self, state: State, event: e.CancelRequested, at: float) -> None:
-        self.heard.setdefault(state.run_id, []).append("cancel")
+        self.heard.setdefault(state.run_id, []).append("parent-ended" if event.by.startswith("run ") else "cancel")
+
+    def _callback_received(self, state: State, event: e.CallbackReceived, at: float) -> None:
+        track = self.track(state.run_id, event.step)
+        if event.failure is not None:
+            track.broken_answer = track.broken_answer or event.failure.landed
+        elif (last := track.last) is not None and last.key == event.key and track.in_doubt:
+            track.delivered = True
+
+    def _pending_ruled(self, state: State, event: e.PendingRuled, at: float) -> None:
+        track = self.track(state.run_id, event.step)
+        if event.action == "repeat":
+            track.anew()
+        track.owed = track.owed and event.action == "ask"
+        # From here on it counts as failed, whatever may come of it: that is what its contract says.
+        track.overdue = track.overdue or event.action in ("fail", "give_up")
 
     # --- the world ------------------------------------------------------------------------------------------------
 
@@ -395,7 +444,7 @@ class Laws:
         if intent is None or (intent.tool, intent.key) != (request.tool, request.key):
             self._break("no effect before its intent", f"{where} was sent, and {intent} is written")
             return
-        if (intent.args.get("item"), intent.args.get("amount", 1)) != (request.item, request.amount):
+        if (intent.args.get("item", intent.args.get("id")), intent.args.get("amount", 1)) != (request.item, request.amount):
             self._break("no effect before its intent", f"{where} was sent with other arguments than {intent.args}")
         state = self.states[request.run_id]
         if intent.fence != self.claims[request.run_id].fence:
@@ -419,7 +468,8 @@ class Laws:
 
     def happened(self, effect: Effect) -> None:
         """An effect lands in the world."""
-        mine = self._stage.world.effects(run_id=effect.run_id, step=effect.step)
+        self.promises.happened(effect)
+        mine = self._stage.world.effects(run_id=effect.run_id, step=effect.step, occurrence=effect.occurrence)
         if len(mine) > 1:
             self._break("no effect is made twice", f"{effect.run_id} {effect.step}: {_shown(mine)}")
         intents = self.track(effect.run_id, effect.step).intents
@@ -440,6 +490,7 @@ class Laws:
             for name in state.order:
                 self._check_truth(state, state.steps[name])
             self._check_words(run_id)
+        self.promises.check_end(self.states)
 
     def _check_record(self, run_id: str, state: State) -> None:
         history = self._stage.store.read(run_id, EMPTY)
@@ -455,14 +506,15 @@ class Laws:
         last = track.last
         happened = bool(self._stage.world.effects(run_id=run_id, step=name))
         if step.phase == "done":
-            changes = last is not None and last.contract.safety != "read"
+            changes = last is not None and last.contract.safety != "read" and last.contract.agent is None
             if step.tool in BUSINESS and not happened:
                 # By the business key it is the same call as in another step, and that one is what was found.
                 item = (step.args or step.step.args).get("item")
-                happened = bool(self._stage.world.effects(run_id=run_id, tool=step.tool, item=item))
+                like = {} if step.tool in STORE_WIDE else {"run_id": run_id}
+                happened = bool(self._stage.world.effects(tool=step.tool, item=item, **like))
             if step.settled_by != "reuse" and changes and not happened:
                 self._break("what is reported done happened", f"{run_id} {name} of {step.tool} is done by {step.settled_by}")
-        elif happened and name not in state.unknown and not track.broken_answer:
+        elif happened and name not in state.unknown and not (track.broken_answer or track.overdue):
             what = f"{run_id} {name} of {step.tool} is {step.phase} ({step.reason}), and it happened"
             self._break("what is reported undone did not happen, or is named unknown", what)
         if name in state.unknown and step.phase == "done":
@@ -473,17 +525,21 @@ class Laws:
     def _check_words(self, run_id: str) -> None:
         """One answer to a question is kept, and each word is taken once, however often it was sent."""
         heard = self.heard.get(run_id, [])
-        slots = [letter.message.slot for letter in self._stage.store.run(run_id).letters]
+        slots = [slot for letter in self._stage.store.run(run_id).letters if (slot := letter.message.slot) is not None]
         for slot in slots:
             if slots.count(slot) > 1:
                 self._break("one answer to a question", f"{run_id}: {slot} was answered {slots.count(slot)} times")
-            if heard.count(slot or "") > 1:
-                self._break("a word is taken once", f"{run_id}: {slot} was taken {heard.count(slot or '')} times")
+            if heard.count(slot) > 1:
+                self._break("a word is taken once", f"{run_id}: {slot} was taken {heard.count(slot)} times")
 
     def _said(self, run_id: str, interrupt: str) -> Message | None:
         """The answer to a question, as it lies in the mailbox."""
         letters = self._stage.store.run(run_id).letters
         return next((letter.message for letter in letters if letter.message.slot == interrupt), None)
+
+
+def _with_less(room: Room, full: Full) -> Room:
+    return holdings.room(full, room)
 
 
 def _shown(effects: list[Effect]) -> str:
@@ -513,4 +569,6 @@ _CHECKS: dict[type[e.Event], Any] = {
     e.AnswerVoided: Laws._voided,
     e.InterruptExpired: Laws._expired,
     e.CancelRequested: Laws._cancel_requested,
+    e.CallbackReceived: Laws._callback_received,
+    e.PendingRuled: Laws._pending_ruled,
 }

@@ -15,7 +15,7 @@ import msgspec
 
 from holdfast import inbox
 from holdfast.app import Holdfast
-from holdfast.core.events import Asked
+from holdfast.core.events import Asked, OnStop
 from holdfast.core.evolve import fold
 from holdfast.core.state import State
 from holdfast.errors import AnswerRefused, JournalUnavailable
@@ -76,9 +76,9 @@ class People:
         if mood > 0.85:
             await self._say(state, asked, answer, "bob")
 
-    async def cancel(self, run_id: str) -> None:
-        """Change one's mind about the whole."""
-        message = inbox.cancel(by="ann", now=self._stage.clock.now(), reason="changed my mind")
+    async def cancel(self, run_id: str, on_stop: OnStop | None = None) -> None:
+        """Change one's mind about the whole. on_stop: what is to become of what was done."""
+        message = inbox.cancel(by="ann", now=self._stage.clock.now(), reason="changed my mind", on_stop=on_stop)
         await self._send(run_id, message)
 
     async def _state(self, run_id: str) -> State:
@@ -95,6 +95,8 @@ class People:
 
     def _choose(self, state: State, asked: Asked, late: bool) -> Answer:
         dice, run_id = self._stage.dice, state.run_id
+        if asked.about == "stop":
+            return dice.choice((("approve", None), ("approve", None), ("reject", None)))
         if dice.random() < 0.03:
             return "cancel", None
         if asked.about == "call":
@@ -103,12 +105,15 @@ class People:
         if asked.about == "agent":
             return dice.choice((("approve", None), ("approve", None), ("reject", None)))
         effect = self._what_happened(run_id, asked)
+        owed = state.pending.get(asked.step)
+        if owed is not None and owed.about != "result" and dice.random() < 0.5:
+            return dice.choice((("approve", None), ("reject", None)))
         if effect is not None:
             return "respond", effect.receipt
         if asked.about == "failure":
             return self._after_failure(state, asked, late)
         if asked.about == "owed":
-            return "reject", None
+            return dice.choice((("approve", None), ("reject", None), ("reject", None)))
         return dice.choice((("approve", None), ("approve", None), ("reject", None)))
 
     def _what_happened(self, run_id: str, asked: Asked) -> Effect | None:
@@ -123,6 +128,8 @@ class People:
         """Whoever comes too late does nothing by hand: somebody else may have decided by then."""
         dice = self._stage.dice
         choice = dice.choice(("approve", "approve", "edit", "reject", "reject", "reject" if late else "respond"))
+        if choice in ("edit", "respond") and asked.tool not in tools.EDITABLE:
+            return "reject", None
         if choice == "edit":
             return "edit", _edits(asked, 78)
         if choice == "respond":

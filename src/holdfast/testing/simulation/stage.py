@@ -16,8 +16,9 @@ import msgspec
 from holdfast.agent import Agent
 from holdfast.app import Holdfast
 from holdfast.core import events as e
-from holdfast.errors import HoldfastError, JournalUnavailable, Superseded
-from holdfast.journal.base import Batch, Claim, Full, Head, Release
+from holdfast.core.state import State
+from holdfast.errors import CallbackRefused, CallbackUnknown, HoldfastError, JournalUnavailable, Superseded
+from holdfast.journal.base import Batch, Claim, Delivery, Full, Head, Release
 from holdfast.runner import advance
 from holdfast.testing.clock import EPOCH, InlineThreads, JumpingLoop, Process, SimClock, Stuck, current_process, outside
 from holdfast.testing.memory import MemoryStore
@@ -76,8 +77,9 @@ class Stage:
     def __init__(self, seed: int):
         self.seed = seed
         self.dice = Random(seed)
-        self.script: Script = draw_script(self.dice)
-        self.weather = Weather(self.dice)
+        # Every other seed is one in which the world owes something; see `faults.KINDS`.
+        self.script: Script = draw_script(self.dice, messy=seed % 2 == 0)
+        self.weather = Weather(self.dice, self.script.messy)
         self.counter: Counter[str] = Counter()
         self.trace: list[Line] = []
         self.loop = JumpingLoop(time_max=TIME_MAX, turns_max=TURNS_MAX)
@@ -88,14 +90,18 @@ class Stage:
         self.world = GatedWorld(
             self, self._behave, self._look, clock=self.clock, on=self._in_world,
             key_life_seconds=dict.fromkeys(("pay_short", "pay_probed"), tools.KEY_TTL - self._set_back),
+            rates=tools.SERVICE_RATES, callback=self._deliver,
         )  # fmt: skip
         self.store = WatchedStore(self)
         self.laws = Laws(self)
         self.people = People(self, Holdfast(FaultyJournal(self.store, self, "person"), clock=self.clock))
+        self.courier = Holdfast(FaultyJournal(self.store, self, "courier"), clock=self.clock)
         self.workers = Workers(self)
         self._tasks: list[asyncio.Task[None]] = []
         self._crashes = 0
         self._pauses = 0
+        self._late_writes = 0
+        self._called_back: set[str] = set()
         self._disk_full: tuple[float, float] = (0.0, 0.0)
 
     def play(self) -> Played:
@@ -120,13 +126,24 @@ class Stage:
         await self._begin()
         self.workers.begin()
         self._plan_weather()
-        await self._over
-        await self.world.settled()
+        while not self._is_over():
+            self._over = self.loop.create_future()
+            await self._over
+            # A write that was lost may still begin a run, and a request may still land.
+            while self._late_writes:
+                await asyncio.sleep(1.0)
+            await self.world.settled()
+            await self.world.delivered()
         self.laws.check_end()
         for error in self.loop.errors:
             self.broken("no error goes unseen", f"{error.get('message')}: {error.get('exception')!r}")
         if self.first_broken is not None:
             raise self.first_broken
+
+    def _is_over(self) -> bool:
+        states = self.laws.states.values()
+        own = sum(not state.parent for state in states)
+        return own == self.script.runs and all(state.ended for state in states)
 
     async def _begin(self) -> None:
         app = Holdfast(FaultyJournal(self.store, self, "client"), clock=self.clock)
@@ -161,6 +178,11 @@ class Stage:
         """Calls at once over all runs, where that is capped."""
         return self.script.tenant_max
 
+    @property
+    def set_back(self) -> bool:
+        """Whether the clock is set back in this seed."""
+        return self._set_back < 0
+
     def now(self) -> float:
         return self.clock.now()
 
@@ -178,24 +200,62 @@ class Stage:
         for event in events:
             if isinstance(event, e.Asked):
                 outside(self._begin_task, self.people.answer, run_id, event)
-            elif isinstance(event, e.AgentChanged):
-                self.counter["agent changed, weaker" if event.weaker else "agent changed, not weaker"] += 1
-            elif isinstance(event, e.RecoveryRuled) and event.row.startswith("keyed-expired"):
-                self.counter["service forgets keys"] += 1
-        states = self.laws.states.values()
-        if len(states) == self.script.runs and all(state.ended for state in states) and not self._over.done():
+            if (kind := _kind(event, self.laws.states[run_id])) is not None:
+                self.counter[kind] += 1
+        if self._is_over() and not self._over.done():
             self._over.set_result(None)
+
+    def late(self, writes: int) -> None:
+        """So many more writes, or fewer, that were lost are still on their way."""
+        self._late_writes += writes
+
+    async def _deliver(self, token: str, value: Any, *, failed: str | None, by: str) -> None:
+        """Deliver a result by its token, until the store says what became of it."""
+        try:
+            taken = await self.courier.callback(token, value, failed=failed, by=by)
+        except JournalUnavailable:
+            # Whether it arrived is not known. Said again it is refused if it did, and that is as well.
+            self.counter["callback of which the answer was lost"] += 1
+            await asyncio.sleep(0.5)
+            await self._deliver(token, value, failed=failed, by=by)
+        except CallbackUnknown:
+            self.note("courier", "is told that nobody was given this token")
+            if not token.endswith("?"):
+                self.broken("a token is known before it is handed out", f"{token} is not")
+        except CallbackRefused as refused:
+            self.note("courier", "is refused", f"{refused.run_id} {refused.step}: {refused.what}")
+            self.counter["callback refused"] += 1
+        else:
+            self.note("courier", "delivers", f"{taken.run_id} {taken.step}" + (f": {failed}" if failed else ""))
 
     def _in_world(self, name: str, subject: Any) -> None:
         if name == "request":
             self.note("world", "request", _request(subject))
+            if subject.behaviour.name in ("service down for everybody", "over the service's rate"):
+                self.counter[subject.behaviour.name] += 1
+            self.counter["side effects reported"] += bool(subject.changes)
             self.laws.requested(subject)
         elif name == "effect":
             self.note("world", "effect", f"{subject.tool}-{subject.number} of {subject.item} for {subject.run_id} {subject.step}")
             self.laws.happened(subject)
-        elif name != "probe honest":
+        elif name.startswith("callback"):
+            self.counter[name] += 1
+            self.counter[self._when(subject)] += 1
+            self.note("world", name, f"{subject.run_id} {subject.step} attempt {subject.attempt}")
+        elif not name.endswith(" honest"):
             self.counter[name] += 1
             self.note("world", name, f"{subject.step}")
+
+    def _when(self, request: Request) -> str:
+        """What the run of a request knows of it when its result is delivered."""
+        state = self.laws.states[request.run_id]
+        owed = state.pending.get(request.step)
+        if state.ended:
+            return "callback after the run ended"
+        if owed is not None and owed.key == request.key:
+            return "callback while it is owed" if self.now() < owed.until else "callback after the deadline"
+        before = state.steps[request.step].phase in ("flying", "doubt", "probe_wait", "probing")
+        return "callback before the outcome" if before else "callback after the deadline"
 
     # --- faults ---------------------------------------------------------------------------------------------------
 
@@ -278,6 +338,9 @@ class Stage:
             self.loop.call_later(
                 dice.uniform(0.0, 10.0), self._begin_task, self._cancel, f"run-{dice.randrange(self.script.runs)}"
             )
+        if weather.down is not None:
+            begins, seconds = weather.down
+            self.loop.call_later(begins, outside, self.world.goes_down, seconds)
         if weather.jump:
             self.loop.call_later(dice.uniform(0.1, 8.0), self._jump)
         if weather.sigterm:
@@ -296,7 +359,10 @@ class Stage:
             await self._cancel(run_id)
         else:
             self.counter["cancelled in the middle"] += 1
-            await self.people.cancel(run_id)
+            below = [other for other in self.store.runs if other.startswith(f"{run_id}.")]
+            if below and self.dice.random() < 0.3:
+                run_id = self.dice.choice(below)
+            await self.people.cancel(run_id, self.dice.choice((None, "undo", "ask", "keep")) if self.script.messy else None)
 
     def _jump(self) -> None:
         """The clock is set. Ahead: the world has gone on as well, as after a machine slept. Back: by less than keys bear."""
@@ -348,7 +414,9 @@ class WatchedStore(MemoryStore):
             self._stage.counter["two owners at once"] += 1
             self._stage.note("store", "superseded", f"{batch.run_id} f{batch.fence}")
             raise
-        if batch.release is not None and not isinstance(written, Full):
+        if isinstance(written, Full):
+            self._stage.laws.refused(batch.run_id, written)
+        elif batch.release is not None:
             self._stage.laws.lease(batch.run_id, "", 0.0)
         return written
 
@@ -356,6 +424,11 @@ class WatchedStore(MemoryStore):
         if self.holds(claim):
             self._stage.laws.lease(claim.run_id, "", 0.0)
         super().release(claim, release)
+
+    def deliver(self, digest: str, body: dict[str, Any], at: float) -> Delivery:
+        delivery = super().deliver(digest, body, at)
+        self._stage.laws.promises.delivered(digest, delivery)
+        return delivery
 
     def extend(self, claims: Iterable[Claim], until: float) -> list[Claim]:
         wanted = list(claims)
@@ -408,8 +481,8 @@ class Workers:
                 await app.work(agent)
             else:
                 while app not in self._terminated:
-                    for run_id in list(self._stage.store.runs):
-                        await app.run(agent, id=run_id, patience_seconds=3.0)
+                    for run_id, run in list(self._stage.store.runs.items()):
+                        await app.run(agent.family().get(run.new.agent, agent), id=run_id, patience_seconds=3.0)
                     await asyncio.sleep(1.0)
 
     def _on_error(self, run_id: str, error: HoldfastError) -> None:
@@ -461,6 +534,36 @@ class Workers:
             self._stopping.append(one[0].start(one[1].stop()))
 
 
+def _kind(event: e.AnyEvent, state: State) -> str | None:
+    """The kind under which an event is counted, of those in `faults.KINDS`."""
+    if isinstance(event, e.AgentChanged):
+        return "agent changed, weaker" if event.weaker else "agent changed, not weaker"
+    if isinstance(event, e.RecoveryRuled):
+        return "service forgets keys" if event.row.startswith("keyed-expired") else None
+    if isinstance(event, e.FollowUpSuppressed):
+        return "same call under way in another run" if event.run_id else "follow-up suppressed"
+    if isinstance(event, e.PendingRuled):
+        return _AT_DEADLINE.get(event.action) if event.row.startswith("late") else None
+    if isinstance(event, e.CallHeld):
+        return f"call held by its {event.why}"
+    if isinstance(event, e.CallRefused):
+        return "call refused, it failed before"
+    if isinstance(event, e.CallIntended):
+        step = state.steps[event.step].step
+        return "undone" if step.undoes else "alternative taken" if step.alternative_to else None
+    if isinstance(event, e.RunStarted):
+        return "child run started" if event.parent else None
+    if isinstance(event, e.CancelRequested):
+        return "child told that its parent ended" if event.by.startswith("run ") else None
+    if isinstance(event, e.ChildEnded):
+        return "child failed its parent" if event.status != "completed" else None
+    return None
+
+
+_AT_DEADLINE = {
+    "repeat": "repeated at its deadline", "give_up": "given up at its deadline", "fail": "failed at its deadline",
+    "ask": "asked about what is owed",
+}  # fmt: skip
 # What must be over when a worker has stopped.
 _OF_A_RUN = ("Embedded._advance",)
 

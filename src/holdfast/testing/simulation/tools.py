@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from holdfast.core.contract import Contract
-from holdfast.testing.world import World, make_tool
+from holdfast.testing.world import World, make_tool, make_undo
 from holdfast.tools.function import Tool
 
 WORLD: ContextVar[World] = ContextVar("holdfast_simulated_world")
@@ -24,11 +24,13 @@ SETTLES = 2.0
 KEY_TTL = 6.0
 KEY_TTL_WEAKER = 4.0
 PROBE_WINDOW = 5.0
+# What is owed, and has no deadline of its own, is to come within so long.
+OWED_WITHIN = 4.0
 
-_COMMON: dict[str, Any] = {"timeout": TIMEOUT, "retry": {"attempts": 3, "backoff": "300ms..1s"}}
+_COMMON: dict[str, Any] = {"timeout": TIMEOUT, "retry": {"attempts": 3, "backoff": "300ms..1s"}, "owed_within": OWED_WITHIN}
 _LOST: dict[str, Any] = {**_COMMON, "settles_within": SETTLES}
 _PROBED: dict[str, Any] = {**_LOST, "probe_every": 0.4, "probe_window": PROBE_WINDOW}
-_ONCE: dict[str, Any] = {"timeout": TIMEOUT}
+_ONCE: dict[str, Any] = {"timeout": TIMEOUT, "owed_within": OWED_WITHIN}
 
 _CATALOG: dict[str, tuple[Any, dict[str, Any]]] = {
     "look": ("read", _COMMON),
@@ -47,6 +49,49 @@ _CATALOG: dict[str, tuple[Any, dict[str, Any]]] = {
     "post": ("irreversible", {**_ONCE, "approve": "never"}),
     "notice": ("irreversible", {**_ONCE, "approve": "never", "business_key": "item"}),
 }
+
+# Those of which more may come than a yes or a no: at once, or over the days.
+_POLLED: dict[str, Any] = {"poll": True, "poll_every": "400ms..1s"}
+_FREE: dict[str, Any] = {**_ONCE, "approve": "never"}
+_MESSY: dict[str, tuple[Any, dict[str, Any]]] = {
+    "supply": ("keyed", {**_COMMON, "callback": True, "at_deadline": "ask"}),
+    "ship": ("keyed", {**_COMMON, **_POLLED, "callback": False, "at_deadline": "fail"}),
+    "build": ("keyed", {**_COMMON, **_POLLED, "callback": True, "at_deadline": "repeat"}),
+    "survey": ("keyed", {**_COMMON, "callback": True, "at_deadline": "give_up"}),
+    "hire": ("reconcilable", {**_PROBED, "callback": True, "at_deadline": "repeat"}),
+    "train": ("reconcilable", {**_PROBED, **_POLLED, "callback": False, "at_deadline": "ask"}),
+    "sign": ("irreversible", {**_FREE, "callback": True, "at_deadline": "ask"}),
+    "audit": ("irreversible", {**_FREE, **_POLLED, "callback": True, "at_deadline": "fail"}),
+    "enrol": ("reconcilable", {**_PROBED, "business_key": "item", "visible_within": 3.0, "callback": True, "at_deadline": "ask"}),
+    "permit": ("keyed", {
+        **_COMMON, **_POLLED, "business_key": "item", "scope": "store", "visible_within": 3.0, "callback": True,
+        "at_deadline": "repeat",
+    }),
+    "grant": ("irreversible", {**_FREE, "business_key": "item", "scope": "store", "callback": True, "at_deadline": "ask"}),
+    "fetch": ("read", {**_COMMON, "rate": "3/2s"}),
+    "sms": ("keyed", {**_COMMON, "rate": "2/1s", "changes": "credit"}),
+    "geo": ("idempotent", {**_COMMON, "rate": "2/1s", "breaker": "2/5s/2s"}),
+    "crm": ("keyed", {**_COMMON, "breaker": "2/5s/2s", "sufficient": "amount > `0`", "changes": ("credit", "quota")}),
+    "lease": ("keyed", {**_COMMON, "undo": "unlease", "sufficient": "amount > `0`", "changes": "credit"}),
+    "reserve": ("reconcilable", {**_PROBED, "undo": "unreserve", "callback": True}),
+    "charge": ("irreversible", {**_FREE, "undo": "refund", "callback": True}),
+}  # fmt: skip
+_UNDO: dict[str, tuple[Any, dict[str, Any]]] = {
+    "unlease": ("keyed", _COMMON),
+    "unreserve": ("reconcilable", _PROBED),
+    "refund": ("irreversible", _FREE),
+}
+# Palettes of the seeds in which the world owes something, is shared, or is taken back.
+MESSY: tuple[str, ...] = tuple(_MESSY)
+DEFERRING = ("supply", "ship", "build", "survey", "hire", "train", "sign", "audit", "reserve", "charge")
+ONCE = ("enrol", "permit", "grant")
+STORE_WIDE = ("permit", "grant")
+GATED = ("fetch", "sms", "geo", "crm")
+UNDOABLE = ("lease", "reserve", "charge")
+UNDO: tuple[str, ...] = tuple(_UNDO)
+CHANGING = ("sms", "crm", "lease")
+# So many requests in so long are taken by the services themselves; one of them takes less than its contract says.
+SERVICE_RATES = {"fetch": (3, 1.9), "sms": (2, 1.3), "geo": (2, 0.9)}
 
 # What a later version of the agent promises of them: less.
 _WEAKER: dict[str, tuple[Any, dict[str, Any]]] = {
@@ -73,7 +118,9 @@ _OTHER: dict[str, tuple[Any, dict[str, Any]]] = {
 
 BLIND = "blind"
 NAMES: tuple[str, ...] = (*_CATALOG, BLIND)
-BUSINESS: tuple[str, ...] = tuple(name for name, (_, options) in _CATALOG.items() if "business_key" in options)
+BUSINESS: tuple[str, ...] = tuple(name for name, (_, options) in (_CATALOG | _MESSY).items() if "business_key" in options)
+CLASSIC_BUSINESS: tuple[str, ...] = tuple(name for name in BUSINESS if name in _CATALOG)
+EDITABLE: tuple[str, ...] = (*NAMES, *MESSY)
 WEAKER: tuple[str, ...] = tuple(_WEAKER)
 OTHER: tuple[str, ...] = tuple(_OTHER)
 
@@ -83,7 +130,10 @@ def tool_named(name: str, form: str = "") -> Tool[..., Any]:
     """A tool of the catalog, as it is, `weaker` or `other`."""
     if name == BLIND:
         return _blind()
-    safety, options = {"": _CATALOG, "weaker": _WEAKER, "other": _OTHER}[form][name]
+    if name in _UNDO:
+        safety, options = _UNDO[name]
+        return make_undo(WORLD.get, name, safety, **options)
+    safety, options = {"": _CATALOG | _MESSY, "weaker": _WEAKER, "other": _OTHER}[form][name]
     return make_tool(WORLD.get, name, safety, **options)
 
 
