@@ -25,7 +25,11 @@ HELP_COLUMNS = 100
 if str(ROOT / "src") not in sys.path:
     sys.path.insert(0, str(ROOT / "src"))
 
+if str(ROOT / "scripts") not in sys.path:
+    sys.path.insert(0, str(ROOT / "scripts"))
+
 import holdfast  # noqa: E402
+from holdfast.core import pending  # noqa: E402
 from holdfast.core.approval import OPTIONS  # noqa: E402
 from holdfast.core.contract import SAFETIES, Contract, Retry, Safety  # noqa: E402
 from holdfast.core.diagnosis import Verb, diagnose  # noqa: E402
@@ -35,6 +39,7 @@ from holdfast.core.plan import Fallback, Step  # noqa: E402
 from holdfast.core.recovery import TABLE, Action, Row  # noqa: E402
 from holdfast.reasoners.planfile import LIMIT_KEYS  # noqa: E402
 from holdfast.views import span  # noqa: E402
+from outcome_table import outcome_rows  # noqa: E402
 
 _PART = re.compile(r"(<!-- made by scripts/gen_docs\.py: ([\w-]+) -->\n).*?(<!-- end: \2 -->)", re.DOTALL)
 
@@ -74,6 +79,44 @@ def recovery_table() -> str:
     return "\n\n".join(parts)
 
 
+def outcome_table() -> str:
+    """What follows from each outcome, by fault and safety."""
+    return table(("outcome", "and", *SAFETIES), ((f"**{row[0]}**", *row[1:]) for row in outcome_rows()))
+
+
+OWED = {"result": "a result", "rest": "the rest of a part", "sight": "that it shows"}
+
+
+def pending_table() -> str:
+    """Every row of the table of what is owed."""
+    rows = (
+        (
+            f"`{row.label}`",
+            "anything" if row.about is None else " or ".join(OWED[about] for about in row.about),
+            _pending_when(row),
+            row.action.replace("_", " "),
+            row.reason,
+        )
+        for row in pending.TABLE
+    )
+    return table(("row", "owed is", "when", "what follows", "because"), rows)
+
+
+def _pending_when(row: pending.Row) -> str:
+    parts = []
+    if row.found in (("came",), ("failed",)):
+        parts.append("it came" if row.found == ("came",) else "it is said not to come")
+    elif row.late is not None:
+        parts.append("its time is over" if row.late else "there is time")
+        if row.looks != ("never",):
+            parts.append("it can be looked for" if row.late else {("due",): "a look is due"}.get(row.looks, "no look is due"))
+    if row.at_deadline is not None:
+        parts.append(f"`at_deadline` is `{row.at_deadline}`")
+    if row.repeats is not None:
+        parts.append("it may be repeated" if row.repeats else "it was repeated as often as it may be")
+    return "; ".join(parts)
+
+
 def _when(row: Row) -> str:
     parts = []
     if row.key is not None:
@@ -95,6 +138,7 @@ VERBS: dict[Verb, str] = {
     "retry": "again",
     "reconcile": "probe, then again",
     "fall_back": "fallback",
+    "compensate": "undo, then fallback",
     "stop": "`on_failure`",
     "skip": "`on_failure`",
     "flag": "`on_failure`",
@@ -114,7 +158,7 @@ def _chain(kind: FailureKind, safety: Safety) -> str:
     contract = Contract(tool="tool", safety=safety, retry=Retry(attempts_max=2), probe=safety == "reconcilable")
     step = Step(id="step", tool="tool", fallbacks=(Fallback(tool="other"),))
     rulings = [
-        diagnose(Failure(kind=kind), contract, step, run_id="run", tries=tries, fallbacks_taken=taken).verb
+        diagnose(Failure(kind=kind), contract, step, run_id="run", tries=tries, fallbacks=step.fallbacks[taken:]).verb
         for tries, taken in ((1, 0), (2, 0), (2, 1))
     ]
     return ", ".join(dict.fromkeys(VERBS[verb] for verb in rulings))
@@ -127,6 +171,9 @@ ABOUT = {
     "doubt": "did this call happen? (`escalation`)",
     "failure": "it did not work, what now? (`escalation`)",
     "owed": "a result that is owed has not come (`escalation`)",
+    "rest": "the rest of a part has not come (`escalation`)",
+    "sight": "it was done, and nobody can see it (`escalation`)",
+    "stop": "the run stops; is what it did to be taken back? (`approval`)",
     "agent": "the agent promises less than it did (`question`)",
 }
 
@@ -241,6 +288,8 @@ def _help(*words: str) -> str:
 
 PARTS: dict[str, Callable[[], str]] = {
     "recovery-table": recovery_table,
+    "outcome-table": outcome_table,
+    "pending-table": pending_table,
     "failure-table": failure_table,
     "options-table": options_table,
     "limits-table": limits_table,

@@ -8,6 +8,7 @@ import logging
 import re
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -513,6 +514,85 @@ async def test_a_cancel_from_elsewhere_lets_the_effect_at_hand_end(db: Path) -> 
         with pytest.raises(RunNotFound):
             await cancels.cancel("nobody")
     assert world.effects == ["x1"]
+
+
+# --- schedules -----------------------------------------------------------------------------------------------------
+
+
+async def test_the_same_schedule_twice_is_once_and_another_one_takes_its_name_only_when_told(db: Path) -> None:
+    """Whoever deploys again puts the same schedule again; a changed one is a decision."""
+    agent = worker(World())
+    async with Holdfast(db) as app:
+        first = await app.schedule(agent, id="s", cron="0 9 * * 1-5", timezone="Europe/Berlin", inputs={"name": "a"})
+        assert await app.schedule(agent, id="s", cron="0 9 * * 1-5", timezone="Europe/Berlin", inputs={"name": "a"}) == first
+        with pytest.raises(UsageError, match="another schedule s already: it has another inputs"):
+            await app.schedule(agent, id="s", cron="0 9 * * 1-5", timezone="Europe/Berlin", inputs={"name": "b"})
+        second = await app.schedule(agent, id="s", cron="@hourly", inputs={"name": "b"}, replace=True)
+        assert await app.schedules() == [second]
+        assert (second.revision, second.schedule.inputs) == (2, {"name": "b"})
+        assert (await app.schedule(agent, cron="@daily", inputs={"name": "c"})).schedule.name == "worker"
+
+
+@pytest.mark.parametrize(
+    ("given", "what"),
+    [
+        ({"cron": "0 9 * * *", "inputs": {}}, "the input name is missing|names the input name"),
+        ({"cron": "0 9 * * *", "inputs": {"name": float("nan")}}, "the inputs are no JSON"),
+        ({"cron": "0 9 * * *", "labels": {"a": 1}}, "cannot be written down"),
+        ({"cron": "0 9 * * *", "priority": 10**9}, "a priority lies between"),
+        ({"cron": "0 9 * * *", "queue_max": "many"}, "cannot be written down"),
+        ({"cron": "0 0 31 2 *"}, "never fires"),
+        ({"cron": "0 9 * * *", "timezone": "Nowhere"}, "no time zone"),
+        ({"at": datetime(2099, 1, 1)}, "has no zone"),  # noqa: DTZ001
+        ({"at": "2001-01-01T00:00Z"}, "its time has passed"),
+        ({}, "needs either a cron line or a time"),
+    ],
+)
+async def test_what_cannot_be_scheduled_is_refused_at_once(db: Path, given: dict[str, Any], what: str) -> None:
+    """As a run would be, and not at nine in the morning."""
+    async with Holdfast(db) as app:
+        with pytest.raises(UsageError, match=what):
+            await app.schedule(worker(World()), id="s", **{"inputs": {"name": "a"}, **given})
+        assert await app.schedules() == []
+
+
+async def test_a_schedule_that_is_not_there_is_named(db: Path) -> None:
+    """Only forgetting what nobody knows is no mistake."""
+    async with Holdfast(db) as app:
+        for verb in (app.pause_schedule, app.resume_schedule, app.firings):
+            with pytest.raises(UsageError, match="there is no schedule s in this store"):
+                await verb("s")
+        assert not await app.unschedule("s")
+
+
+async def test_a_worker_begins_what_another_process_scheduled(db: Path) -> None:
+    """Without being told; the run is found by the label of its schedule."""
+    agent = worker(world := World())
+    async with Holdfast(db) as app, Holdfast(db) as other, background(other.work(agent)):
+        at = SystemClock().now() + 0.2
+        await app.schedule(agent, id="soon", at=at, inputs={"name": "x"})
+
+        async def done() -> bool:
+            return any(row.status == "completed" for row in await app.runs())
+
+        await until(done)
+        await other.stop()
+        (row,) = await app.runs()
+        (firing,) = await app.firings("soon")
+        assert (row.labels, firing.run_id, firing.planned_at) == ({"schedule": "soon"}, row.run_id, at)
+        assert world.effects == ["x1"]
+        assert await app.pause_schedule("soon") == await app.pause_schedule("soon")
+        assert await app.unschedule("soon")
+        assert (await app.show(row.run_id)).done
+
+
+async def test_secrets_by_name_are_not_kept_in_a_schedule(db: Path) -> None:
+    """Inputs are written as those of a run are."""
+    agent = worker(World(), secrets=["pin"])
+    async with Holdfast(db) as app:
+        found = await app.schedule(agent, id="s", cron="@daily", inputs={"name": "a", "pin": "1234"})
+        assert found.schedule.inputs["pin"] == "[redacted]"
+    assert b"1234" not in b"".join(file.read_bytes() for file in db.parent.glob("runs.db*"))
 
 
 # --- looking -------------------------------------------------------------------------------------------------------

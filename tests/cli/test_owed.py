@@ -134,11 +134,12 @@ def test_a_second_delivery_is_refused_and_recorded(cli: Cli, messy: Path) -> Non
     """Before the first was taken, and after the run has ended."""
     parked(cli, "check")
     assert cli("callback", token(messy), CLEAR, "--json").records == [{"run_id": "r", "step": "check", "taken": "result"}]
-    for _ in range(2):
+    for unheard in (["callback"], []):
         second = cli("callback", token(messy), '{"status": "again"}', "--by", "agency")
         assert (second.code, second.out) == (2, "")
         assert len(second.err.splitlines()) == 1 and second.err.startswith("holdfast: run r: step check: "), second.err
         assert token(messy) not in second.err
+        assert [word["to"] for word in cli("show", "r", "--json").records[0]["run"]["unheard"]] == unheard
         parked(cli, "check")
     assert "a delivery from agency was refused" in cli("watch", "r").out
 

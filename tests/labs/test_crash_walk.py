@@ -141,14 +141,15 @@ def test_three_payments_end_the_same_wherever_their_worker_is_killed(tmp_path: P
     ("last_word", "status", "ledger"),
     [
         ("    optional: true\n", "completed", {"hotels booked": 1, "trains booked": 1}),
-        ("", "failed", {"hotels booked": 1, "trains booked": 1, "hotels cancelled": 1}),
+        ("    after: [flight, train]\n", "failed", {"hotels booked": 1, "trains booked": 1, "hotels cancelled": 1}),
     ],
     ids=["skipped", "undone"],
 )
 def test_a_weekend_ends_the_same_wherever_its_worker_is_killed(
     tmp_path: Path, last_word: str, status: str, ledger: dict[str, int]
 ) -> None:
-    """One room and one ticket. Where the activities are not optional the run fails, and the room is given back, once."""
+    """One room and one ticket. Where the activities are not optional the run fails at its end, and the room is given back, once.
+    A flight that was being booked when the worker died is in doubt, and its service down: a person says that there is none."""
     numbers = itertools.count(1)
     plan = (LABS / "weekend" / "plan.yaml").read_text(encoding="utf-8")
     assert plan.count("    optional: true\n") == 1
@@ -159,10 +160,15 @@ def test_a_weekend_ends_the_same_wherever_its_worker_is_killed(
         @contextmanager
         def world(store: Path) -> Iterator[Site]:
             guest = f"guest-{next(numbers)}"
-            config = {"world": str(tmp_path), "plan": str(tmp_path / "plan.yaml"), "guest": guest}
+
+            def answer(asked: Asked) -> tuple[str, Any]:
+                assert (asked.about, asked.tool) == ("doubt", "book_flight"), asked
+                return "reject", None
+
             yield Site(
-                config=config,
+                config={"world": str(tmp_path), "plan": str(tmp_path / "plan.yaml"), "guest": guest},
                 ledger=lambda: Counter(f"{row['service']} {row['action']}" for row in rows_of(services, guest)),
+                answer=answer,
             )
 
         results = walk("one_weekend", world, tmp_path)

@@ -65,6 +65,11 @@ Command = CallTool | RunProbe | AskReasoner
 ONCE = "once:"
 
 
+def child_run_id(run_id: str, step: str, occurrence: int) -> str:
+    """The id of the run that a step starts: the same on every attempt, another one for an intended repeat."""
+    return f"{run_id}.{step}" + (f".{occurrence}" if occurrence > 1 else "")
+
+
 def call_key(
     run_id: str, tool: str, step: str, business: tuple[str, ...], args: dict[str, Any], occurrence: int, scope: Scope = "run"
 ) -> str:

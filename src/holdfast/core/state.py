@@ -55,18 +55,17 @@ class StepState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What is known of one step.
 
     reads: steps whose results it needs. missing: steps it still waits for. tool, args, key: of the call in force. edited:
-    arguments that a person gave. attempt: calls in all; tries: calls since the tool, or a person, started the count anew;
-    lost: those of them that ended unknown. fence: of the open intent. first_sent_at: when this key went out first.
-    doubt_since: set while any call under this key may have happened unseen; settle_at: from then on a probe's "no" is
-    final. spent: no attempt left. landed: the call under this key had its effect, though its answer could not be used.
-    insisted: a person who knew what went wrong said to make the call all the same.
-    contract: what held when an open call was made, kept only where the agent changed under it. callback: a result that was
-    delivered before the call's own outcome was known. suppressed_by: the step, or the run, whose pending operation keeps this
-    one from being made. held_since: since when a circuit or a rate limit holds it back. refused: it was not made, because the
-    same call had failed before. repeats: intended repeats at deadlines. granted: calls that the run it started may make. probe_failure: why the result that a
-    probe found will not do. undo: the step that takes its call back, before a
-    fallback takes over. rest_args, rest: the arguments of the call for what a part left undone, and the step for it. cut: what was kept of a result that was too large.
-    done_at: the entry that made it done.
+    arguments that a person gave. attempt: calls in all; tries: calls since the tool, or a person, started the count anew; lost:
+    those of them that ended unknown. fence: of the open intent. first_sent_at: when this key went out first. doubt_since: set
+    while any call under this key may have happened unseen; settle_at: from then on a probe's "no" is final. spent: no attempt
+    left. landed: the call under this key had its effect, though its answer could not be used. insisted: a person who knew what
+    went wrong said to make the call all the same. contract: what held when an open call was made, kept only where the agent
+    changed under it. callback: a result that was delivered before the call's own outcome was known. suppressed_by: the step, or
+    the run, whose pending operation keeps this one from being made. held_since: since when a circuit or a rate limit holds it
+    back. refused: it was not made, because the same call had failed before. repeats: intended repeats at deadlines. granted:
+    calls that the run it started may make. probe_failure: why the result that a probe found will not do. undo: the step that
+    takes its call back, before a fallback takes over. rest_args, rest: the arguments of the call for what a part left undone,
+    and the step for it. cut: what was kept of a result that was too large. done_at: the entry that made it done.
     """
 
     step: Step
@@ -134,14 +133,14 @@ class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What is known of a run after `version` entries.
 
     ready: steps that may begin, in the order in which they became so. active: steps that something is under way for.
-    dependents: for each step, those that wait for it. business: which step last made a call under a business key.
-    stopping: why the run is to fail once what is in flight has ended. proposing: the fence of an open proposal.
-    pending: what is owed, by step. signals: words that came before anything waited for them. changes: how much of what else
-    calls changed, by name. rests: steps that left something for a step of its own. stand_ins: the alternatives of a step. replaced: steps done another way, and by what.
-    failed_calls: calls that failed for good, by digest, with the step and the number of effects done then. known: digests of
-    what the reasoner was taught; news: whether its last turn taught anything; idle_turns: turns in a row that did not.
-    children: runs that its steps started. stop: how far the end is under way: a person was asked what becomes of what was
-    done, it is taken back by the steps `undoing`, or kept.
+    dependents: for each step, those that wait for it. business: which step last made a call under a business key. stopping: why
+    the run is to fail once what is in flight has ended. proposing: the fence of an open proposal. pending: what is owed, by
+    step. signals: words that came before anything waited for them. changes: how much of what else calls changed, by name.
+    rests: steps that left something for a step of its own. stand_ins: the alternatives of a step. replaced: steps done another
+    way, and by what. failed_calls: calls that failed for good, by digest, with the step, the number of effects done then, and how it failed.
+    known: digests of what the reasoner was taught; news: whether its last turn taught anything; idle_turns: turns in a row that
+    did not. children: runs that its steps started. stop: how far the end is under way: a person was asked what becomes of what
+    was done, it is taken back by the steps `undoing`, or kept.
     """
 
     run_id: str
@@ -198,7 +197,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     stand_ins: dict[str, tuple[str, ...]] = {}
     replaced: dict[str, str] = {}
     rests: tuple[str, ...] = ()
-    failed_calls: dict[str, tuple[str, int]] = {}
+    failed_calls: dict[str, tuple[str, int, e.FailureKind]] = {}
     effects: int = 0
     known: NameMap = HashTrieMap()
     idle_turns: int = 0
@@ -239,7 +238,9 @@ def result_of(state: State, step: str) -> Any:
 
 def unknown_steps(state: State) -> tuple[str, ...]:
     """The steps of which nobody knows whether they happened, and those whose result is still owed."""
-    return tuple(
+    # Of an undo that a person was asked about in vain.
+    undoing = tuple(name for name in state.undoing if (step := state.steps[name]).phase == "skipped" and step.flagged)
+    return undoing + tuple(
         name
         for name in state.active
         if (step := state.steps[name]).doubt_since is not None

@@ -8,12 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import jmespath
-import jmespath.exceptions
-
 from holdfast.core.contract import Contract
 from holdfast.core.plan import Step
-from holdfast.core.references import LITERAL, REF, unmarked
+from holdfast.core.references import LITERAL, Missing, as_arguments, fill
 from holdfast.core.state import State, StepState
 
 _BY_THE_RUN = ("call", "probe", "callback", "signal", "child")
@@ -56,8 +53,8 @@ def undo_arguments(contract: Contract, undo: Contract, args: dict[str, Any], res
     """
     if contract.undo_args is not None:
         try:
-            found = _resolved(contract.undo_args, {"args": unmarked(args), "result": result})
-        except LookupError:
+            found = fill(contract.undo_args, result=result, args=args)
+        except Missing:
             return None
         assert isinstance(found, dict), "arguments are a table"
         return found
@@ -69,28 +66,10 @@ def undo_arguments(contract: Contract, undo: Contract, args: dict[str, Any], res
         elif name in parts:
             taken[name] = {LITERAL: parts[name]}
         elif name in args:
-            taken[name] = args[name]
+            taken[name] = as_arguments(args[name])
         elif name in undo.input_schema.get("required", ()):
             return None
     return taken
-
-
-def _resolved(form: Any, document: dict[str, Any]) -> Any:
-    if isinstance(form, dict):
-        if REF in form:
-            return {LITERAL: _found(form, document)}
-        return {name: _resolved(part, document) for name, part in form.items()}
-    return [_resolved(part, document) for part in form] if isinstance(form, (list, tuple)) else form
-
-
-def _found(form: dict[str, Any], document: dict[str, Any]) -> Any:
-    try:
-        found = jmespath.search(form[REF], document)
-    except jmespath.exceptions.JMESPathError as error:
-        raise LookupError(form[REF]) from error
-    if found is None and "default" not in form:
-        raise LookupError(form[REF])
-    return form.get("default") if found is None else found
 
 
 def _changed_the_world(step: StepState, contract: Contract | None) -> bool:

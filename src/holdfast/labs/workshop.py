@@ -108,8 +108,10 @@ class Workshop:
     def verdict(self, claims: Sequence[str], problems: Sequence[str]) -> int:
         """What was checked, and how it came out; the exit code."""
         self.heading("Check")
-        for line in claims if not problems else [f"WRONG: {problem}" for problem in problems]:
+        for line in [f"WRONG: {problem}" for problem in problems]:
             self.say(f"  {line}")
+        for claim in claims if not problems else ():
+            self.say(textwrap.fill(claim, WIDTH, initial_indent="  ", subsequent_indent="  ", break_long_words=False))
         self.say("", "  ok" if not problems else f"  {len(problems)} wrong")
         if self.keep:
             self.say(f"  kept in {self.directory}")

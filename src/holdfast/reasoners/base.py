@@ -129,7 +129,7 @@ def briefing(state: State) -> Briefing:
             for owed in state.pending.values()
         ),
         changes=state.changes,
-        refused=tuple((state.steps[name].tool, state.steps[name].args or {}) for name, _ in state.failed_calls.values()),
+        refused=tuple((state.steps[name].tool, state.steps[name].args or {}) for name, *_ in state.failed_calls.values()),
     )
 
 

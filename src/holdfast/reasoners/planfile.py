@@ -244,7 +244,8 @@ def step_of(name: str, form: Any, found: list[str]) -> Step | None:
 def _tool_call(form: dict[str, Any], where: str, found: list[str]) -> tuple[str, dict[str, Any]]:
     tool, args = form.get("tool"), form.get("args", {})
     if not isinstance(tool, str) or not tool:
-        found.append(f"{where}: `tool` must name a tool, or `agent` an agent")
+        given = f", not {_kind(tool)}" if "tool" in form and tool != "" else ""
+        found.append(f"{where}: `tool` must name a tool, or `agent` an agent{given}")
         tool = ""
     if not isinstance(args, dict):
         found.append(f"{where}: args is {_kind(args)}, not a table")

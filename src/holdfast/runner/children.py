@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from holdfast.agent import Agent
-from holdfast.core.commands import CallTool
+from holdfast.core.commands import CallTool, child_run_id
 from holdfast.core.events import AnyEvent, CallDeferred, CallFailed, CallUnknown, Failure
 from holdfast.core.limits import Limits, within
 from holdfast.core.state import State
@@ -21,8 +21,8 @@ DEPTH_MAX = 8
 
 
 def child_id(state: State, command: CallTool) -> str:
-    """The id of the run that a call starts: the same on every attempt, another one for an intended repeat."""
-    return f"{state.run_id}.{command.step}" + (f".{command.occurrence}" if command.occurrence > 1 else "")
+    """The id of the run that a call starts."""
+    return child_run_id(state.run_id, command.step, command.occurrence)
 
 
 async def start_child(command: CallTool, agent: Agent, state: State, journal: Journal, now: float) -> AnyEvent:

@@ -214,6 +214,7 @@ class Request(msgspec.Struct, kw_only=True):
     at: float
     behaviour: Behaviour
     token: str = ""
+    takes_back: bool = False
     in_flight: bool = True
     effect: Effect | None = None
     changes: list[tuple[str, float]] = []
@@ -235,6 +236,7 @@ class Effect(msgspec.Struct, kw_only=True):
     times: int = 1
     by_hand: bool = False
     left: tuple[str, ...] = ()
+    takes_back: bool = False
 
     @property
     def receipt(self) -> dict[str, Any]:
@@ -282,12 +284,14 @@ class World:
 
     # --- what tools do --------------------------------------------------------------------------------------------
 
-    async def request(self, tool_name: str, safety: Safety, item: str, amount: int, call: Call) -> Any:
-        """Send a request and wait for the reply, if one comes."""
+    async def request(
+        self, tool_name: str, safety: Safety, item: str, amount: int, call: Call, takes_back: bool = False
+    ) -> Any:  # fmt: skip
+        """Send a request and wait for the reply, if one comes. takes_back: what has this id, if it happens."""
         request = Request(
             number=len(self.requests) + 1, tool=tool_name, safety=safety, run_id=call.run_id, step=call.step, key=call.key,
             attempt=call.attempt, occurrence=call.occurrence, item=item, amount=amount, at=_time(), behaviour=ok(),
-            token=call.token,
+            token=call.token, takes_back=takes_back,
         )  # fmt: skip
         self.requests.append(request)
         request.behaviour = behaviour = self._refused(request) or self._script(request)
@@ -389,7 +393,7 @@ class World:
         effect = Effect(
             number=len(self.ledger) + 1, tool=request.tool, run_id=request.run_id, step=request.step, key=request.key,
             occurrence=request.occurrence, item=request.item, amount=0 if behaviour.short else request.amount, at=_time(),
-            visible_at=_time() + behaviour.visible,
+            visible_at=_time() + behaviour.visible, takes_back=request.takes_back,
         )  # fmt: skip
         self.ledger.append(effect)
         if behaviour.reply == "partial" and not behaviour.rest:
@@ -500,7 +504,7 @@ class World:
 
     def undone(self, effect: Effect) -> list[Effect]:
         """What took an effect back: calls of tools of `make_undo` with its id."""
-        return self.effects(item=effect.receipt["id"])
+        return self.effects(item=effect.receipt["id"], takes_back=True)
 
     def do_by_hand(self, *, tool: str, run_id: str, step: str, item: str, amount: int, occurrence: int = 1) -> Effect:
         """A person does it themselves."""
@@ -556,7 +560,7 @@ def make_undo(world: Callable[[], World], name: str, safety: Safety = "keyed", *
         options.setdefault("key_ttl", "forever")
 
     async def take_back(id: str, call: Call) -> Receipt:
-        found: Receipt = await world().request(name, safety, id, 1, call)
+        found: Receipt = await world().request(name, safety, id, 1, call, True)
         return found
 
     async def look(id: str, call: Call) -> Happened | Probed:

@@ -239,7 +239,7 @@ def place_of(state: State, step: StepState, live: bool) -> Place:
     if step.phase == "skipped":
         if step.flagged and (not state.ended or name in state.flagged):
             return "flagged"
-        return "skipped" if name in state.skipped and name not in state.replaced else "not_needed"
+        return "skipped" if name in state.skipped else "not_needed"
     # A call under a fence that no live worker holds any more is in doubt, though nobody has written that down yet.
     in_doubt = step.doubt_since is not None or (step.phase == "flying" and not live)
     if name in state.unknown or (in_doubt and not state.ended):

@@ -140,7 +140,6 @@ def _pasts(entries: Iterable[e.Entry]) -> tuple[dict[str, _Past], dict[str, str]
         if not past.settled and not isinstance(event, e.CallbackRefused):
             past.ended_at = entry.at  # The last word on a step that has ended is the one that ended it.
         if isinstance(event, e.CallIntended):
-            past.settled = False
             past.began_at = entry.at if past.began_at is None else past.began_at
         elif isinstance(event, e.CallSucceeded | e.CallPartial):
             past.settled = True

@@ -31,8 +31,8 @@ class Calls(Owed):
 
     def _begin_or_skip(self, step: StepState) -> None:
         name = step.step.id
-        instead_of = step.step.alternative_to
-        if instead_of and (done := source_of(self.state, instead_of)) is not None:
+        done = self._done_instead(step)
+        if done is not None:
             self._rule(e.StepSkipped(step=name, reason=f"it is not needed: {done} was done", needless=True))
             return
         blocker = next((other for other in step.reads if source_of(self.state, other) is None), None)
@@ -41,7 +41,18 @@ class Calls(Owed):
         else:
             self._begin(step)
 
+    def _done_instead(self, step: StepState) -> str | None:
+        """What was done of all that an alternative is there for: the step that it is one to, and what that one is one to."""
+        while step.step.alternative_to:
+            if (done := source_of(self.state, step.step.alternative_to)) is not None:
+                return done
+            step = self.state.steps[step.step.alternative_to]
+        return None
+
     def _settle_waiting(self, step: StepState) -> None:
+        if step.callback is not None and (step.callback.failure is None or step.doubt_since is not None):
+            self._take_callback(step)
+            return
         if self._stopping() or self.state.held_by or self.state.changed:
             return
         if step.due_at > self.now:
@@ -49,9 +60,6 @@ class Calls(Owed):
             return
         contract = self._contract(step)
         if step.doubt_since is not None:
-            if step.callback is not None:
-                self._take_callback(step)
-                return
             row = recovery.rule(self._doubt(step, contract))
             if row.action != "repeat":
                 self._last_look_before_repeat(step, contract, row)
@@ -90,8 +98,7 @@ class Calls(Owed):
         )  # fmt: skip
         if self._is_suppressed(step, contract, args, key) or (not again and self._failed_before(step, args)):
             return
-        if state.attempts >= state.limits.attempts_max and not step.step.undoes:
-            self._rule(e.LimitReached(limit="attempts_max", allowed=float(state.limits.attempts_max)))
+        if self._no_attempt_left(step, contract):
             return
         if asks_first(contract, step.step) and step.approved != shown_digest(step.tool, args, contract):
             if again or step.landed:
@@ -103,11 +110,11 @@ class Calls(Owed):
             return
         if step.tool in self.held and self._hold(step):
             return
-        if self._too_much(step, contract):
+        if self._too_much(step, contract, key):
             return
         for capped in self.places.keys() & {step.tool, ""}:
             self.places[capped] -= 1
-        granted = self._granted(args) if contract.agent is not None else None
+        granted = self._granted(step, args) if contract.agent is not None else None
         attempt = step.attempt + 1
         self._rule(e.CallIntended(step=name, attempt=attempt, tool=step.tool, key=key, args=args, granted=granted))
         self.commands.append(
@@ -156,6 +163,8 @@ class Calls(Owed):
     def _is_suppressed(self, step: StepState, contract: Contract, args: dict[str, Any], key: str) -> bool:
         """Whether the same call is done, under way or owed in another step, or under way in another run."""
         state, name = self.state, step.step.id
+        if state.stop == "undo":
+            return self._is_taken_back(step, contract, key)
         twin = state.business.get(key) if contract.business_key else None
         # A twin that fell back to another tool has made another call since: it is in nobody's way.
         if twin is not None and twin != name and state.steps[twin].key == key and self._twin_in_the_way(step, state.steps[twin]):
@@ -175,6 +184,15 @@ class Calls(Owed):
             self._rule(e.StepSkipped(step=name, reason=reason))
             return True
         return False
+
+    def _is_taken_back(self, step: StepState, contract: Contract, key: str) -> bool:
+        """Whether the plan itself did the very call that is to take something back. What else is under way is dealt with no
+        more, so it is not waited for."""
+        twin = self.state.business.get(key, "") if contract.business_key else ""
+        if twin in ("", step.step.id) or self.state.steps[twin].key != key or self.state.steps[twin].phase != "done":
+            return False
+        self._rule(e.ReuseRuled(step=step.step.id, same_as=twin))
+        return True
 
     def _twin_in_the_way(self, step: StepState, twin: StepState) -> bool:
         """Whether the same call, by its business key, is done or under way in another step."""
@@ -210,9 +228,8 @@ class Calls(Owed):
         failed = self.state.failed_calls
         if not failed or step.insisted or step.step.undoes or (found := failed.get(digest([step.tool, args]))) is None:
             return False
-        other, effects = found
+        other, effects, kind = found
         before = self.state.steps[other]
-        kind = before.failure.kind if before.failure is not None else "invalid_input"
         if other == step.step.id and not step.fallbacks_taken:
             return False
         if before.occurrence != step.occurrence or (kind not in SETTLED_BY_ARGUMENTS and effects != self.state.effects):
@@ -259,16 +276,18 @@ class Calls(Owed):
             self._wake(until)
         return True
 
-    def _too_much(self, step: StepState, contract: Contract) -> bool:
+    def _too_much(self, step: StepState, contract: Contract, key: str) -> bool:
         """Whether the call would change more of something than the run may."""
         limits = self.state.limits
-        if contract.agent is not None and self.state.children >= limits.children_max:
+        if step.step.undoes:
+            return False
+        if contract.agent is not None and key != step.key and self.state.children >= limits.children_max:
             self._rule(e.LimitReached(limit="children_max", allowed=float(limits.children_max)))
             return True
         used_up = next(
             (name for name in contract.changes if name in limits.changes and self._changed(name) >= limits.changes[name]), None
         )
-        if used_up is None or step.step.undoes:
+        if used_up is None:
             return False
         message = f"the run may change {used_up} by {limits.changes[used_up]:g} in all, and has"
         self._refuse(step, e.Failure(kind="too_expensive", message=message))
@@ -277,13 +296,33 @@ class Calls(Owed):
     def _changed(self, name: str) -> float:
         return self.state.changes.get(name, 0.0)
 
-    def _granted(self, args: dict[str, Any]) -> Limits:
-        """What a run that is started here may use at most: a part of what this one has left, and no more than was given."""
+    def _reserved(self, step: StepState) -> int:
+        """How many calls the runs may still make that other steps started."""
+        name, state = step.step.id, self.state
+        return sum(state.steps[other].granted for other in state.active if other != name)
+
+    def _no_attempt_left(self, step: StepState, contract: Contract) -> bool:
+        """Whether the call, and one of the run that it starts, would be more than there may be. What runs of other steps do not
+        use up is waited for."""
+        state, needed = self.state, 1 if contract.agent is None else 2
+        allowed = state.limits.attempts_max
+        if step.step.undoes or state.attempts + self._reserved(step) + needed <= allowed:
+            return False
+        others = (state.steps[other] for other in state.active if other != step.step.id)
+        if state.attempts + needed > allowed or not any(each.granted and each.phase in ("flying", "owed") for each in others):
+            self._rule(e.LimitReached(limit="attempts_max", allowed=float(allowed)))
+        return True
+
+    def _granted(self, step: StepState, args: dict[str, Any]) -> Limits:
+        """What a run that is started here may use at most: no more than was given, or else half of the calls that are left, so
+        that there is something left for the others."""
         state, limits = self.state, self.state.limits
-        reserved = sum(state.steps[name].granted for name in state.active)
+        left = max(limits.attempts_max - state.attempts - self._reserved(step) - 1, 1)
         given = args.get("limits")
+        if not isinstance(given, dict) or not given.keys() & {"attempts", "attempts_max"}:
+            left = (left + 1) // 2
         most = Limits(
-            attempts_max=max(limits.attempts_max - state.attempts - reserved - 1, 1),
+            attempts_max=left,
             wall_seconds=max(state.started_at + limits.wall_seconds - self.now, 1.0),
             steps_max=limits.steps_max,
             turns_max=limits.turns_max,

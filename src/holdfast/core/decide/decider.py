@@ -10,7 +10,7 @@ from holdfast.core import events as e
 from holdfast.core.commands import Command
 from holdfast.core.decide.desk import Room
 from holdfast.core.decide.ends import Ends
-from holdfast.core.state import Phase, State, StepState
+from holdfast.core.state import ENDED, Phase, State, StepState
 
 _EMPTY = Room()
 # More rulings on one step in one decision than any chain of them can have.
@@ -46,8 +46,7 @@ class Decider(Ends):
             self._stop()
             return
         if self._is_undoing():
-            if not self._held() or self.state.held_by is None:
-                self._undo()
+            self._undo()
             return
         self._wake(self.state.started_at + self.state.limits.wall_seconds)
         if self._held():
@@ -72,8 +71,12 @@ class Decider(Ends):
 
     def _undo(self) -> None:
         """Take back what was done, step by step; then the run ends."""
+        if self._held():
+            return
+        self._plan_rests()
         self._begin_all()
-        if all(self.state.steps[name].phase in ("done", "skipped", "failed") for name in self.state.undoing):
+        undoing = self.state.undoing
+        if all(self.state.steps[name].phase in ENDED and name not in self.state.pending for name in undoing):
             self._stop_when_quiet()
 
     def _begin_all(self) -> None:
@@ -86,16 +89,18 @@ class Decider(Ends):
 
     def _settle_all(self) -> None:
         """What is due comes last: a call that turns out to be lost leaves its place to it."""
-        for name in self.state.active:
-            if self.state.steps[name].phase != "waiting":
-                self._settle(name)
-        if self.state.pending and not self._stopping():
+        self._settle_until_quiet(lambda phase: phase != "waiting")
+        if self.state.pending:
             self._settle_rests()
+        self._settle_until_quiet(lambda phase: phase == "waiting")
+
+    def _settle_until_quiet(self, concerned: Callable[[Phase], bool]) -> None:
+        """A ruling on one step may be what another waits for."""
         before = -1
         while before != len(self.events):
             before = len(self.events)
             for name in self.state.active:
-                if self.state.steps[name].phase == "waiting":
+                if concerned(self.state.steps[name].phase):
                     self._settle(name)
 
     def _settle(self, name: str) -> None:

@@ -33,8 +33,8 @@ class Doubts(Desk):
             self._take_callback(step)
             return
         contract = self._contract(step)
-        if step.spent and step.failure is not None and step.failure.detail == e.BY_A_PERSON:
-            return  # A person cancelled at the question; what they were asked stays unknown.
+        if self._is_left_unknown(step):
+            return
         row = recovery.rule(self._doubt(step, contract))
         name = step.step.id
         if row.action == "probe":
@@ -54,6 +54,16 @@ class Doubts(Desk):
             self._rule(e.RecoveryRuled(step=name, row=row.label, action="ask", reason=row.reason))
             seen = f" ({step.probe_message})" if step.probe_message else ""
             self._ask_about_doubt(step, contract, f"{row.reason}{seen}")
+
+    def _is_left_unknown(self, step: StepState) -> bool:
+        """A person cancelled at the question, or nobody answered it: what they were asked stays unknown. Of an undo that is said
+        at once, for the others wait for it."""
+        if not step.spent or step.failure is None or step.failure.detail != e.BY_A_PERSON:
+            return False
+        if self.state.stop == "undo":
+            reason = f"nobody knows whether it happened ({step.failure.message})"
+            self._rule(e.StepSkipped(step=step.step.id, reason=reason, flagged=True))
+        return True
 
     def _take_callback(self, step: StepState) -> None:
         """Whoever delivers the result of a call has had the call."""

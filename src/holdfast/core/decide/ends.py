@@ -9,7 +9,8 @@ from holdfast.core import limits, references
 from holdfast.core.commands import AskReasoner
 from holdfast.core.contract import digest
 from holdfast.core.decide.calls import Calls
-from holdfast.core.state import ENDED, State, result_of, source_of, unknown_steps
+from holdfast.core.evolve.runs import idle_turns
+from holdfast.core.state import State, result_of, source_of, unknown_steps
 from holdfast.core.undo import undo_plan
 
 PROPOSAL_FAILURES_MAX = 3
@@ -186,10 +187,8 @@ class Ends(Calls):
         state = self.state
         if state.stop != "undo":
             return state.kept
-        failed = tuple(
-            step.step.undoes for name in state.undoing if (step := state.steps[name]).phase != "done" and step.phase in ENDED
-        )
-        return (*state.kept, *failed)
+        planned = dict.fromkeys(state.steps[name].step.undoes for name in state.undoing)
+        return (*state.kept, *(name for name in planned if name not in state.undone))
 
 
 def _lenient(form: Any, state: State) -> Any:

@@ -7,7 +7,7 @@ from holdfast.core import recovery
 from holdfast.core.contract import Contract
 from holdfast.core.decide.doubts import Doubts
 from holdfast.core.diagnosis import Ruling, diagnose
-from holdfast.core.plan import fallbacks_of
+from holdfast.core.plan import fallbacks_of, gives_way_to
 from holdfast.core.state import ENDED, StepState
 from holdfast.core.undo import undo_step
 
@@ -110,7 +110,8 @@ class Failures(Doubts):
 
     def _has_alternative(self, name: str) -> bool:
         """Whether another step is still to stand in for this one."""
-        return any(self.state.steps[other].phase not in ENDED for other in self.state.stand_ins.get(name, ()))
+        others = self.state.stand_ins
+        return bool(others) and any(self.state.steps[other].phase not in ENDED for other in gives_way_to(name, others))
 
 
 def _said(failure: e.Failure) -> str:

@@ -10,6 +10,7 @@ from holdfast.core.contract import Contract
 from holdfast.core.decide.failures import Failures
 from holdfast.core.pending import Pending
 from holdfast.core.plan import Step
+from holdfast.core.references import as_arguments
 from holdfast.core.state import StepState
 
 
@@ -19,13 +20,17 @@ class Owed(Failures):
     def _settle_owed(self, step: StepState) -> None:
         """The result of a call that was deferred."""
         owed = self.state.pending.get(step.step.id)
-        if owed is not None and (owed.found == "came" or not self._stopping()):
+        if owed is None or self._is_left_unknown(step):
+            return
+        if not self._stopping() or owed.found in ("came", "failed"):
             self._settle_pending(owed, step)
 
     def _settle_rests(self) -> None:
         """What is owed to steps that are done: the rest of a part, or that it can be seen."""
         for name, owed in list(self.state.pending.items()):
             if owed.about == "result" or not self._concerns(name):
+                continue
+            if self._stopping() and owed.found not in ("came", "failed"):
                 continue
             if owed.interrupt is not None:
                 self._expire(owed.interrupt)
@@ -62,7 +67,8 @@ class Owed(Failures):
     def _plan_rests(self) -> None:
         """What a part left undone, and an intended repeat, become steps of their own."""
         for name in self.state.rests:
-            self._rule(e.RestPlanned(step=name, rest=self._rest_step(self.state.steps[name])))
+            if self._concerns(name):
+                self._rule(e.RestPlanned(step=name, rest=self._rest_step(self.state.steps[name])))
 
     def _rest_step(self, step: StepState) -> Step:
         again = step.rest_args == step.args
@@ -75,7 +81,7 @@ class Owed(Failures):
             step.step,
             id=name,
             tool=step.tool,
-            args=step.rest_args or {},
+            args=as_arguments(step.rest_args or {}),
             after=(step.step.id,),
             fallbacks=(),
             alternative_to="",

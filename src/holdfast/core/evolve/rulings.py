@@ -7,7 +7,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from holdfast.core import events as e
-from holdfast.core.evolve.steps import add_steps, finish, following, given_up, open_pending, put, without
+from holdfast.core.evolve.steps import add_steps, finish, following, given_up, open_pending, put, taken_back, without
 from holdfast.core.pending import Pending
 from holdfast.core.state import State, StepState, contract_of
 
@@ -69,6 +69,7 @@ def pending_ruled(state: State, event: e.PendingRuled, entry: e.Entry) -> State:
     changes: dict[str, Any] = {"pending": pending}
     if event.action == "settle" and owed.about == "rest":
         step = replace(step, left=(), value=step.value if owed.value is None else owed.value)
+        changes |= taken_back(state, step)
     elif event.action == "repeat":
         step = replace(step, repeats=step.repeats + 1, rest_args=owed.args)
         changes["rests"] = (*state.rests, event.step)
@@ -106,14 +107,16 @@ def _result_ruled(
 
 def rest_planned(state: State, event: e.RestPlanned, entry: e.Entry) -> State:
     state = add_steps(state, entry, (event.rest,))
-    if event.rest.undoes:
+    if event.rest.undoes == event.step:
         taking_back = replace(state.steps[event.step], undo=event.rest.id)
         return replace(state, steps=state.steps.insert(event.step, taking_back))
     origin = replace(state.steps[event.step], rest=event.rest.id, rest_args=None)
     # A repeat of a repeat counts as one more of the first.
     planned = replace(state.steps[event.rest.id], repeats=origin.repeats)
     rests = tuple(name for name in state.rests if name != event.step)
-    return replace(state, steps=state.steps.insert(event.step, origin).insert(event.rest.id, planned), rests=rests)
+    undoing = (*state.undoing, event.rest.id) if event.step in state.undoing else state.undoing
+    steps = state.steps.insert(event.step, origin).insert(event.rest.id, planned)
+    return replace(state, steps=steps, rests=rests, undoing=undoing)
 
 
 def fallback_ruled(state: State, event: e.FallbackRuled, entry: e.Entry) -> State:
@@ -161,6 +164,8 @@ def step_skipped(state: State, event: e.StepSkipped, entry: e.Entry) -> State:
     if event.needless:
         return put(state, entry, step)
     lists: dict[str, Any] = {"flagged": (*state.flagged, event.step)} if event.flagged else {}
+    if event.step in state.pending:
+        lists["pending"] = without(state.pending, event.step)
     return given_up(state, entry, step, before, skipped=(*state.skipped, event.step), **lists)
 
 

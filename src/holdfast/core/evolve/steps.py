@@ -11,7 +11,7 @@ from holdfast.core import events as e
 from holdfast.core.contract import Contract, digest
 from holdfast.core.diagnosis import PASSING
 from holdfast.core.pending import Pending, can_look, look_wait
-from holdfast.core.plan import Step, needs, waits_for
+from holdfast.core.plan import Plan, Step, needs, stand_ins, waits_for
 from holdfast.core.state import AT_REST, ENDED, Phase, SettledBy, State, StepState, contract_of
 
 
@@ -62,14 +62,13 @@ def _release_dependents(state: State, ended: StepState) -> State:
 def add_steps(state: State, entry: e.Entry, added: Iterable[Step], **changes: Any) -> State:
     """The state with new steps, which wait for what they need."""
     new = {step.id: step for step in added}
-    stand_ins = state.stand_ins
-    for step in new.values():
-        if step.alternative_to:
-            stand_ins = {**stand_ins, step.alternative_to: (*stand_ins.get(step.alternative_to, ()), step.id)}
+    others = state.stand_ins
+    if any(step.alternative_to for step in new.values()):
+        others = stand_ins(Plan(steps=tuple(new.values())), others)
     steps, dependents, ready = state.steps, state.dependents, list(state.ready)
     for step in new.values():
         missing = 0
-        for other in waits_for(step, stand_ins):
+        for other in waits_for(step, others):
             if other in new or steps[other].phase not in ENDED:
                 missing += 1
                 dependents = dependents.insert(other, (*(dependents.get(other) or ()), step.id))
@@ -84,7 +83,7 @@ def add_steps(state: State, entry: e.Entry, added: Iterable[Step], **changes: An
         order=(*state.order, *new),
         steps=steps,
         dependents=dependents,
-        stand_ins=stand_ins,
+        stand_ins=others,
         ready=tuple(ready),
         open_steps=state.open_steps + len(new),
         **changes,
@@ -118,8 +117,7 @@ def finish(
     contract = state.contracts.get(step.tool)
     if by != "reuse" and (contract is None or contract.safety != "read"):
         changes["effects"] = state.effects + 1
-    if step.step.undoes:
-        changes["undone"] = (*state.undone, step.step.undoes)
+    changes |= taken_back(state, step)
     if not state.final:
         # Only a reasoner that is asked again can go round in circles; a plan that is final need not pay for this.
         learned = digest([step.tool, step.args, value])
@@ -128,12 +126,18 @@ def finish(
     return put(state, entry, step, **changes)
 
 
+def taken_back(state: State, step: StepState) -> dict[str, Any]:
+    """The field of the state that changes when a call that takes another back is wholly done."""
+    undoes = step.step.undoes
+    return {"undone": (*state.undone, undoes)} if undoes and not step.left and undoes not in state.undone else {}
+
+
 def given_up(state: State, entry: e.Entry, step: StepState, before: StepState, **changes: Any) -> State:
     """The tool in force did not do it, for good: the very same call need not be made again."""
     failure = before.failure
     if failure is not None and before.args is not None and failure.kind not in PASSING and failure.detail != e.BY_A_PERSON:
         failed = digest([before.tool, before.args])
-        changes["failed_calls"] = {**state.failed_calls, failed: (before.step.id, state.effects)}
+        changes["failed_calls"] = {**state.failed_calls, failed: (before.step.id, state.effects, failure.kind)}
         if not state.final:
             learned = digest([before.tool, before.args, failure.kind])
             if state.known.get(learned) is None:

@@ -8,9 +8,10 @@ from msgspec.structs import replace
 
 from holdfast.core import events as e
 from holdfast.core.approval import shown_digest
+from holdfast.core.commands import child_run_id
 from holdfast.core.contract import Contract, weakest
 from holdfast.core.evolve.calls import heard
-from holdfast.core.evolve.steps import finish, following, put, without
+from holdfast.core.evolve.steps import finish, following, put, taken_back, without
 from holdfast.core.pending import Found, Pending
 from holdfast.core.state import Phase, State, StepState, contract_of
 
@@ -48,23 +49,30 @@ def cancel_requested(state: State, event: e.CancelRequested, entry: e.Entry) -> 
 
 # --- what the world delivers --------------------------------------------------------------------------------------
 
-# A person is asked about it, and now it is answered without them.
-_ASKED_FOR_NOTHING: dict[str, Phase] = {"doubt": "doubt", "owed": "owed", "failure": "diagnosis"}
+# A person is asked about it, and now it is answered without them. That it could not be done answers less: a person who is
+# asked what to do about a failure, or whether to make the call once more, has still to say so.
+_ANSWERED: dict[str, Phase] = {"doubt": "doubt", "owed": "owed", "failure": "diagnosis", "call": "waiting"}
+_ANSWERED_BY_FAILURE: dict[str, Phase] = {"doubt": "doubt", "owed": "owed"}
 
 
 def callback_received(state: State, event: e.CallbackReceived, entry: e.Entry) -> State:
     owed = state.pending.get(event.step)
     if owed is not None and owed.key == event.key:
-        return _hear(state, entry, heard(owed, event))
+        return following(state, entry) if _is_heard(owed) else _hear(state, entry, heard(owed, event))
     step = state.steps[event.step]
-    if step.key != event.key:
+    if step.key != event.key or step.callback is not None:
         return following(state, entry)
     return _early(state, entry, step, event)
 
 
+def _is_heard(owed: Pending) -> bool:
+    """Whether it has come, or never will. What is said of it after that changes nothing."""
+    return owed.found in ("came", "failed")
+
+
 def signal_received(state: State, event: e.SignalReceived, entry: e.Entry) -> State:
     for owed in state.pending.values():
-        if owed.signal == event.name:
+        if owed.signal == event.name and not _is_heard(owed):
             return _hear(state, entry, replace(owed, found="came", settled_by="signal", value=event.value))
     return following(state, entry, signals={**state.signals, event.name: event})
 
@@ -75,9 +83,14 @@ def child_ended(state: State, event: e.ChildEnded, entry: e.Entry) -> State:
         failure = e.Failure(kind="failed_later", message=f"the run {event.child} is {event.status}: {event.reason}")
     owed, step = state.pending.get(event.step), state.steps[event.step]
     state = replace(state, attempts=state.attempts + event.attempts)
+    if event.child == child_run_id(state.run_id, event.step, step.occurrence):
+        step = replace(step, granted=0)
+        state = replace(state, steps=state.steps.insert(event.step, step))
     if owed is not None and owed.child == event.child:
         found: Found = "failed" if failure is not None else "came"
         return _hear(state, entry, replace(owed, found=found, settled_by="child", value=event.result, failure=failure))
+    if owed is not None or step.callback is not None or event.child != child_run_id(state.run_id, event.step, step.occurrence):
+        return following(state, entry)  # It was waited for no more.
     delivered = e.CallbackReceived(step=event.step, key=step.key, value=event.result, failure=failure, by=event.child)
     return _early(state, entry, step, delivered)
 
@@ -88,7 +101,7 @@ def _hear(state: State, entry: e.Entry, owed: Pending) -> State:
     if owed.interrupt is not None:
         state = replace(state, interrupts=closed(state, owed.interrupt))
     step = state.steps[owed.step]
-    return _without_question(state, entry, step) if step.phase == "asking" else state
+    return _without_question(state, entry, step, _ANSWERED) if step.phase == "asking" else state
 
 
 def _early(state: State, entry: e.Entry, step: StepState, event: e.CallbackReceived) -> State:
@@ -96,16 +109,19 @@ def _early(state: State, entry: e.Entry, step: StepState, event: e.CallbackRecei
     if step.phase in ("done", "skipped", "failed"):
         return following(state, entry)
     state = put(state, entry, replace(step, callback=event))
-    return _without_question(state, entry, state.steps[event.step]) if step.phase == "asking" else state
+    if step.phase != "asking":
+        return state
+    answered = _ANSWERED if event.failure is None else _ANSWERED_BY_FAILURE
+    return _without_question(state, entry, state.steps[event.step], answered)
 
 
-def _without_question(state: State, entry: e.Entry, step: StepState) -> State:
+def _without_question(state: State, entry: e.Entry, step: StepState, answered: dict[str, Phase]) -> State:
     assert step.interrupt is not None, f"{step.step.id} is asking nothing"
     about = state.interrupts[step.interrupt].about
-    if about not in _ASKED_FOR_NOTHING:
+    if about not in answered:
         return state
     interrupts = closed(state, step.interrupt)
-    return put(state, entry, replace(step, phase=_ASKED_FOR_NOTHING[about], interrupt=None), interrupts=interrupts)
+    return put(state, entry, replace(step, phase=answered[about], interrupt=None), interrupts=interrupts)
 
 
 # --- people -------------------------------------------------------------------------------------------------------
@@ -163,6 +179,7 @@ def _heard_of_rest(state: State, event: e.Answered, entry: e.Entry, owed: Pendin
     changes["pending"] = without(state.pending, owed.step)
     if event.decision == "respond":
         step = replace(step, left=(), value=step.value if event.value is None else event.value)
+        changes |= taken_back(state, step)
     elif event.decision == "approve":
         step = replace(step, repeats=step.repeats + 1, rest_args=owed.args)
         changes["rests"] = (*state.rests, owed.step)
@@ -218,8 +235,8 @@ def interrupt_expired(state: State, event: e.InterruptExpired, entry: e.Entry) -
     question = state.interrupts[event.interrupt]
     changes: dict[str, Any] = {"interrupts": closed(state, event.interrupt)}
     if question.about == "agent":
-        silence = "nobody answered whether the weaker promises will do"
-        return following(state, entry, held_by=None, changed=None, stopping=silence, **changes)
+        stopping = "nobody answered whether the weaker promises will do"
+        return following(state, entry, held_by=None, changed=None, stopping=stopping, **changes)
     if question.about == "stop":
         return following(state, entry, stop="keep", **changes)
     owed = state.pending.get(question.step)
@@ -227,12 +244,13 @@ def interrupt_expired(state: State, event: e.InterruptExpired, entry: e.Entry) -
         changes["pending"] = without(state.pending, question.step)
         return following(state, entry, flagged=(*state.flagged, question.step), **changes)
     step = replace(state.steps[question.step], interrupt=None)
+    silence = e.Failure(kind="denied", message="nobody answered in time", detail=e.BY_A_PERSON)
     if question.about in ("doubt", "owed"):
         why = f"step {question.step}: nobody said in time whether it happened"
         phase: Phase = "doubt" if question.about == "doubt" else "owed"
-        return put(state, entry, replace(step, phase=phase, spent=True), stopping=state.stopping or why, **changes)
-    refusal = e.Failure(kind="denied", message="nobody answered in time", detail=e.BY_A_PERSON)
-    return put(state, entry, replace(step, phase="diagnosis", failure=refusal, spent=True), **changes)
+        step = replace(step, phase=phase, spent=True, failure=silence)
+        return put(state, entry, step, stopping=state.stopping or why, **changes)
+    return put(state, entry, replace(step, phase="diagnosis", failure=silence, spent=True), **changes)
 
 
 def only_noted(state: State, event: e.Event, entry: e.Entry) -> State:

@@ -61,11 +61,10 @@ def run(*, directory: Path | None, seed: int, keep: bool) -> int:
 
 
 _CLAIMS = (
-    f"Read from the mail service's ledger: woken {WAKE_UPS} times for each customer, the agent sent one mail;",
-    "none to the one who had answered, and a second one, under a key of its own, to the one whose mail",
-    "never showed. For the key account a person was asked instead. Workers were killed with SIGKILL in",
-    "the middle of a mail, and while mails were out and not to be seen. The plain function, let loose",
-    f"upon the same services, sent {WAKE_UPS} to each but the one who had answered.",
+    f"Read from the mail service's ledger: woken {WAKE_UPS} times for each customer, the agent sent one mail; none to the one "
+    "who had answered, and a second one, under a key of its own, to the one whose mail never showed. For the key account a "
+    "person was asked instead. Workers were killed with SIGKILL in the middle of a mail, and while mails were out and not to be "
+    f"seen. The plain function, let loose upon the same services, sent {WAKE_UPS} to each but the one who had answered.",
 )
 
 

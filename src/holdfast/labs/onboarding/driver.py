@@ -62,11 +62,11 @@ def run(*, directory: Path | None, seed: int, keep: bool) -> int:
 
 
 _CLAIMS = (
-    "Read from the services' ledger: each hire has one mailbox, one VPN grant, one welcome mail, one",
-    "background check and at most one laptop, and nobody else has anything. The worker was killed with",
-    "SIGKILL between an effect and its record, and the order whose answer was lost was made once. What",
-    "the background check brought back was taken once, early or late, and refused the second time. All",
-    "runs are completed but two: one has all but the laptop, one all but the check. Both ask a person.",
+    "Read from the services' ledger: each hire has one mailbox, one VPN grant, one welcome mail, one background check and at "
+    "most one laptop, and nobody else has anything. The worker was killed with SIGKILL between an effect and its record, and "
+    "the order whose answer was lost was made once. What the background check brought was taken once, early or late, and "
+    "refused the second time. All runs are completed but two, which ask a person: one has all but the laptop, one all but the "
+    "check.",
 )
 
 
@@ -136,8 +136,12 @@ def _open_calls(shop: Workshop, story: Story) -> None:
 
 def _bring_late(shop: Workshop, story: Story, services: Services) -> bool:
     """The background check that comes while nobody is there; whether it was taken."""
-    code, said = services.deliver(story.late.user)
-    shop.note(f"the background check of {story.late.name} is done, and brought back: {said or f'exit code {code}'}")
+    try:
+        code, said = services.deliver(story.late.user)
+    except RuntimeError as error:
+        shop.note(f"the background check of {story.late.name} cannot be brought: {error}")
+        return False
+    shop.note(f"nobody is there, and the background check of {story.late.name} is brought: {said}")
     return code == 0
 
 
@@ -205,7 +209,7 @@ def _brought(shop: Workshop, story: Story, seen: Seen) -> None:
     for hire in story.hires:
         counted = deliveries(seen.ledger, hire)
         refusals = [row["detail"]["said"] for row in seen.ledger if row["subject"] == hire.user and row["action"] == "refused"]
-        said = refusals[0] if refusals else ""
+        said = refusals[0].rpartition(": ")[2] if refusals else ""
         rows.append((hire.name, when.get(hire, "in time"), counted["delivered"], counted["refused"], said))
     shop.table(rows)
 

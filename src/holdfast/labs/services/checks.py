@@ -92,7 +92,8 @@ class Checks:
         return Reply(body={"code": code, "said": said})
 
     def _deliver(self, check: _Check) -> tuple[int, str]:
-        """Bring the result: the exit code of the command, and its last line. A store that cannot be used is tried again."""
+        """Bring the result: the exit code of the command, and the first line of what it answered. A store that cannot be used
+        is tried again."""
         result = json.dumps({"cleared": True, "report": self._ids.next("report", check.user)})
         words = ["callback", check.token, result, "--by", BY, "--db", check.store]
         done = _holdfast(words)
@@ -100,7 +101,8 @@ class Checks:
             if done.returncode != STORE_TROUBLE:
                 break
             done = _holdfast(words)
-        said = ([*filter(None, (done.stdout + done.stderr).splitlines())] or [""])[-1].replace(check.token, "TOKEN")
+        answer = (done.stderr if done.returncode else done.stdout).strip() or f"exit code {done.returncode}"
+        said = answer.splitlines()[0].replace(check.token, "TOKEN")
         action = "delivered" if done.returncode == 0 else "refused"
         self._ledger.append("callbacks", action, check.user, None, check=check.id, code=str(done.returncode), said=said)
         return done.returncode, said

@@ -122,7 +122,7 @@ class Services:
         return held
 
     def deliver(self, user: str) -> tuple[int, str]:
-        """Have the background check of a user brought back now: how the command ended, and what it said last.
+        """Have the background check of a user brought back now: how the command ended, and what it said first.
 
         Raises RuntimeError where no check was asked for.
         """

@@ -50,11 +50,10 @@ def run(*, directory: Path | None, seed: int, keep: bool) -> int:
 
 
 _CLAIMS = (
-    "Read from the services' ledger: each guest has one room and one train ticket, for the town that",
-    "had room; the third guest's room was given back, once. Both workers were killed with SIGKILL between",
-    "an effect and its record. The recommendations rest on what was booked, and name what was replaced",
-    "and skipped. After the first run nobody tried to fly. The ticket, which cannot be taken back, is",
-    "named.",
+    "Read from the services' ledger: each guest has one room and one train ticket, for the town that had room; the third "
+    "guest's room was given back, once. Both workers were killed with SIGKILL between an effect and its record. The "
+    "recommendations rest on what was booked, and name what was replaced and skipped. After the first run nobody tried to fly. "
+    "The ticket, which cannot be taken back, is named.",
 )
 
 

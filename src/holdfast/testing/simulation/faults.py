@@ -122,7 +122,7 @@ KINDS: tuple[str, ...] = (
 )
 
 _WRITES = frozenset(
-    {"create", "append", "claim", "claim_due", "extend", "release", "send", "deliver", "reset_gate", "seen", "keep", "turn_schedule"}
+    {"create", "append", "claim", "claim_due", "extend", "release", "send", "deliver", "reset_gate", "seen", "keep"}
 )
 _MESSY_CALLS = (
     "deferred", "deferred", "deferred", "partial", "partial", "short", "unseen", "failure", "reply lost", "lands late", "unknown",
@@ -212,7 +212,7 @@ class Weather:
         if kind == "unseen":
             return w.unseen(dice.choice((0.5, 2.0, 4.0, 60.0)), quick)
         if kind == "partial" and self.messy:
-            rest = dice.random() < 0.4
+            rest = dice.random() < 0.4 and request.tool not in tools.UNDO
             calls_back = () if rest else self._calls_back(request, 0.3)
             until, completes = dice.choice((None, 2.0, 5.0)), dice.choice((0.5, 3.0, None))
             left = ("seat",) if dice.random() < 0.5 else ("seat", "meal")

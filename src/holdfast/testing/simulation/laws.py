@@ -331,7 +331,8 @@ class Laws:
             # Whoever had the call says that it could not be done.
             track.in_doubt = False
             return
-        if event.action == "take" and not self._stage.world.effects(key=last.key):
+        taken = event.action == "take" and last.contract.agent is None
+        if taken and not self._stage.world.effects(key=last.key):
             self._break("what is taken from a probe happened", f"{event.step}: there is no effect under {last.key}")
         if event.action == "fail" and not self._stops(state):
             tries_left = track.lost < state.limits.lost_max and not track.spent
@@ -469,7 +470,10 @@ class Laws:
     def happened(self, effect: Effect) -> None:
         """An effect lands in the world."""
         self.promises.happened(effect)
-        mine = self._stage.world.effects(run_id=effect.run_id, step=effect.step, occurrence=effect.occurrence)
+        world = self._stage.world
+        mine = world.effects(run_id=effect.run_id, step=effect.step, occurrence=effect.occurrence)
+        # One that was taken back before another way was tried does not count any more.
+        mine = [one for one in mine if one is effect or not world.undone(one)]
         if len(mine) > 1:
             self._break("no effect is made twice", f"{effect.run_id} {effect.step}: {_shown(mine)}")
         intents = self.track(effect.run_id, effect.step).intents

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from holdfast.core import events as e
-from holdfast.core.contract import Breaker
+from holdfast.core.contract import Breaker, digest
 from holdfast.core.state import State
 from holdfast.journal.base import REFUSALS_MAX, Delivery
 from holdfast.testing.simulation.tools import UNDO, UNDOABLE
@@ -58,6 +58,9 @@ class Promises:
         self._children: dict[tuple[str, str], list[str]] = {}
         self._child_ends: Counter[str] = Counter()
         self._changes: dict[str, Counter[str]] = {}
+        self._looked_at: dict[tuple[str, str], float] = {}
+        self._repeats: Counter[tuple[str, str]] = Counter()
+        self._failed: dict[tuple[str, str, int], str] = {}
 
     def _break(self, law: str, what: str) -> None:
         self._stage.broken(law, what)
@@ -81,18 +84,21 @@ class Promises:
             self._ended(before, event, at)
         elif isinstance(event, e.CallbackReceived):
             self._received(before, event)
+        elif isinstance(event, e.ProbeIntended):
+            self._looked_at[before.run_id, event.step] = at
         elif isinstance(event, e.PendingRuled):
-            until = before.pending[event.step].until
-            if event.row.startswith("late") and at < until:
-                self._break("what is owed has its time", f"{before.run_id} {event.step}: {event.row} {until - at:.3f} s too early")
+            self._ruled(before, event, at)
+        elif isinstance(event, (e.StepSkipped, e.StepFailed, e.FallbackRuled)):
+            self._given_up(before, event.step)
         elif isinstance(event, e.ChildEnded):
             self._child_ends[event.child] += 1
             if self._child_ends[event.child] > 1:
                 self._break("the end of a child is heard once", f"{before.run_id} hears of {event.child} again")
         step = getattr(event, "step", "")
-        if step and step in after.steps and (before.steps[step].phase, after.steps[step].phase) != ("done", "done"):
-            if after.steps[step].phase == "done":
-                self._done_at[before.run_id, step] = after.version
+        if step and step in after.steps and after.steps[step].phase == "done" != before.steps[step].phase:
+            self._done_at[before.run_id, step] = after.version
+        if isinstance(event, (e.CallPartial, e.CallSucceeded)):
+            self._check_what_came(before, event, after)
 
     def committed(self, state: State, at: float) -> None:
         """A whole batch was written."""
@@ -103,12 +109,57 @@ class Promises:
             if at > owed.until + _UNATTENDED and not asking:
                 self._break("nothing is owed for ever", f"{state.run_id} {name} is owed {at - owed.until:.0f} s after its time")
 
+    def _check_what_came(self, before: State, event: e.CallPartial | e.CallSucceeded, after: State) -> None:
+        """What is not all, or not enough, or not to be seen yet, is not taken for all."""
+        step, where = before.steps[event.step], f"{before.run_id} {event.step}"
+        contract = before.contracts[step.tool]
+        if isinstance(event, e.CallPartial):
+            if event.left and event.step not in (after.pending if event.rest is None else after.rests):
+                self._break("what is left of a part is owed", f"{where}: {event.left}")
+            return
+        judged = contract.sufficient is not None or (step.step.expect is not None)
+        if judged and isinstance(event.value, dict) and event.value.get("amount") == 0:
+            self._break("what is not enough is no success", f"{where}: {event.value}")
+        looked_for = contract.visible_within_seconds is not None and (contract.probe or contract.poll)
+        if looked_for and event.step not in after.pending:
+            self._break("what may not be seen yet is waited for", where)
+
+    def _ruled(self, state: State, event: e.PendingRuled, at: float) -> None:
+        """At its deadline, and not before, and after one last look, there follows what the contract says."""
+        if not event.row.startswith("late"):
+            return
+        owed, step, where = state.pending[event.step], state.steps[event.step], f"{state.run_id} {event.step}"
+        contract = step.contract or state.contracts[owed.tool]
+        if at < owed.until:
+            self._break("what is owed has its time", f"{where}: {event.row} {owed.until - at:.3f} s too early")
+        looks = (contract.probe or contract.poll) and contract.agent is None
+        if looks and self._looked_at.get((state.run_id, event.step), 0.0) < owed.until:
+            self._break("it is looked for once more at the deadline", f"{where}: {event.row}")
+        self._repeats[state.run_id, event.step] += event.action == "repeat"
+        may_repeat = owed.about != "rest" and self._repeats[state.run_id, event.step] <= contract.repeats_max
+        wanted = {contract.at_deadline} - ({"repeat"} if not may_repeat else set())
+        if contract.at_deadline == "repeat" and (owed.about != "result" or step.repeats or not may_repeat):
+            wanted.add("ask")
+        if event.action not in wanted:
+            self._break("at a deadline there follows what the contract says", f"{where}: {event.action}, not {sorted(wanted)}")
+
+    def _given_up(self, state: State, name: str) -> None:
+        step = state.steps[name]
+        failure = step.failure
+        by_arguments = failure is not None and failure.kind in ("invalid_input", "denied", "too_expensive")
+        if failure is not None and by_arguments and failure.detail != e.BY_A_PERSON and step.args is not None:
+            self._failed[state.run_id, digest([step.tool, step.args]), step.occurrence] = name
+
     def _intended(self, state: State, event: e.CallIntended, at: float) -> None:
         contract = state.contracts[event.tool]
         self._keys.setdefault((state.run_id, event.step), set()).add(event.key)
         self._check_follow_up(state, event)
         if self._delivered.get((state.run_id, event.step)) == event.key:
             self._break("what was delivered counts", f"{state.run_id} {event.step} is called again, and its result was delivered")
+        step = state.steps[event.step]
+        failed_in = self._failed.get((state.run_id, digest([event.tool, event.args]), step.occurrence), event.step)
+        if failed_in != event.step and not step.insisted and not step.step.undoes and step.doubt_since is None:
+            self._break("what failed for good is not tried again", f"{state.run_id} {event.step} is the call of {failed_in}")
         if contract.business_scope == "store":
             self._check_other_runs(state, event)
         if contract.rate is not None:
@@ -122,7 +173,7 @@ class Promises:
         if contract.rate is not None or contract.breaker is not None:
             self._check_circuit(event, at)
         undoes = state.steps[event.step].step.undoes
-        if undoes and event.attempt == 1:
+        if event.step in state.undoing and event.attempt == 1:
             self._check_order(state, undoes)
 
     def _check_follow_up(self, state: State, event: e.CallIntended) -> None:
@@ -258,7 +309,9 @@ class Promises:
                 continue
             what = f"{state.run_id} {effect.step}: {effect.receipt['id']} (policy {policy}, {state.ended})"
             taken_back = bool(self._stage.world.undone(effect))
-            if taken_back and (not undone or policy == "keep" or state.ended == "completed"):
+            step = state.steps[effect.step]
+            another_way = bool(step.undo) or step.fallbacks_taken > 0
+            if taken_back and not another_way and (not undone or policy == "keep" or state.ended == "completed"):
                 self._break("what is kept is kept", what)
             if policy == "undo" and state.ended != "completed" and not taken_back and not self._is_named(state, effect):
                 self._break("what was done is taken back", what)
@@ -280,6 +333,8 @@ class Promises:
         for run_id, state in states.items():
             self._check_undone(state)
             self._check_refusals(run_id)
+            if state.ended == "completed" and state.rests:
+                self._break("what is left of a part is owed", f"{run_id}: {state.rests} have no step of their own")
             totals = dict(self._changes.get(run_id, {}))
             if {name: amount for name, amount in state.changes.items() if amount} != totals:
                 self._break("what else was changed is counted", f"{run_id}: {state.changes}, and {totals} was told")
@@ -303,6 +358,9 @@ class Promises:
         letters = [letter.message.slot for letter in self._stage.store.run(child.run_id).letters]
         if child.at > parent.at and "parent-ended" not in letters and self._clocks_agree():
             self._break("a run that ended leaves no child behind", f"{child.run_id} went on, and {parent.run_id} was {parent.ended}")
+        slots = [letter.message.slot for letter in self._stage.store.run(parent.run_id).letters]
+        if child.at < parent.at and f"child:{child.run_id}" not in slots and self._clocks_agree():
+            self._break("a run is told of the end of its child", f"{parent.run_id} was not told that {child.run_id} {child.ended}")
         step = parent.steps[child.parent_step]
         if step.settled_by == "child" and not self._child_ends[child.run_id] and step.occurrence == 1:
             self._break("the end of a child is heard once", f"{parent.run_id} {child.parent_step} is done without {child.run_id}")
