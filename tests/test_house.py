@@ -42,8 +42,8 @@ STOREY_OF = {room: number for number, rooms in enumerate(STOREYS.split("\n")) fo
 
 # What the core may use from outside: nothing that reads a clock, draws, waits, or touches a file or a network.
 PURE = {
-    "__future__", "bisect", "collections", "dataclasses", "datetime", "decimal", "difflib", "enum", "fractions", "functools", "hashlib",
-    "heapq", "itertools", "math", "operator", "re", "string", "types", "typing", "zoneinfo",
+    "__future__", "base64", "bisect", "collections", "dataclasses", "datetime", "decimal", "difflib", "enum", "fractions", "functools", "hashlib",
+    "heapq", "hmac", "itertools", "math", "operator", "re", "string", "types", "typing", "zoneinfo",
     "cronsim", "jmespath", "jsonschema_rs", "msgspec", "rpds",
 }  # fmt: skip
 IMPURE_BUILTINS = {"open", "print", "input", "breakpoint", "exec", "eval", "compile", "__import__", "id"}

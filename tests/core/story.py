@@ -18,7 +18,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from holdfast.core import events as e
-from holdfast.core.commands import AskReasoner, CallTool, Command, RunProbe
+from holdfast.core.commands import AskReasoner, CallTool, Command, RunProbe, child_run_id
 from holdfast.core.contract import Contract, Retry
 from holdfast.core.decide import Decision, Room, decide
 from holdfast.core.evolve import evolve, fold
@@ -27,6 +27,7 @@ from holdfast.core.plan import Goal, Plan, Step
 from holdfast.core.state import State, StepState
 
 T0 = 1_000_000.0
+EMPTY = Room()
 AT_ONCE = Retry(attempts_max=3, backoff_seconds=1.0, backoff_seconds_max=60.0, jitter=0.0)
 
 
@@ -41,6 +42,11 @@ def tool(name: str = "t", safety: Any = "read", **fields: Any) -> Contract:
 def step(name: str, called: str = "t", **fields: Any) -> Step:
     """A step of a plan."""
     return Step(id=name, tool=called, **fields)
+
+
+def ref(expression: str, **default: Any) -> dict[str, Any]:
+    """A reference in arguments."""
+    return {"$ref": expression, **default}
 
 
 class Story:
@@ -111,13 +117,38 @@ class Story:
         """The call under way ends, and nobody knows how."""
         return self.tell(e.CallUnknown(step=name, attempt=self[name].attempt, why=why))
 
-    def defer(self, name: str, until: float | None = None) -> Story:
+    def defer(self, name: str, until: float | None = None, **fields: Any) -> Story:
         """The other side took the call and will be done later."""
-        return self.tell(e.CallDeferred(step=name, attempt=self[name].attempt, handle="h", until=until))
+        fields.setdefault("handle", "h")
+        return self.tell(e.CallDeferred(step=name, attempt=self[name].attempt, until=until, **fields))
 
-    def probed(self, name: str, verdict: Any, value: Any = None) -> Story:
-        """The probe under way answers."""
-        return self.tell(e.ProbeAnswered(step=name, probe=self[name].probe, verdict=verdict, value=value))
+    def part(self, name: str, value: Any = None, left: tuple[str, ...] = ("seat",), **fields: Any) -> Story:
+        """Some of the call under way was done."""
+        return self.tell(e.CallPartial(step=name, attempt=self[name].attempt, value=value, left=left, **fields))
+
+    def probed(self, name: str, verdict: Any, value: Any = None, **fields: Any) -> Story:
+        """The probe under way answers, or the look for what is owed."""
+        owed = self.run.pending.get(name)
+        probe = owed.looks if owed is not None and owed.looking is not None else self[name].probe
+        return self.tell(e.ProbeAnswered(step=name, probe=probe, verdict=verdict, value=value, **fields))
+
+    def deliver(self, name: str, value: Any = None, failure: e.Failure | None = None, key: str | None = None) -> Story:
+        """The other side calls back about the call in force."""
+        key = self[name].key if key is None else key
+        return self.tell(e.CallbackReceived(step=name, key=key, value=value, failure=failure, by="them"))
+
+    def signal(self, name: str, value: Any = None) -> Story:
+        """A word by name."""
+        return self.tell(e.SignalReceived(name=name, value=value, by="them"))
+
+    def child(self, name: str, status: Any = "completed", result: Any = None, **fields: Any) -> Story:
+        """The run that a step started has ended."""
+        fields.setdefault("child", child_run_id(self.run.run_id, name, self[name].occurrence))
+        return self.tell(e.ChildEnded(step=name, status=status, result=result, **fields))
+
+    def cancel(self, on_stop: Any = None) -> Story:
+        """Somebody wants the run to end."""
+        return self.tell(e.CancelRequested(by="bob", on_stop=on_stop))
 
     def answer(self, decision: Any, value: Any = None, interrupt: str | None = None, note: str = "") -> Story:
         """A person answers what is asked."""
@@ -135,24 +166,29 @@ class Story:
 
     # --- what the core says ---------------------------------------------------------------------------------------
 
-    def decide(self, after: float = 0.0, full: Iterable[str] = ()) -> Decision:
-        """What is decided now, taken into the history and checked."""
+    def decide(self, after: float = 0.0, full: Iterable[str] = (), room: Room | None = None) -> Decision:
+        """What is decided now, taken into the history and checked. full: tools without a place; room: in whole."""
         self.now += after
         assert self.state is not None
-        decision = decide(self.state, self.now, Room(free=dict.fromkeys(full, 0)))
+        room = Room(free=dict.fromkeys(full, 0)) if room is None else room
+        decision = decide(self.state, self.now, room)
         self.tell(*decision.events)
         assert decision.state == self.state, "the decision's state is the fold of its events"
         _check_intents(decision)
         self.commands.extend(decision.commands)
         self.last = decision
-        if not full:
+        if not room.free:  # Who drives the run looks for places again by itself.
             check_alive(decision)
-            check_said(decision, self.now)
+            check_said(decision, self.now, room)
         return decision
 
-    def called(self, after: float = 0.0, full: Iterable[str] = ()) -> list[str]:
+    def called(self, after: float = 0.0, full: Iterable[str] = (), room: Room | None = None) -> list[str]:
         """The steps that a decision now calls."""
-        return [command.step for command in self.decide(after, full).commands if isinstance(command, CallTool)]
+        return [command.step for command in self.decide(after, full, room).commands if isinstance(command, CallTool)]
+
+    def looked(self, after: float = 0.0) -> list[str]:
+        """The steps that a decision now probes, or looks for what is owed to."""
+        return [command.step for command in self.decide(after).commands if isinstance(command, RunProbe)]
 
     def __getitem__(self, name: str) -> StepState:
         assert self.state is not None
@@ -195,8 +231,8 @@ class Story:
         return [entry.event for entry in self.entries if isinstance(entry.event, kind)]
 
     def rows(self) -> list[str]:
-        """The rows of the recovery table that were applied, in order."""
-        return [event.row for event in self.events(e.RecoveryRuled)]
+        """The rows of the recovery table, and of that of what is owed, that were applied, in order."""
+        return [event.row for entry in self.entries if isinstance(event := entry.event, (e.RecoveryRuled, e.PendingRuled))]
 
     def refold(self) -> State:
         """The whole history folded from its beginning."""
@@ -247,9 +283,9 @@ def check_alive(decision: Decision) -> None:
         assert not decision.commands
 
 
-def check_said(decision: Decision, now: float) -> None:
+def check_said(decision: Decision, now: float, room: Room = EMPTY) -> None:
     """Everything that could be said was said: asked again at the same moment, there is nothing to add."""
-    again = decide(decision.state, now)
+    again = decide(decision.state, now, room)
     assert (again.events, again.commands) == ((), ()), f"left unsaid: {again.events}"
     if not decision.state.ended and again.wake_at is not None:
         assert decision.wake_at is not None and decision.wake_at <= again.wake_at, "woken too late"

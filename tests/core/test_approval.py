@@ -26,21 +26,24 @@ def test_a_plan_can_ask_where_the_tool_does_not_and_never_the_other_way_round(to
 
 
 def test_every_subject_has_its_options_and_each_says_what_follows() -> None:
-    """A person can always refuse and always cancel; nothing is offered twice."""
-    assert OPTIONS.keys() == set(get_args(InterruptSubject))
+    """A person can always refuse, and cancel what has not stopped yet; nothing is offered twice. What is owed is asked about
+    in three ways: a result, a rest, and what nobody sees."""
+    assert OPTIONS.keys() == set(get_args(InterruptSubject)) | {"rest", "sight"}
     for subject, options in OPTIONS.items():
         names = [option.decision for option in options]
         assert len(names) == len(set(names))
-        assert {"reject", "cancel"} <= set(names) <= set(get_args(DecisionName)), subject
+        always = {"reject"} if subject == "stop" else {"reject", "cancel"}
+        assert always <= set(names) <= set(get_args(DecisionName)), subject
         assert all(option.means for option in options)
 
 
 def test_what_cannot_be_decided_is_not_offered() -> None:
-    """A lost call cannot be edited: that would be another call. What is owed cannot be approved: it was made."""
+    """A call that was made cannot be edited: that would be another call. What was not made has no result to give."""
     offered = {subject: {option.decision for option in options} for subject, options in OPTIONS.items()}
-    assert "edit" not in offered["doubt"] | offered["owed"] | offered["agent"]
-    assert "approve" not in offered["owed"]
-    assert "respond" not in offered["call"] | offered["agent"]
+    owed = offered["owed"] | offered["rest"] | offered["sight"]
+    assert "edit" not in offered["doubt"] | owed | offered["agent"] | offered["stop"]
+    assert "respond" not in offered["call"] | offered["agent"] | offered["stop"]
+    assert offered["stop"] == {"approve", "reject"}
 
 
 def test_an_approval_is_bound_to_everything_that_was_shown() -> None:

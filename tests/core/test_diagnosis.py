@@ -29,10 +29,8 @@ def ruling(
 ) -> Ruling:
     """What is ruled on one failure."""
     contract = Contract(tool="t", safety=safety, retry=THREE, probe=safety == "reconcilable")
-    failure = Failure(kind=kind, message="no", retry_after_seconds=after)
-    return diagnose(
-        failure, contract, Step(id="a", tool="t", **step), run_id="r", tries=tries, fallbacks=Step(id="a", tool="t", **step).fallbacks[taken:], landed=landed
-    )
+    failure, called = Failure(kind=kind, message="no", retry_after_seconds=after), Step(id="a", tool="t", **step)
+    return diagnose(failure, contract, called, run_id="r", tries=tries, fallbacks=called.fallbacks[taken:], landed=landed)
 
 
 EVERY = list(itertools.product(KINDS, SAFETIES))
@@ -59,7 +57,7 @@ def test_when_a_fallback_takes_over(kind: Any, safety: Any) -> None:
     broken = kind in ("invalid_output", "crashed") and safety != "read"
     for taken in (0, 1):
         found = ruling(kind, safety, tries=3, taken=taken, fallbacks=TWO_FALLBACKS)
-        assert (found.verb, found.fallback) == (("stop", 0) if broken else ("fall_back", taken))
+        assert (found.verb, found.tool) == (("stop", "") if broken else ("fall_back", "uv"[taken]))
     assert ruling(kind, safety, tries=3, taken=2, fallbacks=TWO_FALLBACKS).verb == "stop"
 
 

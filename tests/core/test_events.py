@@ -21,6 +21,8 @@ NAMES = {
     "interrupt_expired", "limit_reached", "plan_adopted", "probe_answered", "probe_intended", "proposal_failed",
     "proposal_requested", "recovery_ruled", "retry_ruled", "reuse_ruled", "run_cancelled", "run_completed", "run_failed",
     "run_resumed", "run_started", "step_failed", "step_skipped",
+    "call_held", "call_refused", "callback_received", "callback_refused", "child_ended", "follow_up_suppressed", "pending_ruled",
+    "rest_planned", "signal_received", "undo_planned",
 }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""The fold, event by event. What is *decided* is in `test_decide.py`; here is what events do to the state."""
+"""The fold, event by event. What is *decided* is in `decide/`; here is what events do to the state."""
 
 from __future__ import annotations
 

@@ -209,6 +209,37 @@ def test_a_customer_is_mailed_once_wherever_the_worker_is_killed(tmp_path: Path)
         assert result.ledger == {"customer": 1, "in_turns": 1}, result
 
 
+def test_a_second_follow_up_is_sent_once_wherever_the_worker_is_killed(tmp_path: Path) -> None:
+    """The first mail never shows: at the deadline one more goes out, under a key of its own. Where the worker died in the middle
+    of the first, a person finds it in the sent log, and their word is enough."""
+    customers = [f"customer-{number}" for number in range(WALKS_MAX)]
+    free = iter(customers)
+    with start_services("forty_seven", tmp_path, {"crm_delay_seconds": 0.2, "unseen_for": customers}) as services:
+
+        @contextmanager
+        def world(store: Path) -> Iterator[Site]:
+            customer = next(free)
+
+            def answer(asked: Asked) -> tuple[str, Any]:
+                assert asked.about == "doubt", asked
+                sent = rows_of(services, customer)
+                return ("respond", {"id": sent[0]["detail"]["id"]}) if sent else ("approve", None)
+
+            yield Site(
+                config={"world": str(tmp_path), "visible_within": "1s", "customer": customer},
+                ledger=lambda: Counter(str(row["key"]) for row in rows_of(services, customer)),
+                answer=answer,
+            )
+
+        results = walk("one_follow_up", world, tmp_path)
+
+    assert len(results) >= 20
+    for result in results:
+        assert list(result.statuses.values()) == ["completed"], result
+        assert sorted(result.ledger.values()) == ([1] if any("respond" in word for word in result.asked) else [1, 1]), result
+    assert any(result.asked for result in results)
+
+
 def rows_of(services: Services, subject: str) -> list[LedgerRow]:
     """What was done, by the ledger, for one user, by name or by address, or for one account. What was refused was not done."""
     rows = [row for row in services.ledger() if row["subject"].removesuffix("@corp.test") == subject]

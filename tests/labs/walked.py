@@ -48,3 +48,11 @@ def two_follow_ups(config: dict[str, Any]) -> list[Story]:
         Story(agent=follow_up, run_id=f"wake-2-{config['customer']}", inputs={"customer": customer}),
         Story(agent=in_turns, run_id=f"turns-{config['in_turns']}", inputs={"customer": other, "times": 5}),
     ]
+
+
+def one_follow_up(config: dict[str, Any]) -> Story:
+    """A wake-up of the lab `forty_seven`. config: {world, customer, visible_within}."""
+    os.environ[WORLD] = config["world"]
+    follow_up, _ = agents(config["visible_within"])
+    customer = {"name": config["customer"], "tier": "standard"}
+    return Story(agent=follow_up, run_id=f"wake-{config['customer']}", inputs={"customer": customer})

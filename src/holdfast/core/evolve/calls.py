@@ -177,6 +177,7 @@ def probe_answered(state: State, event: e.ProbeAnswered, entry: e.Entry) -> Stat
         probe_value=event.value,
         probe_failure=event.failure,
         probe_message=event.message,
+        cut=event.cut if event.verdict == "happened" else step.cut,
     )
     return put(state, entry, answered)
 
