@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
+import msgspec
 from hypothesis import strategies as st
 
 from holdfast.core import events as e
-from holdfast.core.contract import SAFETIES, Contract, Difference, Retry
+from holdfast.core.contract import SAFETIES, AtDeadline, Breaker, Contract, Difference, Rate, Retry
 from holdfast.core.limits import Limits
-from holdfast.core.plan import Fallback, Goal, OnFailure, Plan, Step
+from holdfast.core.plan import Expect, Fallback, Goal, OnFailure, Plan, Step
 
 NAMES = ("a", "b", "c", "d", "e", "f")
 TOOLS = ("t", "u", "v")
+UNDO = "w"
 
 # Texts as they come: also the names that mean something in arguments and in the journal.
 texts = st.text(max_size=12) | st.sampled_from(
@@ -54,10 +56,26 @@ def contracts(draw: st.DrawFn, name: str, safeties: tuple[str, ...] = SAFETIES) 
         settles_within_seconds=draw(st.sampled_from([0.0, 5.0, 100.0])),
         key_ttl_seconds=draw(st.sampled_from([None, 0.0, 40.0, 5000.0])) if safety == "keyed" else None,
         business_key=draw(st.sampled_from([(), (), ("to",)])),
+        business_scope=draw(st.sampled_from(["run", "run", "store"])),
         approve=draw(st.sampled_from([None, "always", "never"])),
+        callback=draw(st.booleans()),
+        poll=draw(st.booleans()),
+        poll_seconds=draw(st.sampled_from([1.0, 30.0])),
+        poll_seconds_max=draw(st.sampled_from([30.0, 600.0])),
+        owed_within_seconds=draw(st.sampled_from([100.0, 86400.0])),
+        at_deadline=draw(st.sampled_from(get_args(AtDeadline))),
+        repeats_max=draw(st.sampled_from([1, 2])),
+        visible_within_seconds=draw(st.sampled_from([None, None, 60.0])),
+        undo=draw(st.sampled_from([None, UNDO])),
+        undo_args=draw(st.sampled_from([None, {"of": {"$ref": "args.to", "default": 0}, "n": {"$ref": "result.n", "default": 0}}])),
+        rate=draw(st.sampled_from([None, None, Rate(calls=3, per_seconds=60.0)])),
     )
 
 
+# What takes back what the others did: it has no business key, for two steps that did the same are taken back both.
+undo_tools = contracts(UNDO).map(
+    lambda contract: msgspec.structs.replace(contract, business_key=(), business_scope="run", undo=None, undo_args=None)
+)
 toolboxes = st.tuples(*(contracts(name) for name in TOOLS))
 limits = st.builds(
     Limits,
@@ -67,6 +85,8 @@ limits = st.builds(
     wall_seconds=st.sampled_from([5000.0, 90 * 86400.0]),
     person_seconds=st.sampled_from([500.0, 7 * 86400.0]),
     lost_max=st.integers(1, 4),
+    idle_turns_max=st.sampled_from([2, 5]),
+    hold_seconds=st.sampled_from([50.0, 3600.0]),
 )
 
 
@@ -109,39 +129,71 @@ failures = st.builds(
     message=texts,
     retry_after_seconds=st.none() | seconds,
     detail=json_values,
+    landed=st.booleans(),
 )
+changes = st.lists(st.builds(e.Change, name=texts, amount=seconds, note=texts), max_size=2).map(tuple)
+cuts = st.none() | st.builds(e.Cut, bytes=counts, digest=texts)
 differences = st.builds(Difference, tool=texts, field=texts, before=texts, after=texts, weaker=st.booleans())
 options = st.builds(e.Option, decision=st.sampled_from(get_args(e.DecisionName)), means=texts)
 text_lists = st.lists(texts, max_size=3).map(tuple)
 some_contracts = st.lists(
-    st.builds(Contract, tool=texts, safety=st.sampled_from(SAFETIES), input_schema=json_tables, output_schema=json_tables),
+    st.builds(
+        Contract,
+        tool=texts,
+        safety=st.sampled_from(SAFETIES),
+        input_schema=json_tables,
+        output_schema=json_tables,
+        undo_args=st.none() | json_tables,
+        changes=text_lists,
+        rate=st.none() | st.builds(Rate, calls=counts, per_seconds=seconds),
+        breaker=st.none() | st.builds(Breaker, failures_max=counts),
+        agent=st.none() | texts,
+    ),
     max_size=2,
 ).map(tuple)
+some_steps = st.builds(
+    Step, id=texts, tool=texts, args=json_tables, after=text_lists, retry=st.none() | retries, alternative_to=texts, undoes=texts,
+    fallbacks=st.lists(st.builds(Fallback, tool=texts, args=st.none() | json_tables), max_size=2).map(tuple),
+    expect=st.none() | st.builds(Expect, that=texts, tool=texts, args=json_tables),
+)  # fmt: skip
 some_plans = st.builds(
     Plan,
-    steps=st.lists(st.builds(Step, id=texts, tool=texts, args=json_tables, after=text_lists, retry=st.none() | retries), max_size=3).map(tuple),
+    steps=st.lists(some_steps, max_size=3).map(tuple),
     final=st.booleans(),
     result=json_values,
 )  # fmt: skip
 _call = {"step": texts, "attempt": counts}
+_owed = {"until": st.none() | times, "by": texts, "handle": texts, "signal": texts}
+_on_stop = st.sampled_from(get_args(e.OnStop))
+_ending = {"unknown": text_lists, "undone": text_lists, "kept": text_lists}
 
 # One strategy for each event class there is; the tests check that none is missing.
 EVENTS: dict[type[e.Event], st.SearchStrategy[Any]] = {
     e.RunStarted: st.builds(
         e.RunStarted, run_id=texts, agent=texts, goal=goals, contracts=some_contracts, agent_version=texts, limits=limits,
-        tenant=texts, priority=st.integers(-9, 9), labels=st.dictionaries(texts, texts, max_size=2),
+        tenant=texts, priority=st.integers(-9, 9), labels=st.dictionaries(texts, texts, max_size=2), on_stop=_on_stop, parent=texts,
+        parent_step=texts, depth=st.integers(0, 8),
     ),
     e.RunResumed: st.builds(e.RunResumed, worker=texts),
     e.AgentChanged: st.builds(
         e.AgentChanged, differences=st.lists(differences, max_size=2).map(tuple), contracts=some_contracts, weaker=st.booleans()
     ),
-    e.CancelRequested: st.builds(e.CancelRequested, by=texts, reason=texts),
+    e.CancelRequested: st.builds(e.CancelRequested, by=texts, reason=texts, on_stop=st.none() | _on_stop),
     e.Answered: st.builds(
         e.Answered, interrupt=texts, decision=st.sampled_from(get_args(e.DecisionName)), by=texts, value=json_values, note=texts
     ),
     e.AnswerVoided: st.builds(e.AnswerVoided, interrupt=texts, by=texts, reason=texts),
+    e.CallbackReceived: st.builds(
+        e.CallbackReceived, step=texts, key=texts, value=json_values, failure=st.none() | failures, by=texts
+    ),
+    e.CallbackRefused: st.builds(e.CallbackRefused, step=texts, reason=texts, by=texts),
+    e.SignalReceived: st.builds(e.SignalReceived, name=texts, value=json_values, by=texts),
+    e.ChildEnded: st.builds(
+        e.ChildEnded, step=texts, child=texts, status=st.sampled_from(["completed", "failed", "cancelled"]), result=json_values,
+        reason=texts, attempts=counts, partial=text_lists,
+    ),
     e.ProposalRequested: st.builds(e.ProposalRequested, turn=counts),
-    e.CallIntended: st.builds(e.CallIntended, **_call, tool=texts, key=texts, args=json_tables),
+    e.CallIntended: st.builds(e.CallIntended, **_call, tool=texts, key=texts, args=json_tables, granted=st.none() | limits),
     e.ProbeIntended: st.builds(e.ProbeIntended, step=texts, probe=counts),
     e.PlanAdopted: st.builds(
         e.PlanAdopted, turn=counts, revision=counts, plan=some_plans, reason=texts, dropped=text_lists
@@ -149,13 +201,16 @@ EVENTS: dict[type[e.Event], st.SearchStrategy[Any]] = {
     e.ProposalFailed: st.builds(e.ProposalFailed, turn=counts, problems=text_lists),
     e.FinishProposed: st.builds(e.FinishProposed, turn=counts, result=json_values),
     e.GiveUpProposed: st.builds(e.GiveUpProposed, turn=counts, reason=texts),
-    e.CallSucceeded: st.builds(e.CallSucceeded, **_call, value=json_values, seconds=seconds),
-    e.CallPartial: st.builds(e.CallPartial, **_call, value=json_values, left=text_lists),
-    e.CallDeferred: st.builds(e.CallDeferred, **_call, handle=texts, until=st.none() | times),
-    e.CallFailed: st.builds(e.CallFailed, **_call, failure=failures),
+    e.CallSucceeded: st.builds(e.CallSucceeded, **_call, value=json_values, seconds=seconds, changes=changes, cut=cuts),
+    e.CallPartial: st.builds(
+        e.CallPartial, **_call, **_owed, value=json_values, left=text_lists, rest=st.none() | json_tables, changes=changes, cut=cuts
+    ),
+    e.CallDeferred: st.builds(e.CallDeferred, **_call, **_owed, changes=changes),
+    e.CallFailed: st.builds(e.CallFailed, **_call, failure=failures, changes=changes),
     e.CallUnknown: st.builds(e.CallUnknown, **_call, why=texts, crashed=st.booleans()),
     e.ProbeAnswered: st.builds(
-        e.ProbeAnswered, step=texts, probe=counts, verdict=st.sampled_from(get_args(e.Verdict)), value=json_values, message=texts
+        e.ProbeAnswered, step=texts, probe=counts, verdict=st.sampled_from(get_args(e.Verdict)), value=json_values, message=texts,
+        failure=st.none() | failures, left=st.none() | text_lists, cut=cuts,
     ),
     e.RetryRuled: st.builds(e.RetryRuled, step=texts, due_at=times, reason=texts),
     e.RecoveryRuled: st.builds(
@@ -164,7 +219,17 @@ EVENTS: dict[type[e.Event], st.SearchStrategy[Any]] = {
     ),
     e.FallbackRuled: st.builds(e.FallbackRuled, step=texts, tool=texts, reason=texts),
     e.ReuseRuled: st.builds(e.ReuseRuled, step=texts, same_as=texts),
-    e.StepSkipped: st.builds(e.StepSkipped, step=texts, reason=texts, flagged=st.booleans()),
+    e.PendingRuled: st.builds(
+        e.PendingRuled, step=texts, row=texts, action=st.sampled_from(["settle", "fail", "repeat", "give_up", "ask"]), reason=texts
+    ),
+    e.RestPlanned: st.builds(e.RestPlanned, step=texts, rest=some_steps),
+    e.FollowUpSuppressed: st.builds(
+        e.FollowUpSuppressed, step=texts, same_as=texts, run_id=texts, until=st.none() | times, reason=texts
+    ),
+    e.CallHeld: st.builds(e.CallHeld, step=texts, tool=texts, why=st.sampled_from(["circuit", "rate"]), until=times),
+    e.CallRefused: st.builds(e.CallRefused, step=texts, same_as=texts, failure=failures),
+    e.UndoPlanned: st.builds(e.UndoPlanned, reason=texts, steps=st.lists(some_steps, max_size=2).map(tuple), kept=text_lists),
+    e.StepSkipped: st.builds(e.StepSkipped, step=texts, reason=texts, flagged=st.booleans(), needless=st.booleans()),
     e.StepFailed: st.builds(e.StepFailed, step=texts, reason=texts),
     e.Asked: st.builds(
         e.Asked, interrupt=texts, kind=st.sampled_from(get_args(e.InterruptKind)), about=st.sampled_from(get_args(e.InterruptSubject)),
@@ -173,8 +238,9 @@ EVENTS: dict[type[e.Event], st.SearchStrategy[Any]] = {
     ),
     e.InterruptExpired: st.builds(e.InterruptExpired, interrupt=texts),
     e.LimitReached: st.builds(e.LimitReached, limit=texts, allowed=seconds),
-    e.RunCompleted: st.builds(e.RunCompleted, result=json_values, skipped=text_lists, flagged=text_lists, partial=text_lists),
-    e.RunFailed: st.builds(e.RunFailed, reason=texts, unknown=text_lists),
-    e.RunCancelled: st.builds(e.RunCancelled, by=texts, reason=texts, unknown=text_lists),
+    e.RunCompleted: st.builds(e.RunCompleted, result=json_values, skipped=text_lists, flagged=text_lists, partial=text_lists,
+        replaced=st.dictionaries(texts, texts, max_size=2)),
+    e.RunFailed: st.builds(e.RunFailed, reason=texts, **_ending),
+    e.RunCancelled: st.builds(e.RunCancelled, by=texts, reason=texts, **_ending),
 }  # fmt: skip
 events = st.one_of(*EVENTS.values())

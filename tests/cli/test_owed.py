@@ -87,9 +87,9 @@ def test_pending_lists_what_all_runs_are_owed_the_soonest_first(cli: Cli) -> Non
     parked(cli, "check", "one")
     parked(cli, "table", "two")
     lines = cli("pending").out.splitlines()
-    assert lines[0].split() == ["run", "step", "tool", "owed", "by", "since", "until"]
+    assert lines[0].split() == ["run", "step", "tool", "owed", "by", "since", "until", "left"]
     assert [line.split()[0] for line in lines[1:]] == ["two", "one"]
-    assert re.search(r"^one +check +check_person +its result +checks agency +\S+Z +\S+Z \(in (59m|1h)", lines[2]), lines[2]
+    assert re.search(r"^one +check +check_person +its result +checks agency +\S+Z +\S+Z +(59m|1h)", lines[2]), lines[2]
     records = cli("pending", "--json").records
     assert [(record["run_id"], record["step"], record["overdue"]) for record in records] == [
         ("two", "table", False), ("one", "check", False),

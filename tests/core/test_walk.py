@@ -1,8 +1,9 @@
 """Random stories: whatever the world, people, crashes and changed agents do, in any order.
 
-Each story is a random plan over random contracts. A small world keeps the truth: which effects landed, when, and which
-may still land. After every decision the run must be alive (see `story.check_alive`), everything that can be said must be
-said, and no effect may have landed twice. In the end the world becomes kind, and then the run must end.
+Each story is a random plan over random contracts. A small world keeps the truth: which effects landed, when, which may
+still land, and which the other side owes. After every decision the run must be alive (see `story.check_alive`), everything
+that can be said must be said, and no effect may have landed twice. In the end the world becomes kind, and then the run must
+end, and what it took back is what it did.
 """
 
 from __future__ import annotations
@@ -13,18 +14,19 @@ from hypothesis import HealthCheck, assume, event, given, settings
 from hypothesis import strategies as st
 
 from holdfast.core import events as e
-from holdfast.core.commands import AskReasoner, CallTool, Command, RunProbe
+from holdfast.core.commands import AskReasoner, CallTool, Command, RunProbe, once_name
 from holdfast.core.contract import Contract
+from holdfast.core.decide import Room, decide
 from holdfast.core.diagnosis import BROKEN_ANSWER
 from holdfast.core.evolve import fold
 from holdfast.core.plan import Plan
-from holdfast.core.state import State
+from holdfast.core.state import ENDED, State
 from holdfast.journal import codec
 from tests import strategies as s
 from tests.core.story import Story
 
 HARMLESS = ("read", "idempotent")
-ACTIONS = ("work", "work", "work", "work", "answer", "time", "time", "crash", "change", "cancel", "look")
+ACTIONS = ("work", "work", "work", "work", "answer", "time", "time", "crash", "change", "cancel", "look", "callback", "signal")
 
 
 class World:
@@ -35,10 +37,15 @@ class World:
         self.seen: dict[str, float] = {}
         self.late: list[tuple[float, CallTool]] = []
         self.by_step: dict[str, set[tuple[str, float]]] = {}
+        self.arrived: set[tuple[str, int]] = set()
+        self.made: dict[str, CallTool] = {}
 
     def land(self, call: CallTool, at: float) -> None:
-        """A request arrives. The other side drops what carries a key that it remembers."""
+        """A request arrives, once. The other side drops what carries a key that it remembers."""
         contract = call.contract
+        if (call.step, call.attempt) in self.arrived:
+            return
+        self.arrived.add((call.step, call.attempt))
         if contract.safety == "keyed":
             first = self.seen.get(call.key)
             ttl = contract.key_ttl_seconds
@@ -70,10 +77,17 @@ class Walk:
 
     def __init__(self, data: st.DataObject):
         self.data = data
-        self.tools: tuple[Contract, ...] = data.draw(s.toolboxes, label="tools")
+        self.tools: tuple[Contract, ...] = (*data.draw(s.toolboxes, label="tools"), data.draw(s.undo_tools, label="undo"))
         self.limits = data.draw(s.limits, label="limits")
-        self.story = Story(None, *self.tools, limits=self.limits)
+        self.on_stop = data.draw(st.sampled_from(["keep", "undo", "undo", "ask"]), label="on stop")
+        self.begin()
+
+    def begin(self) -> None:
+        """A run that knows nothing yet, in a world in which nothing has happened."""
+        self.story = Story(None, *self.tools, limits=self.limits, start={"on_stop": self.on_stop})
         self.world = World()
+        # How often a step's effect was taken back before another tool took over.
+        self.compensated: dict[str, int] = {}
         self.flying: dict[str, Command] = {}
         self.due: dict[str, float] = {}
         self.plans = 0
@@ -85,10 +99,30 @@ class Walk:
 
     def decide(self) -> None:
         self.world.settle(self.story.now)
-        for command in self.story.decide().commands:
+        decision = self.story.decide(room=self.room())
+        for command in decision.commands:
             name = f"{type(command).__name__} {getattr(command, 'step', '')}"
             self.flying[name] = command
             self.due[name] = self.story.now + getattr(command, "timeout_seconds", 600.0)
+            if isinstance(command, CallTool):
+                self.world.made[command.key] = command
+        for said in decision.events:
+            if isinstance(said, e.FallbackRuled) and "was taken back" in said.reason:
+                self.compensated[said.step] = self.compensated.get(said.step, 0) + 1
+            if isinstance(said, e.UndoPlanned):
+                self.check_undo(said)
+
+    def room(self) -> Room:
+        """What there is no room for: a tool that is held back, a key that another run has."""
+        if self.kind or self.draw(st.integers(0, 3), "held back") != 0:
+            return Room()
+        state, now = self.story.run, self.story.now
+        why = self.draw(st.sampled_from(["circuit", "rate"]), "why")
+        held = {self.draw(st.sampled_from(s.TOOLS), "held"): (now + self.draw(st.sampled_from([0.0, 5.0, 70.0]), "for"), why)}
+        wanted = [call for call in decide(state, now, Room(held=held)).commands if isinstance(call, CallTool)]
+        names = sorted({name for call in wanted if (name := once_name(call.contract, call.args)) is not None})
+        taken = self.draw(st.sets(st.sampled_from(names)), "taken") if names else ()
+        return Room(held=held, free=dict.fromkeys(taken, 0), holders=dict.fromkeys(taken, "another"))
 
     # --- what may happen next -------------------------------------------------------------------------------------
 
@@ -107,7 +141,11 @@ class Walk:
                 self.crash()
                 self.change()
             case "cancel" if not self.kind and self.draw(st.integers(0, 5), "really cancel") == 0:
-                self.story.tell(e.CancelRequested(by="bob"))
+                self.story.cancel(self.draw(st.sampled_from([None, None, "keep", "undo", "ask"]), "on stop"))
+            case "callback" if self.world.made and not self.story.ended:
+                self.callback()
+            case "signal" if self.story.run.order and not self.story.ended:
+                self.signal(self.draw(st.sampled_from(self.story.run.order), "signal"))
             case _:
                 pass
         self.decide()
@@ -119,6 +157,36 @@ class Walk:
             seconds = max(wake_at - self.story.now, 0.0)
         # A call ends within its time, one way or another.
         self.story.wait(min([seconds, *(self.due[name] - self.story.now for name in self.flying)]))
+
+    def callback(self) -> None:
+        """The other side delivers the result of a call, early, late or for the second time; it never contradicts itself."""
+        key = self.draw(st.sampled_from(sorted(self.world.made)), "key")
+        call = self.world.made[key]
+        before = self.story.run
+        waited_for = self.is_waited_for(call)
+        if self.draw(st.booleans(), "it worked"):
+            if waited_for:
+                self.deliver(key)
+            self.story.deliver(call.step, {"n": 4}, key=key)
+        elif not self.world.happened(key) and self.world.coming(key) is None:
+            self.world.arrived |= {(call.step, attempt) for attempt in range(call.attempt + 1)}
+            self.story.deliver(call.step, failure=e.Failure(kind="failed_later"), key=key)
+        if not waited_for:
+            assert self.story.run.steps == before.steps, "a late delivery changes nothing"
+
+    def is_waited_for(self, call: CallTool) -> bool:
+        """Whether a delivery can still be taken."""
+        step, owed = self.story[call.step], self.story.run.pending.get(call.step)
+        if owed is not None and owed.key == call.key:
+            return owed.found in ("none", "not_yet")
+        return step.key == call.key and step.phase not in ENDED and step.callback is None
+
+    def signal(self, name: str) -> None:
+        """A word that what was owed to a step has come; also before anything was."""
+        owed = self.story.run.pending.get(name)
+        if owed is not None and owed.found in ("none", "not_yet"):
+            self.deliver(owed.key)
+        self.story.signal(name, {"n": 5})
 
     def work(self, command: Command) -> None:
         match command:
@@ -133,15 +201,23 @@ class Walk:
         told = ["ok"] if self.kind else ["ok", "ok", "partial", "deferred", "failed", "failed", "broken", "unknown", "unknown"]
         now = self.story.now
         name: dict[str, Any] = {"step": call.step, "attempt": call.attempt}
+        said = self.story[call.step].callback
+        if said is not None and said.failure is not None:
+            told = ["failed", "unknown"]
         match self.draw(st.sampled_from(told), "outcome"):
             case "ok":
                 self.world.land(call, now)
                 return e.CallSucceeded(**name, value={"n": 1})
             case "partial":
                 self.world.land(call, now)
-                return e.CallPartial(**name, value={"n": 1}, left=("x",))
+                rest = self.draw(st.sampled_from([None, {**call.args, "part": 2}]), "rest")
+                return e.CallPartial(**name, value={"n": 1}, left=("x",), rest=rest)
             case "deferred":
-                self.world.land(call, now)
+                # What is owed happens when it is there.
+                if said is not None or call.step in self.story.run.signals:
+                    self.world.land(call, now)
+                elif call.contract.safety == "keyed":
+                    self.world.seen.setdefault(call.key, now)
                 return e.CallDeferred(**name, until=self.draw(st.none() | st.just(now + 200), "until"))
             case "broken":
                 self.world.land(call, now)
@@ -156,6 +232,8 @@ class Walk:
 
     def lose(self, call: CallTool) -> None:
         """The request of a lost call landed, will land, or never will."""
+        if (call.step, call.attempt) in self.world.arrived:
+            return
         match self.draw(st.sampled_from(["landed", "late", "never"]), "lost"):
             case "landed":
                 self.world.land(call, self.story.now)
@@ -167,11 +245,21 @@ class Walk:
 
     def probe(self, probe: RunProbe) -> e.AnyEvent:
         self.world.settle(self.story.now)
+        if probe.owed and (self.kind or self.draw(st.booleans(), "it comes")):
+            self.deliver(probe.key)
         truth: Any = "happened" if self.world.happened(probe.key) else "not_happened"
         verdict = truth if self.kind else self.draw(st.sampled_from([truth, truth, truth, "not_yet", "cannot_tell"]), "verdict")
         return e.ProbeAnswered(
             step=probe.step, probe=probe.probe, verdict=verdict, value={"n": 2} if verdict == "happened" else None
         )
+
+    def deliver(self, key: str) -> None:
+        """What the other side took on is done."""
+        if not self.world.happened(key):
+            call = self.world.made[key]
+            self.world.arrived.discard((call.step, call.attempt))
+            self.world.seen.pop(key, None)
+            self.world.land(call, self.story.now)
 
     def propose(self, command: AskReasoner) -> e.AnyEvent:
         told = ["finish"] if self.kind else ["plan", "plan", "finish", "give up", "nonsense"]
@@ -196,7 +284,7 @@ class Walk:
         )
         value: Any = {"n": 3}
         if asked.about in ("doubt", "failure", "owed"):
-            step = self.story[asked.step]
+            step, owed = self.story[asked.step], self.story.run.pending.get(asked.step)
             coming = self.world.coming(step.key)
             if coming is not None and coming > self.story.now:
                 if self.flying:
@@ -206,8 +294,10 @@ class Walk:
                     return
             self.world.settle(self.story.now)
             happened = self.world.happened(step.key) and self.safety(step.tool) not in HARMLESS
-            if happened and said in ("approve", "edit", "reject"):
+            if happened and said in ("approve", "edit", "reject") and (owed is None or owed.about == "result"):
                 said = "respond"
+            if owed is not None and said == "respond":
+                self.deliver(owed.key)
         if said == "edit":
             value = {**asked.args, "to": "z"}
         self.story.tell(e.Answered(interrupt=interrupt, decision=said, by="ann", value=value))
@@ -234,7 +324,7 @@ class Walk:
         elif now == "text":
             tools = tuple(_described(contract, f"{self.story.fence}") for contract in tools)
         elif now == "other":
-            tools = self.draw(s.toolboxes, "tools")
+            tools = (*self.draw(s.toolboxes, "tools"), self.tools[-1])
         found = differences(state.contracts, {contract.tool: contract for contract in tools})
         if found or state.changed is not None:
             self.story.tell(e.AgentChanged(differences=found, contracts=tools, weaker=any(d.weaker for d in found)))
@@ -252,7 +342,8 @@ class Walk:
         for key, times in self.world.landed.items():
             assert len(times) <= 1, f"{key} landed at {times}"
         for step, effects in self.world.by_step.items():
-            assert len(effects) <= 1, f"step {step} landed {effects}"
+            allowed = 1 + self.compensated.get(step, 0)
+            assert len(effects) <= allowed, f"step {step} landed {effects}"
 
     def check_nothing_hidden(self) -> None:
         """What landed, or still may, is done in the eyes of the run, or named: unknown, or broken in its answer."""
@@ -261,8 +352,49 @@ class Walk:
         for name in sorted(effects):
             step = state.steps[name]
             under_way = not state.ended and step.phase not in ("skipped", "failed")
-            known = step.phase == "done" or step.landed or name in state.unknown
+            known = step.phase == "done" or step.landed or name in state.unknown or name in self.compensated
             assert under_way or known, f"{name} is {step.phase}, and had its effect"
+
+    def check_undo(self, planned: e.UndoPlanned) -> None:
+        """What is taken back, or named as what cannot be, is what was done; the last comes first."""
+        state = self.story.run
+        taken = [undo.undoes for undo in planned.steps]
+        done = [
+            name
+            for name in state.order
+            if not (step := state.steps[name]).step.undoes
+            and self.safety(step.tool) != "read"
+            and (step.landed if step.phase != "done" else step.settled_by != "reuse")
+        ]
+        assert sorted([*taken, *planned.kept]) == sorted(done)
+        times = [state.steps[name].done_at for name in taken]
+        assert times == sorted(times, reverse=True)
+
+    def check_taken_back(self) -> None:
+        """What a run says of what it took back is so."""
+        state = self.story.run
+        assert state.ended
+        if state.stop != "undo":
+            return
+        assert not set(state.undone) & set(state.kept)
+        for name in state.undoing:
+            step = state.steps[name]
+            whole = step.phase == "done" and (not step.left or step.rest)
+            assert not whole or step.step.undoes in (*state.undone, *state.kept)
+            assert step.phase == "done" or step.step.undoes in state.kept, f"{name} is {step.phase}"
+
+    def check_no_follow_up(self) -> None:
+        """While something is owed, nobody makes the same call once more, unless a person says so, or it is to take something
+        back."""
+        state = None
+        for entry in self.story.entries:
+            made = entry.event
+            if state is not None and isinstance(made, e.CallIntended) and self.safety(made.tool) != "read":
+                step = state.steps[made.step]
+                for name, owed in state.pending.items():
+                    same = (owed.tool, owed.args) == (made.tool, made.args) and state.steps[name].occurrence == step.occurrence
+                    assert not same or step.insisted or state.stop == "undo", f"{made.step} follows up {name}"
+            state = fold([entry], state)
 
     def check_history(self) -> None:
         """The fold of a part and then the rest is the fold of all; and what is stored is what was said."""
@@ -284,15 +416,17 @@ def _described(contract: Contract, text: str) -> Contract:
 
 def check_lists(state: State) -> None:
     """The lists that the state keeps beside its steps say what the steps say."""
-    from holdfast.core.state import ENDED
-
     phase = {name: state.steps[name].phase for name in state.order}
     assert sorted(state.ready) == sorted(name for name in phase if phase[name] == "ready")
     assert sorted(state.active) == sorted(name for name in phase if phase[name] not in (*ENDED, "blocked", "ready"))
     assert state.open_steps == sum(1 for name in phase if phase[name] not in ENDED)
     if not state.ended:
         open_ones = {state.steps[name].interrupt for name in phase if phase[name] == "asking"}
-        assert open_ones | ({state.held_by} - {None}) == set(state.interrupts)
+        open_ones |= {owed.interrupt for owed in state.pending.values()} | {state.held_by}
+        open_ones |= {name for name, asked in state.interrupts.items() if asked.about == "stop"}
+        assert open_ones - {None} == set(state.interrupts)
+        assert all(state.steps[name].phase in ("owed", "asking") for name, owed in state.pending.items() if owed.about == "result")
+        assert {name for name in phase if phase[name] == "owed"} <= state.pending.keys()
     assert all(state.steps[name].doubt_since is None for name in phase if phase[name] == "done")
 
 
@@ -312,9 +446,12 @@ def test_no_story_comes_to_a_dead_end(data: st.DataObject) -> None:
             break
         walk.act("work" if walk.flying else "answer" if walk.story.open and round % 2 else "time")
     assert walk.story.run.ended, f"it never ends: {walk.story.phases}"
-    event(f"ended {walk.story.run.ended}")
+    event(f"ended {walk.story.run.ended} {walk.story.run.stop}")
     walk.check_once()
     walk.check_history()
+    walk.check_taken_back()
+    if not walk.free_hand:
+        walk.check_no_follow_up()
 
 
 @settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
@@ -322,11 +459,10 @@ def test_no_story_comes_to_a_dead_end(data: st.DataObject) -> None:
 def test_no_effect_lands_twice(data: st.DataObject) -> None:
     """The same over tools that are all harmful to repeat, so that every story counts."""
     walk = Walk(data)
-    walk.tools = data.draw(
-        st.tuples(*(s.contracts(name, ("keyed", "reconcilable", "irreversible")) for name in s.TOOLS)), label="harmful"
-    )
-    assume(all(contract.key_ttl_seconds != 0.0 for contract in walk.tools))
-    walk.story = Story(None, *walk.tools, limits=walk.limits)
+    harmful = st.tuples(*(s.contracts(name, ("keyed", "reconcilable", "irreversible")) for name in s.TOOLS))
+    walk.tools = (*data.draw(harmful, label="harmful"), walk.tools[-1])
+    assume(all(contract.key_ttl_seconds != 0.0 and contract.safety not in HARMLESS for contract in walk.tools))
+    walk.begin()
     walk.decide()
     for _ in range(data.draw(st.integers(5, 60), label="actions")):
         if walk.story.run.ended:

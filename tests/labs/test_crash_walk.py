@@ -20,6 +20,7 @@ from holdfast.core.events import Asked
 from holdfast.labs.services import Services, start_services
 from holdfast.labs.services.ledger import LedgerRow
 from holdfast.testing.crash_walk import SIDES, Side, Site, WalkResult, crash_walk, table
+from tests.labs.test_services import until
 from tests.labs.walked import LABS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -68,7 +69,7 @@ def test_a_hire_whose_order_is_lost_ends_the_same_wherever_its_worker_is_killed(
         def world(store: Path) -> Iterator[Site]:
             user = next(free)
             config = {"world": str(tmp_path), "user": user, "store": str(store)}
-            yield Site(config=config, ledger=lambda: Counter(row["service"] for row in rows_of(services, user)))
+            yield Site(config=config, ledger=lambda: services_of(services, user))
 
         results = walk("one_hire", world, tmp_path)
 
@@ -95,7 +96,7 @@ def test_a_hire_for_whom_the_shop_is_down_ends_the_same_wherever_its_worker_is_k
                 return "respond", {"id": "bought by hand", "model": "Framework 13"}
 
             config = {"world": str(tmp_path), "user": user, "store": str(store)}
-            yield Site(config=config, ledger=lambda: Counter(row["service"] for row in rows_of(services, user)), answer=answer)
+            yield Site(config=config, ledger=lambda: services_of(services, user), answer=answer)
 
         results = walk("one_hire", world, tmp_path)
 
@@ -238,6 +239,13 @@ def test_a_second_follow_up_is_sent_once_wherever_the_worker_is_killed(tmp_path:
         assert list(result.statuses.values()) == ["completed"], result
         assert sorted(result.ledger.values()) == ([1] if any("respond" in word for word in result.asked) else [1, 1]), result
     assert any(result.asked for result in results)
+
+
+def services_of(services: Services, user: str) -> Counter[str]:
+    """How often each service did something for a hire. A delivery that a run has taken is in the ledger a moment later, when its
+    command has ended."""
+    until(lambda: any(row["service"] == "callbacks" for row in rows_of(services, user)), timeout_seconds=20.0)
+    return Counter(row["service"] for row in rows_of(services, user))
 
 
 def rows_of(services: Services, subject: str) -> list[LedgerRow]:

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 def pending(lines: Iterable[OwedLine], now: float) -> None:
     """The table of `holdfast pending`."""
-    headers = ("run", "step", "tool", "owed", "by", "since", "until", "next look")
+    headers = ("run", "step", "tool", "owed", "by", "since", "until", "left", "next look")
     table(headers, (_pending_cells(line, now) for line in lines))
 
 
 def _pending_cells(line: OwedLine, now: float) -> tuple[Cell, ...]:
-    until = f"{minute(line.until)} ({'overdue' if line.overdue else when(line.until, now)})"
+    left = "overdue" if line.overdue else span(line.until - now)
     return (
         (line.run_id, "bold"),
         (line.step, ""),
@@ -28,7 +28,8 @@ def _pending_cells(line: OwedLine, now: float) -> tuple[Cell, ...]:
         (ABOUT.get(line.about, line.about), ""),
         (cut(line.by, CELL_MAX), ""),
         (minute(line.since), "dim"),
-        (until, "yellow" if line.overdue else ""),
+        (minute(line.until), ""),
+        (left, "yellow" if line.overdue else ""),
         (when(line.due_at, now), "cyan"),
     )
 

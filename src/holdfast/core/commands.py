@@ -16,7 +16,7 @@ from holdfast.core.limits import Limits
 from holdfast.core.plan import Expect
 
 
-class CallTool(msgspec.Struct, frozen=True, kw_only=True):
+class CallTool(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Call a tool; bring back CallSucceeded, CallPartial, CallDeferred, CallFailed or CallUnknown.
 
     send_by: seconds since the epoch, after which it must not be sent any more; bring back CallFailed then. expect: what
@@ -36,7 +36,7 @@ class CallTool(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits | None = None
 
 
-class RunProbe(msgspec.Struct, frozen=True, kw_only=True):
+class RunProbe(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Ask the tool whether the call with this key happened; bring back ProbeAnswered. owed: it did, and what is asked is
     whether what it owes has come; the tool's poll is asked, or else its probe. handle: the other side's name for it."""
 
@@ -53,7 +53,7 @@ class RunProbe(msgspec.Struct, frozen=True, kw_only=True):
     expect: Expect | None = None
 
 
-class AskReasoner(msgspec.Struct, frozen=True, kw_only=True):
+class AskReasoner(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Ask the reasoner; bring back PlanAdopted, FinishProposed, GiveUpProposed or ProposalFailed."""
 
     turn: int

@@ -72,7 +72,7 @@ def _tag(name: str) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="event", tag=_tag):
+class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag_field="event", tag=_tag):
     """Base of all events."""
 
 
@@ -500,7 +500,7 @@ OUTCOMES: tuple[type[Event], ...] = (
 )  # fmt: skip
 
 
-class Entry(msgspec.Struct, frozen=True):
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """An event in its place. sequence: from 1. at: seconds since the epoch. fence: of the claim that wrote it."""
 
     sequence: int

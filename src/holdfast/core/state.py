@@ -51,7 +51,7 @@ AT_REST: frozenset[Phase] = frozenset({"blocked", "ready", "done", "skipped", "f
 SettledBy = Literal["", "call", "probe", "person", "reuse", "callback", "signal", "child"]
 
 
-class StepState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class StepState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """What is known of one step.
 
     reads: steps whose results it needs. missing: steps it still waits for. tool, args, key: of the call in force. edited:
@@ -106,7 +106,6 @@ class StepState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     reason: str = ""
     flagged: bool = False
     settled_by: SettledBy = ""
-    seconds: float = 0.0
     callback: e.CallbackReceived | None = None
     suppressed_by: str = ""
     held_since: float | None = None
@@ -129,7 +128,7 @@ else:  # The class takes no parameters at run time, and `checkpoint` reads these
     StepMap = NamesMap = NameMap = HashTrieMap
 
 
-class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """What is known of a run after `version` entries.
 
     ready: steps that may begin, in the order in which they became so. active: steps that something is under way for.

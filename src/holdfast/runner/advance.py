@@ -19,7 +19,7 @@ from holdfast.agent import Agent
 from holdfast.core import checkpoint
 from holdfast.core import events as e
 from holdfast.core.commands import ONCE, AskReasoner, CallTool, Command, RunProbe
-from holdfast.core.contract import differences
+from holdfast.core.contract import Contract, differences
 from holdfast.core.decide import Decision, Room, decide
 from holdfast.core.evolve import evolve, fold
 from holdfast.core.state import State, contract_of, status
@@ -79,6 +79,8 @@ class Advance:
         self._judged: set[int] = set()
         self._contents: dict[str, bytes] = {}
         self._hands = terms.hands
+        self._looked_at: dict[str, Contract] | None = None
+        self._sharing = False
         self._flights: dict[int, tuple[Command | None, asyncio.Task[None], float]] = {}
         self._flight_number = 0
         self._waiter: asyncio.Future[None] | None = None
@@ -317,6 +319,7 @@ class Advance:
         after, commands = decision.state, decision.commands
         capacity, secret = self._tenant_capacity(after), self._hands.token_secret
         owed, paid = holdings.owed(state, after)
+        shares = capacity is not None or self._shares(after) or (after.contracts is not state.contracts and self._shares(state))
         return Batch(
             run_id=self.claim.run_id,
             fence=self.claim.fence,
@@ -324,17 +327,23 @@ class Advance:
             at=now,
             events=events,
             taken=tuple(self._taken),
-            slots=holdings.slots(after, commands, capacity, now) if commands else (),
-            freed=holdings.freed(state, events, capacity),
-            settled=holdings.settled(after, events),
-            gated=holdings.gated(commands) if commands else (),
-            heard=holdings.heard(state, events),
+            slots=holdings.slots(after, commands, capacity, now) if shares else (),
+            freed=holdings.freed(state, events, capacity) if shares else (),
+            settled=holdings.settled(after, events) if shares else (),
+            gated=holdings.gated(commands) if shares else (),
+            heard=holdings.heard(state, events) if shares else (),
             tokens=holdings.tokens(secret, after, commands, events, now) if secret else (),
             owed=owed,
             paid=paid,
             contents=dict(self._contents),
             release=release,
         )
+
+    def _shares(self, state: State) -> bool:
+        """Whether the tools of the run ask for anything that runs share; looked at once for each set of contracts."""
+        if self._looked_at is not state.contracts:
+            self._looked_at, self._sharing = state.contracts, holdings.shares(state.contracts)
+        return self._sharing
 
     def _tenant_capacity(self, state: State) -> int | None:
         return self.terms.tenant_parallel.get(state.tenant, self.terms.tenant_parallel.get("*"))

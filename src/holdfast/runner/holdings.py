@@ -22,6 +22,17 @@ from holdfast.journal.base import Full, Gated, Heard, Owed, Slot, Token
 _CALL_OUTCOMES = (e.CallSucceeded, e.CallPartial, e.CallDeferred, e.CallFailed, e.CallUnknown)
 
 
+def shares(contracts: dict[str, Contract]) -> bool:
+    """Whether any of these tools asks for something that runs share."""
+    return any(
+        contract.parallel_max is not None
+        or contract.rate is not None
+        or contract.breaker is not None
+        or contract.business_scope == "store"
+        for contract in contracts.values()
+    )
+
+
 def slots(state: State, commands: tuple[Command, ...], tenant_capacity: int | None, now: float) -> tuple[Slot, ...]:
     """The places that calls need: of their tool, of their tenant, and the one place that a business key has in a store."""
     found: list[Slot] = []

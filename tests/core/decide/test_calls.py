@@ -86,6 +86,26 @@ def test_a_reference_with_a_default_does_without_what_is_not_there() -> None:
     assert call.args == {"x": 3}
 
 
+def test_a_step_that_is_read_with_a_default_is_waited_for_and_done_without() -> None:
+    """The one that reads it does not begin while it is under way; where it was given up, the default stands in for it."""
+    steps = [step("a", on_failure="skip"), step("b", args={"x": ref("steps.a.n", default=3)})]
+    for value, expected in (({"n": 5}, 5), (None, 3)):
+        story = Story(steps, READ)
+        assert story.called() == ["a"]
+        assert story.called() == []
+        story = story.fail("a", "denied") if value is None else story.succeed("a", value)
+        (call,) = story.decide().commands
+        assert isinstance(call, CallTool)
+        assert call.args == {"x": expected}
+
+
+def test_a_tool_whose_circuit_is_open_gives_way_to_the_alternative() -> None:
+    """As to a fallback: who has another way does not wait for the circuit."""
+    story = Story([step("a", "u"), step("b", alternative_to="a")], READ, tool("u", "keyed"))
+    assert story.called(room=Room(held={"u": (T0 + 600.0, "circuit")})) == ["b"]
+    assert story.phases["a"] == "skipped"
+
+
 def test_a_reference_that_leads_nowhere_at_run_time_is_the_steps_failure() -> None:
     """No call is made with a hole in its arguments."""
     story = Story([step("a"), step("b", args={"x": ref("steps.a.gone")}, on_failure="skip")], READ)

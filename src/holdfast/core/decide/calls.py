@@ -21,17 +21,20 @@ class Calls(Owed):
 
     def _begin_ready(self) -> None:
         """Begin what is ready, in order. Those that cannot begin yet keep their place and are passed over."""
-        passed = 0
-        while passed < len(self.state.ready) and self._in_flight() < self.state.limits.parallel_max and not self._stopping():
+        passed, flying = 0, self._in_flight()
+        while passed < len(self.state.ready) and flying < self.state.limits.parallel_max and not self._stopping():
             name = self.state.ready[passed]
             if self._concerns(name):
                 self._begin_or_skip(self.state.steps[name])
-            if self.state.steps[name].phase == "ready":
+            phase = self.state.steps[name].phase
+            if phase == "ready":
                 passed += 1
+            elif phase == "flying":
+                flying += 1
 
     def _begin_or_skip(self, step: StepState) -> None:
         name = step.step.id
-        done = self._done_instead(step)
+        done = self._done_instead(step) if step.step.alternative_to else None
         if done is not None:
             self._rule(e.StepSkipped(step=name, reason=f"it is not needed: {done} was done", needless=True))
             return
@@ -87,7 +90,7 @@ class Calls(Owed):
         if self._is_full(step.tool) or (step.phase == "waiting" and self._in_flight() >= state.limits.parallel_max):
             return
         try:
-            args, expect = self._arguments(step), self._expected(step)
+            args, expect = self._arguments(step), self._expected(step) if step.step.expect is not None else None
         except references.Missing as missing:
             self._give_up(step, str(missing), step.step.on_failure)
             return
@@ -96,7 +99,9 @@ class Calls(Owed):
         key = step.key if again else call_key(
             state.run_id, step.tool, name, contract.business_key, args, step.occurrence, contract.business_scope
         )  # fmt: skip
-        if self._is_suppressed(step, contract, args, key) or (not again and self._failed_before(step, args)):
+        if self._is_suppressed(step, contract, args, key) or (
+            state.failed_calls and not again and self._failed_before(step, args)
+        ):
             return
         if self._no_attempt_left(step, contract):
             return
@@ -110,7 +115,7 @@ class Calls(Owed):
             return
         if step.tool in self.held and self._hold(step):
             return
-        if self._too_much(step, contract, key):
+        if (contract.agent is not None or contract.changes) and self._too_much(step, contract, key):
             return
         for capped in self.places.keys() & {step.tool, ""}:
             self.places[capped] -= 1
@@ -164,26 +169,30 @@ class Calls(Owed):
         """Whether the same call is done, under way or owed in another step, or under way in another run."""
         state, name = self.state, step.step.id
         if state.stop == "undo":
-            return self._is_taken_back(step, contract, key)
+            return self._is_taken_back(step, contract, key) or self._is_under_way_elsewhere(step, contract, args)
         twin = state.business.get(key) if contract.business_key else None
         # A twin that fell back to another tool has made another call since: it is in nobody's way.
         if twin is not None and twin != name and state.steps[twin].key == key and self._twin_in_the_way(step, state.steps[twin]):
             return True
         if state.pending and contract.safety != "read" and self._is_owed(step, args):
             return True
-        if step.suppressed_by in state.steps and step.doubt_since is None:
+        if step.suppressed_by and step.suppressed_by in state.steps and step.doubt_since is None:
             before = state.steps[step.suppressed_by]
             if before.phase == "done" and before.tool == step.tool:
                 self._rule(e.ReuseRuled(step=name, same_as=step.suppressed_by))
                 return True
+        return bool(self.places) and self._is_under_way_elsewhere(step, contract, args)
+
+    def _is_under_way_elsewhere(self, step: StepState, contract: Contract, args: dict[str, Any]) -> bool:
+        """Whether another run of the store has the same call, by its business key, under way."""
         once = once_name(contract, args)
-        if once is not None and self.places.get(once, 1) <= 0 and step.doubt_since is None:
-            holder = self.holders.get(once, "")
-            reason = f"it would repeat what is under way in the run {holder}"
-            self._rule(e.FollowUpSuppressed(step=name, run_id=holder or "unknown", reason=reason))
-            self._rule(e.StepSkipped(step=name, reason=reason))
-            return True
-        return False
+        if once is None or self.places.get(once, 1) > 0 or step.doubt_since is not None:
+            return False
+        holder = self.holders.get(once, "")
+        reason = f"it would repeat what is under way in the run {holder}"
+        self._rule(e.FollowUpSuppressed(step=step.step.id, run_id=holder or "unknown", reason=reason))
+        self._rule(e.StepSkipped(step=step.step.id, reason=reason))
+        return True
 
     def _is_taken_back(self, step: StepState, contract: Contract, key: str) -> bool:
         """Whether the plan itself did the very call that is to take something back. What else is under way is dealt with no
@@ -249,11 +258,10 @@ class Calls(Owed):
         if self.places.get(tool, 1) <= 0 or self.places.get("", 1) <= 0:
             return True
         # One step of a run stands in line for a tool that is held back; the others begin when it does.
-        return any(
-            step.held_since is not None and step.tool == tool and step.due_at > self.now
-            for name in self.state.active
-            if (step := self.state.steps[name]).phase == "waiting"
-        )
+        if self.in_line is None:
+            waiting = (step for name in self.state.active if (step := self.state.steps[name]).held_since is not None)
+            self.in_line = {step.tool for step in waiting if step.phase == "waiting" and step.due_at > self.now}
+        return tool in self.in_line
 
     def _hold(self, step: StepState) -> bool:
         """The tool may not be called now: fall back, wait for it, or give it up after having waited for long."""
@@ -273,6 +281,7 @@ class Calls(Owed):
         else:
             until = max(until, self.now + 0.001)
             self._rule(e.CallHeld(step=name, tool=step.tool, why=why, until=until))
+            self.in_line = None
             self._wake(until)
         return True
 
@@ -299,6 +308,8 @@ class Calls(Owed):
     def _reserved(self, step: StepState) -> int:
         """How many calls the runs may still make that other steps started."""
         name, state = step.step.id, self.state
+        if not state.children:
+            return 0
         return sum(state.steps[other].granted for other in state.active if other != name)
 
     def _no_attempt_left(self, step: StepState, contract: Contract) -> bool:

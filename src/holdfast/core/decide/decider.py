@@ -17,7 +17,7 @@ _EMPTY = Room()
 _RULINGS_MAX = 64
 
 
-class Decision(msgspec.Struct, frozen=True, kw_only=True):
+class Decision(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """events: to be committed. commands: to be performed after that. state: what is known once they are committed.
     wake_at: when to ask again if nothing else happens; None when only a word from outside can move the run on."""
 
@@ -89,10 +89,17 @@ class Decider(Ends):
 
     def _settle_all(self) -> None:
         """What is due comes last: a call that turns out to be lost leaves its place to it."""
+        if not self.state.pending and not any(map(self._is_at_issue, self.state.active)):
+            return  # All calls are under way here: what there mostly is.
         self._settle_until_quiet(lambda phase: phase != "waiting")
         if self.state.pending:
             self._settle_rests()
         self._settle_until_quiet(lambda phase: phase == "waiting")
+
+    def _is_at_issue(self, name: str) -> bool:
+        """Whether there may be something to say about an active step."""
+        step = self.state.steps[name]
+        return step.phase != "flying" or step.fence < self.state.fence
 
     def _settle_until_quiet(self, concerned: Callable[[Phase], bool]) -> None:
         """A ruling on one step may be what another waits for."""

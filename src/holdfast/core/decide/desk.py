@@ -43,6 +43,7 @@ class Desk:
         self.events: list[e.AnyEvent] = []
         self.commands: list[Command] = []
         self.wake_at: float | None = None
+        self.in_line: set[str] | None = None  # Tools that a step of the run is held back for; None where it is not known yet.
         self.refused = False  # A call was refused while steps were begun, and something follows from that.
 
     def _rule(self, event: e.AnyEvent) -> None:

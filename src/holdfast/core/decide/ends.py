@@ -61,6 +61,8 @@ class Ends(Calls):
             self._complete(state.result)
         elif state.planned and state.final:
             self._complete(self._result())
+        elif state.proposal_failures >= PROPOSAL_FAILURES_MAX and self._on_stop() != "keep":
+            self._rule(e.LimitReached(limit="proposal_failures_max", allowed=float(PROPOSAL_FAILURES_MAX)))
         elif state.proposal_failures >= PROPOSAL_FAILURES_MAX:
             self._rule(e.RunFailed(reason="the reasoner proposed nothing that can be run: " + "; ".join(state.proposal_problems)))
         else:
@@ -187,8 +189,11 @@ class Ends(Calls):
         state = self.state
         if state.stop != "undo":
             return state.kept
-        planned = dict.fromkeys(state.steps[name].step.undoes for name in state.undoing)
-        return (*state.kept, *(name for name in planned if name not in state.undone))
+        planned = [state.steps[name].step.undoes for name in state.undoing]
+        # What a person, or a late word, settled as done after that was planned.
+        steps, kept = undo_plan(state)
+        later = [*kept, *(step.undoes for step in steps)]
+        return tuple(name for name in dict.fromkeys((*state.kept, *planned, *later)) if name not in state.undone)
 
 
 def _lenient(form: Any, state: State) -> Any:

@@ -64,8 +64,8 @@ def call_succeeded(state: State, event: e.CallSucceeded, entry: e.Entry) -> Stat
             until=entry.at + contract.visible_within_seconds,
         )
         changes |= open_pending(state, sight, contract)
-    if event.cut is not None or event.seconds:
-        step = replace(step, cut=event.cut, seconds=event.seconds)
+    if event.cut is not None:
+        step = replace(step, cut=event.cut)
     return finish(state, entry, step, event.value, "call", **changes)
 
 
@@ -138,7 +138,10 @@ def call_unknown(state: State, event: e.CallUnknown, entry: e.Entry) -> State:
     """The doubt starts, or starts again: a lost request may land until its contract's settle time is over."""
     step = flying(state, event.step, event.attempt)
     contract = contract_of(state, step)
-    settle_at = entry.at + (contract.settles_within_seconds if contract else 0.0)
+    settle_at = entry.at
+    if contract is not None:
+        # What has landed may not be seen yet by those who look.
+        settle_at += contract.settles_within_seconds + (contract.visible_within_seconds or 0.0)
     doubted = replace(
         step,
         phase="doubt",

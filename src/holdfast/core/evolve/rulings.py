@@ -128,11 +128,21 @@ def fallback_ruled(state: State, event: e.FallbackRuled, entry: e.Entry) -> Stat
         tool=event.tool,
         fallbacks_taken=step.fallbacks_taken + 1,
         attempt=step.attempt,
-        occurrence=step.occurrence,
+        occurrence=step.occurrence + (1 if _is_another_call(state, step, event.tool) else 0),
         due_at=entry.at,
         reason=event.reason,
     )
     return given_up(state, entry, fresh, step)
+
+
+def _is_another_call(state: State, step: StepState, tool: str) -> bool:
+    """Whether a fallback calls a tool that the step has called, with other arguments. It needs a key of its own then; by a
+    business key it has one."""
+    contract = state.contracts.get(tool)
+    if contract is None or contract.business_key or step.fallbacks_taken >= len(step.step.fallbacks):
+        return False
+    called = (step.step.tool, *(fallback.tool for fallback in step.step.fallbacks[: step.fallbacks_taken]))
+    return tool in called and step.step.fallbacks[step.fallbacks_taken].args is not None
 
 
 def reuse_ruled(state: State, event: e.ReuseRuled, entry: e.Entry) -> State:
@@ -164,6 +174,9 @@ def step_skipped(state: State, event: e.StepSkipped, entry: e.Entry) -> State:
     if event.needless:
         return put(state, entry, step)
     lists: dict[str, Any] = {"flagged": (*state.flagged, event.step)} if event.flagged else {}
+    owed = state.pending.get(event.step)
+    if owed is not None and owed.about == "result":
+        lists["pending"] = without(state.pending, event.step)  # Whoever gives a step up does not wait for it any more.
     if event.step in state.pending:
         lists["pending"] = without(state.pending, event.step)
     return given_up(state, entry, step, before, skipped=(*state.skipped, event.step), **lists)

@@ -80,6 +80,8 @@ def limit_reached(state: State, event: e.LimitReached, entry: e.Entry) -> State:
     why = f"the limit {event.limit} of {event.allowed:g} is reached"
     if event.limit == "idle_turns_max":
         why = f"{event.allowed:g} turns of the reasoner in a row taught nothing new"
+    elif event.limit == "proposal_failures_max":
+        why = "the reasoner proposed nothing that can be run: " + "; ".join(state.proposal_problems)
     return following(state, entry, stopping=state.stopping or why)
 
 

@@ -11,7 +11,7 @@ from holdfast.core import events as e
 from holdfast.core.contract import Contract, digest
 from holdfast.core.diagnosis import PASSING
 from holdfast.core.pending import Pending, can_look, look_wait
-from holdfast.core.plan import Plan, Step, needs, stand_ins, waits_for
+from holdfast.core.plan import Plan, Step, needs, reads, stand_ins, waits_for
 from holdfast.core.state import AT_REST, ENDED, Phase, SettledBy, State, StepState, contract_of
 
 
@@ -67,15 +67,16 @@ def add_steps(state: State, entry: e.Entry, added: Iterable[Step], **changes: An
         others = stand_ins(Plan(steps=tuple(new.values())), others)
     steps, dependents, ready = state.steps, state.dependents, list(state.ready)
     for step in new.values():
-        missing = 0
-        for other in waits_for(step, others):
+        missing, read = 0, reads(step)
+        for other in waits_for(step, others) if others or step.after or step.alternative_to else read:
             if other in new or steps[other].phase not in ENDED:
                 missing += 1
                 dependents = dependents.insert(other, (*(dependents.get(other) or ()), step.id))
         phase: Phase = "blocked" if missing else "ready"
         if not missing:
             ready.append(step.id)
-        made = StepState(step=step, phase=phase, reads=needs(step), missing=missing, tool=step.tool, occurrence=step.occurrence)
+        needed = needs(step) if read else ()
+        made = StepState(step=step, phase=phase, reads=needed, missing=missing, tool=step.tool, occurrence=step.occurrence)
         steps = steps.insert(step.id, made)
     return following(
         state,
@@ -117,7 +118,8 @@ def finish(
     contract = state.contracts.get(step.tool)
     if by != "reuse" and (contract is None or contract.safety != "read"):
         changes["effects"] = state.effects + 1
-    changes |= taken_back(state, step)
+    if step.step.undoes:
+        changes |= taken_back(state, step)
     if not state.final:
         # Only a reasoner that is asked again can go round in circles; a plan that is final need not pay for this.
         learned = digest([step.tool, step.args, value])

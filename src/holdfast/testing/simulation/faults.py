@@ -210,7 +210,8 @@ class Weather:
         if kind == "short":
             return w.short(quick)
         if kind == "unseen":
-            return w.unseen(dice.choice((0.5, 2.0, 4.0, 60.0)), quick)
+            # No longer than its contract says, but where repeats are known by their key.
+            return w.unseen(dice.choice((0.5, 2.0, 2.9, 60.0 if request.safety == "keyed" else 2.9)), quick)
         if kind == "partial" and self.messy:
             rest = dice.random() < 0.4 and request.tool not in tools.UNDO
             calls_back = () if rest else self._calls_back(request, 0.3)

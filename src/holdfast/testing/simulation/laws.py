@@ -29,7 +29,8 @@ from holdfast.testing.world import Effect, Request, World
 # Events that come from outside or from the world; all others must follow from the state by themselves.
 _OUTSIDE = (
     e.RunStarted, e.RunResumed, e.AgentChanged, e.CancelRequested, e.Answered, e.AnswerVoided, e.PlanAdopted, e.ProposalFailed,
-    e.FinishProposed, e.GiveUpProposed, e.CallbackReceived, e.CallbackRefused, e.SignalReceived, e.ChildEnded, e.CallSucceeded, e.CallPartial, e.CallDeferred, e.CallFailed, e.ProbeAnswered,
+    e.FinishProposed, e.GiveUpProposed, e.CallbackReceived, e.CallbackRefused, e.SignalReceived, e.ChildEnded,
+    e.CallSucceeded, e.CallPartial, e.CallDeferred, e.CallFailed, e.ProbeAnswered,
 )  # fmt: skip
 # Failures that say nothing of the world: the tool answered, and broke its contract.
 _BROKEN = ("invalid_output", "crashed")
@@ -81,7 +82,7 @@ class Track(msgspec.Struct):
     not_before: float = 0.0
     broken_answer: bool = False
     owed: bool = False
-    overdue: bool = False
+    overdue_keys: list[str] = []
     delivered: bool = False
     fresh: bool = True
     changed: bool = False
@@ -111,6 +112,9 @@ class Stage(Protocol):
 
     @property
     def set_back(self) -> bool: ...
+
+    @property
+    def skew(self) -> float: ...
 
     def broken(self, law: str, what: str) -> None: ...
 
@@ -285,12 +289,15 @@ class Laws:
         contract = track.intents[event.attempt].contract
         track.lost += 1
         track.in_doubt, track.doubt_since, track.verdict = contract.safety != "read", at, "none"
-        track.settle_at = max(track.settle_at, at + contract.settles_within_seconds)
+        unseen = contract.visible_within_seconds or 0.0
+        track.settle_at = max(track.settle_at, at + contract.settles_within_seconds + unseen)
 
     def _call_failed(self, state: State, event: e.CallFailed, at: float) -> None:
         track = self.track(state.run_id, event.step)
         track.broken_answer = track.broken_answer or event.failure.kind in _BROKEN or event.failure.landed
         track.spent = track.spent or track.in_doubt
+        if event.failure.landed and track.intents[event.attempt].contract.safety in ("idempotent", "keyed"):
+            track.in_doubt = False  # It had its effect; by its key the one before it was the same.
         track.not_before = at + (event.failure.retry_after_seconds or 0.0)
 
     def _call_done(self, state: State, event: e.CallSucceeded | e.CallPartial | e.CallDeferred, at: float) -> None:
@@ -357,7 +364,8 @@ class Laws:
             self._break("an intended repeat is made", f"{event.step} takes the result of {event.same_as}")
 
     def _given_up(self, state: State, event: e.StepSkipped | e.StepFailed, at: float) -> None:
-        if self.track(state.run_id, event.step).in_doubt:
+        undoes = state.steps[event.step].step.undoes  # Given up in doubt, an undo is named unknown: see `_check_truth`.
+        if self.track(state.run_id, event.step).in_doubt and not undoes:
             self._break("a doubt is not taken for a failure", f"{event.step} was given up in doubt: {event.reason}")
 
     def _asked(self, state: State, event: e.Asked, at: float) -> None:
@@ -380,7 +388,8 @@ class Laws:
             return True
         if contract.safety == "read":
             return False
-        exhausted = track.lost >= state.limits.lost_max or track.spent
+        # What the run may change in all is used up: a repeat would be refused.
+        exhausted = track.lost >= state.limits.lost_max or track.spent or state.steps[step].refused
         dies_in = self._key_dies_at(state, step, contract) - at
         if contract.safety == "idempotent" or (contract.safety == "keyed" and dies_in > 0):
             return exhausted or (contract.safety == "keyed" and dies_in < 3 * _SLACK)
@@ -433,7 +442,8 @@ class Laws:
             track.anew()
         track.owed = track.owed and event.action == "ask"
         # From here on it counts as failed, whatever may come of it: that is what its contract says.
-        track.overdue = track.overdue or event.action in ("fail", "give_up")
+        if event.row.startswith("late") and event.action in ("fail", "give_up", "repeat"):
+            track.overdue_keys.append(state.pending[event.step].key)
 
     # --- the world ------------------------------------------------------------------------------------------------
 
@@ -473,8 +483,9 @@ class Laws:
         world = self._stage.world
         mine = world.effects(run_id=effect.run_id, step=effect.step, occurrence=effect.occurrence)
         # One that was taken back before another way was tried does not count any more.
-        mine = [one for one in mine if one is effect or not world.undone(one)]
-        if len(mine) > 1:
+        overdue = self.track(effect.run_id, effect.step).overdue_keys
+        mine = [one for one in mine if one is effect or not (world.undone(one) or one.key in overdue)]
+        if len(mine) > 1 and effect.key not in overdue:
             self._break("no effect is made twice", f"{effect.run_id} {effect.step}: {_shown(mine)}")
         intents = self.track(effect.run_id, effect.step).intents
         if any(intent.contract.business_key for intent in intents.values() if intent.tool == effect.tool):
@@ -508,7 +519,8 @@ class Laws:
         name, run_id = step.step.id, state.run_id
         track = self.track(run_id, name)
         last = track.last
-        happened = bool(self._stage.world.effects(run_id=run_id, step=name))
+        effects = self._stage.world.effects(run_id=run_id, step=name)
+        happened = bool(effects if step.phase == "done" else [one for one in effects if one.key not in track.overdue_keys])
         if step.phase == "done":
             changes = last is not None and last.contract.safety != "read" and last.contract.agent is None
             if step.tool in BUSINESS and not happened:
@@ -518,7 +530,7 @@ class Laws:
                 happened = bool(self._stage.world.effects(tool=step.tool, item=item, **like))
             if step.settled_by != "reuse" and changes and not happened:
                 self._break("what is reported done happened", f"{run_id} {name} of {step.tool} is done by {step.settled_by}")
-        elif happened and name not in state.unknown and not (track.broken_answer or track.overdue):
+        elif happened and name not in state.unknown and not track.broken_answer:
             what = f"{run_id} {name} of {step.tool} is {step.phase} ({step.reason}), and it happened"
             self._break("what is reported undone did not happen, or is named unknown", what)
         if name in state.unknown and step.phase == "done":

@@ -160,8 +160,8 @@ def _messy_step(dice: Random, name: str, palette: list[str], before: list[Step])
     )
     # The same item in the same tool is the same call, also where no business key says so.
     args = _args(dice, name, bool(contract.business_key) or dice.random() < 0.4, before)
-    if isinstance(args["item"], dict) and any(step.tool == CHILD for step in before):
-        args["item"] = f"item-{name}"  # What a child returns has no id.
+    if isinstance(args["item"], dict) and (instead_of or any(step.tool == CHILD for step in before)):
+        args["item"] = f"item-{name}"  # What a child returns has no id, and what was not done no result.
     if dice.random() < 0.3:
         args["amount"] = 1
     return Step(

@@ -101,6 +101,7 @@ class Stage:
         self._crashes = 0
         self._pauses = 0
         self._late_writes = 0
+        self.skew = 0.0  # The longest that a commit was on its way.
         self._called_back: set[str] = set()
         self._disk_full: tuple[float, float] = (0.0, 0.0)
 
@@ -130,8 +131,8 @@ class Stage:
             self._over = self.loop.create_future()
             await self._over
             # A write that was lost may still begin a run, and a request may still land.
-            while self._late_writes:
-                await asyncio.sleep(1.0)
+            if self._late_writes:
+                await asyncio.sleep(2 * LEASE_SECONDS)
             await self.world.settled()
             await self.world.delivered()
         self.laws.check_end()
@@ -408,6 +409,7 @@ class WatchedStore(MemoryStore):
         return claim
 
     def append(self, batch: Batch) -> Head | Full:
+        self._stage.skew = max(self._stage.skew, self._stage.now() - batch.at)
         try:
             written = super().append(batch)
         except Superseded:
