@@ -28,6 +28,8 @@ if str(ROOT / "src") not in sys.path:
 if str(ROOT / "scripts") not in sys.path:
     sys.path.insert(0, str(ROOT / "scripts"))
 
+from outcome_table import outcome_rows  # noqa: E402
+
 import holdfast  # noqa: E402
 from holdfast.core import pending  # noqa: E402
 from holdfast.core.approval import OPTIONS  # noqa: E402
@@ -39,7 +41,6 @@ from holdfast.core.plan import Fallback, Step  # noqa: E402
 from holdfast.core.recovery import TABLE, Action, Row  # noqa: E402
 from holdfast.reasoners.planfile import LIMIT_KEYS  # noqa: E402
 from holdfast.views import span  # noqa: E402
-from outcome_table import outcome_rows  # noqa: E402
 
 _PART = re.compile(r"(<!-- made by scripts/gen_docs\.py: ([\w-]+) -->\n).*?(<!-- end: \2 -->)", re.DOTALL)
 

@@ -266,19 +266,33 @@ def _nothing(play: Play) -> None:
     """Its outcome has not come."""
 
 
+def _both(*parts: Callable[[Play], None]) -> Callable[[Play], None]:
+    def outcome(play: Play) -> None:
+        for part in parts:
+            part(play)
+
+    return outcome
+
+
+def _partial(rest: dict[str, Any] | None) -> Callable[[Play], None]:
+    return lambda play: play.tell(e.CallPartial(step="a", attempt=1, value=1, left=("b",), rest=rest))
+
+
 _BROKEN = {"landed": True}
+_UNDO = {"undo": "undo"}
+_LATE = {"visible_within_seconds": 60.0, "poll": True}
 SCENES: tuple[tuple[str, str, Scene, dict[str, Any]], ...] = (
     ("ok", "", _after_call(_ok), {}),
     ("ok", "… and its answer breaks the schema", _after_call(_failed("invalid_output")), {}),
     ("ok", "… and is not enough", _after_call(_failed("insufficient", **_BROKEN)), {}),
-    ("ok", "… and is not enough; there are `undo` and a fallback", _after_call(_failed("insufficient", **_BROKEN)), {"undo": "undo"}),
-    ("ok", "… and nobody can see it in its time", _after_call(_seen_late), {"visible_within_seconds": 60.0, "poll": True}),
-    ("partial", "the other side does the rest", _after_call(lambda p: p.tell(e.CallPartial(step="a", attempt=1, value=1, left=("b",)))), {}),
-    ("partial", "another call does the rest", _after_call(lambda p: p.tell(e.CallPartial(step="a", attempt=1, value=1, left=("b",), rest={"x": 2}))), {}),
+    ("ok", "… and is not enough; there are `undo` and a fallback", _after_call(_failed("insufficient", **_BROKEN)), _UNDO),
+    ("ok", "… and nobody can see it in its time", _after_call(_seen_late), _LATE),
+    ("partial", "the other side does the rest", _after_call(_partial(None)), {}),
+    ("partial", "another call does the rest", _after_call(_partial({"x": 2})), {}),
     ("deferred", "", _after_call(_deferred), {}),
     ("deferred", "the worker is killed while it waits", _after_call(_then_crash(_deferred)), {}),
-    ("deferred", "the result is delivered", _after_call(lambda p: (_deferred(p), _callback(p)) and None), {}),
-    ("deferred", "the other side says that it failed", _after_call(lambda p: (_deferred(p), _callback_failed(p)) and None), {}),
+    ("deferred", "the result is delivered", _after_call(_both(_deferred, _callback)), {}),
+    ("deferred", "the other side says that it failed", _after_call(_both(_deferred, _callback_failed)), {}),
     ("deferred", "deadline over, `ask`", _after_call(_overdue), {}),
     ("deferred", "deadline over, `fail`", _after_call(_overdue), {"at_deadline": "fail"}),
     ("deferred", "deadline over, `repeat`", _after_call(_overdue), {"at_deadline": "repeat"}),
@@ -295,10 +309,10 @@ SCENES: tuple[tuple[str, str, Scene, dict[str, Any]], ...] = (
     ("unknown", "probe: it did not, for good", _after_call(_probed("not_happened", settled=True)), {}),
     ("unknown", "probe: not to be seen yet", _after_call(_probed("not_yet")), {}),
     ("unknown", "probe: cannot tell", _after_call(_probed("cannot_tell")), {}),
-    ("unknown", "the result is delivered all the same", _after_call(lambda p: (_unknown(p), _callback(p)) and None), {}),
+    ("unknown", "the result is delivered all the same", _after_call(_both(_unknown, _callback)), {}),
     ("not called", "its circuit is open", _held("circuit"), {"breaker": Breaker()}),
     ("not called", "its rate is used up", _held("rate"), {"rate": Rate(calls=1, per_seconds=60.0)}),
-    ("the run stops", "a later step fails, `on_stop: keep`", _after_call(_then_a_later_one_fails), {"undo": "undo", "on_stop": "keep"}),
+    ("the run stops", "a later step fails, `on_stop: keep`", _after_call(_then_a_later_one_fails), {**_UNDO, "on_stop": "keep"}),
     ("the run stops", "… `on_stop: undo`", _after_call(_then_a_later_one_fails), {"undo": "undo", "on_stop": "undo"}),
     ("the run stops", "… `on_stop: undo`, and the tool has none", _after_call(_then_a_later_one_fails), {"on_stop": "undo"}),
     ("the run stops", "… `on_stop: ask`", _after_call(_then_a_later_one_fails), {"undo": "undo", "on_stop": "ask"}),
@@ -318,8 +332,3 @@ def outcome_rows() -> list[tuple[str, ...]]:
             cells.append(play.words())
         rows.append((outcome, fault, *cells))
     return rows
-
-
-if __name__ == "__main__":
-    for row in outcome_rows():
-        print(" | ".join(row))

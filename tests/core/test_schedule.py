@@ -71,6 +71,7 @@ def test_a_line_fires_at_its_times_in_its_zone(line: str, zone: str, after: str,
         ("*/30 2 * * *", BERLIN, "2026-03-28T12:00", "30 02:00 CEST, 30 02:30 CEST"),
         ("*/30 0 * * *", "Africa/Cairo", "2026-04-23T12:00", "25 00:00 EEST, 25 00:30 EEST"),
         ("*/30 * 24 4 *", "Africa/Cairo", "2026-04-23T12:00", "24 01:00 EEST, 24 01:30 EEST"),
+        ("*/30 0 24 4 *", "Africa/Cairo", "2026-04-20T12:00", "24 00:00 EET, 24 00:30 EET"),
         # Clocks go back: what exists twice fires the first time.
         ("30 2 * * *", BERLIN, "2026-10-24T12:00", "25 02:30 CEST, 26 02:30 CET"),
         ("30 1 * * *", NEW_YORK, "2026-10-31T12:00", "01 01:30 EDT, 02 01:30 EST"),

@@ -20,7 +20,7 @@ from holdfast.core.decide import Room, decide
 from holdfast.core.diagnosis import BROKEN_ANSWER
 from holdfast.core.evolve import fold
 from holdfast.core.plan import Plan
-from holdfast.core.state import ENDED, State
+from holdfast.core.state import ENDED, State, unknown_steps
 from holdfast.journal import codec
 from tests import strategies as s
 from tests.core.story import Story
@@ -39,6 +39,7 @@ class World:
         self.by_step: dict[str, set[tuple[str, float]]] = {}
         self.arrived: set[tuple[str, int]] = set()
         self.made: dict[str, CallTool] = {}
+        self.refused: set[str] = set()
 
     def land(self, call: CallTool, at: float) -> None:
         """A request arrives, once. The other side drops what carries a key that it remembers."""
@@ -167,8 +168,10 @@ class Walk:
         if self.draw(st.booleans(), "it worked"):
             if waited_for:
                 self.deliver(key)
-            self.story.deliver(call.step, {"n": 4}, key=key)
+            if key not in self.world.refused:
+                self.story.deliver(call.step, {"n": 4}, key=key)
         elif not self.world.happened(key) and self.world.coming(key) is None:
+            self.world.refused.add(key)
             self.world.arrived |= {(call.step, attempt) for attempt in range(call.attempt + 1)}
             self.story.deliver(call.step, failure=e.Failure(kind="failed_later"), key=key)
         if not waited_for:
@@ -255,7 +258,7 @@ class Walk:
 
     def deliver(self, key: str) -> None:
         """What the other side took on is done."""
-        if not self.world.happened(key):
+        if not self.world.happened(key) and key not in self.world.refused:
             call = self.world.made[key]
             self.world.arrived.discard((call.step, call.attempt))
             self.world.seen.pop(key, None)
@@ -352,7 +355,8 @@ class Walk:
         for name in sorted(effects):
             step = state.steps[name]
             under_way = not state.ended and step.phase not in ("skipped", "failed")
-            known = step.phase == "done" or step.landed or name in state.unknown or name in self.compensated
+            named = name in self.compensated or name in (state.unknown if state.ended else unknown_steps(state))
+            known = step.phase == "done" or step.landed or named
             assert under_way or known, f"{name} is {step.phase}, and had its effect"
 
     def check_undo(self, planned: e.UndoPlanned) -> None:
@@ -425,7 +429,9 @@ def check_lists(state: State) -> None:
         open_ones |= {owed.interrupt for owed in state.pending.values()} | {state.held_by}
         open_ones |= {name for name, asked in state.interrupts.items() if asked.about == "stop"}
         assert open_ones - {None} == set(state.interrupts)
-        assert all(state.steps[name].phase in ("owed", "asking") for name, owed in state.pending.items() if owed.about == "result")
+        assert all(
+            state.steps[name].phase in ("owed", "asking") for name, owed in state.pending.items() if owed.about == "result"
+        )
         assert {name for name in phase if phase[name] == "owed"} <= state.pending.keys()
     assert all(state.steps[name].doubt_since is None for name in phase if phase[name] == "done")
 

@@ -278,7 +278,6 @@ def _letters_twice(kind: str) -> Patch:
 
 _put = MemoryStore._put
 _settle_doubt = Decider._settle_doubt
-_slots = holdings.slots
 _child_id = children.child_id
 
 
@@ -308,6 +307,11 @@ def _changed_contract(whole: Callable[..., Any], **changes: Any) -> Callable[...
 
 async def _content(*_: Any) -> None:
     return None
+
+
+def _all_that_ended(after: Any, events: tuple[Any, ...]) -> tuple[str, ...]:
+    ended = [event.step for event in events if isinstance(event, holdings._CALL_OUTCOMES)]
+    return tuple(once for name in ended if (once := holdings._once_of(after, after.steps[name])) is not None)
 
 
 WRONG_AT_DEADLINES: dict[str, tuple[str, ...]] = {
@@ -363,9 +367,7 @@ SHARED: dict[str, Patch] = {
         "slots",
         lambda slots: tuple(msgspec.structs.replace(slot, capacity=9) if slot.until is not None else slot for slot in slots),
     ),
-    "a key of the store is free when the call has ended": lambda: mock.patch.object(
-        holdings, "slots", lambda *args: tuple(msgspec.structs.replace(slot, until=None) for slot in _slots(*args))
-    ),
+    "a key of the store is free when the call has ended": _replaced(holdings, "settled", _all_that_ended),
 }
 UNDO: dict[str, Patch] = {
     "it is taken back in the order in which it was done": lambda: mock.patch.object(undo, "sorted", _in_any_order, create=True),

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
+import msgspec
 import pytest
 
 from holdfast import errors
@@ -14,7 +15,7 @@ from holdfast.app import Holdfast, Run
 from holdfast.testing import world as w
 from holdfast.testing.clock import JumpingLoop, Process, SimClock
 from holdfast.testing.memory import MemoryJournal
-from holdfast.testing.world import FAILURES, ServiceError, World, make_tool
+from holdfast.testing.world import FAILURES, ServiceError, World, make_tool, make_undo
 from holdfast.tools.function import NOT_HAPPENED, NOT_YET, Call, Deferred, Happened, Partial
 
 
@@ -227,3 +228,158 @@ def test_other_tools_can_be_made() -> None:
     made = make_tool(lambda: world, "wire", "keyed", key_ttl="24h", probe=True, approve="always", parallel=2)
     assert (made.name, made.contract.safety, made.contract.key_ttl_seconds, made.contract.probe) == ("wire", "keyed", 86400, True)
     assert made.contract.parallel_max == 2
+
+
+# --- what comes later, and what is taken back ---------------------------------------------------------------------
+
+
+async def _deliver(world: World, plan: dict[str, Any], tools: list[Any], **options: Any) -> tuple[Run, Holdfast]:
+    """Run a plan in a store to which the world may deliver by token."""
+    clock = SimClock(asyncio.get_running_loop())
+    app = Holdfast(MemoryJournal(), clock=clock)
+    world.callback = app.callback
+    async with app:
+        run = await app.run(Agent("trip", tools=tools, plan=plan, **options), "away", id="trip")
+        await world.delivered()
+    return run, app
+
+
+def test_what_was_deferred_is_delivered_by_its_token() -> None:
+    """Once, however often the other side calls back; and what was delivered has happened."""
+    twice = (w.CallBack(after=3.0), w.CallBack(after=4.0))
+    told: list[str] = []
+    world = World({"order": [w.deferred(9.0, calls_back=twice)]}, on=lambda name, subject: told.append(name))
+    order = make_tool(lambda: world, "order", "keyed", callback=True)
+
+    async def main() -> tuple[Run, list[Any]]:
+        run, app = await _deliver(world, {"a": {"tool": "order", "args": {"item": "x"}}}, [order])
+        assert (await app.state("trip")).steps["a"].settled_by == "callback"
+        return run, [task.result() for task in world.deliveries]
+
+    run, (first, second) = play(main())
+    assert run.result == {"a": {"id": "order-1", "item": "x", "amount": 1}}
+    assert len(world.effects(item="x")) == 1
+    assert (first.step, told.count("delivered")) == ("a", 2)
+    assert isinstance(second, errors.CallbackRefused)
+
+
+def test_a_delivery_may_come_before_the_reply_or_say_that_it_failed_or_be_nobodys() -> None:
+    """Early ones count, failed ones keep it from landing, and a wrong token is known to nobody."""
+    world = World({"order": [
+        w.deferred(9.0, seconds=2.0, calls_back=[w.CallBack(after=0.5)]),
+        w.deferred(9.0, calls_back=[w.CallBack(after=0.5, wrong=True), w.CallBack(after=1.0, failed="sold out")]),
+    ]})  # fmt: skip
+    order = make_tool(lambda: world, "order", "keyed", callback=True)
+    plan = {
+        "a": {"tool": "order", "args": {"item": "x"}},
+        "b": {"tool": "order", "args": {"item": "y"}, "after": "a", "optional": True},
+    }
+    run, _ = play(_deliver(world, plan, [order]))
+    assert (run.status, run.skipped) == ("completed", ("b",))
+    assert [effect.item for effect in world.ledger] == ["x"]
+    assert [type(task.result()).__name__ for task in world.deliveries] == ["Delivered", "CallbackUnknown", "Delivered"]
+
+
+def test_a_poll_finds_what_is_there_by_now() -> None:
+    """Not yet, then it; or that it will not come, once the other side knows that."""
+    world = World({"order": [w.deferred(5.0), w.deferred(None, fails=3.0)]})
+
+    async def main() -> None:
+        for key in ("k1", "k2"):
+            await world.request("order", "keyed", "x", 1, call(key=key))
+        assert await world.poll("order", call(key="k1")) == NOT_YET
+        assert await world.probe("order", call(key="k1")) == NOT_YET, "the other side has taken it"
+        assert await world.poll("order", call(key="k2")) == NOT_YET
+        await asyncio.sleep(6)
+        assert isinstance(await world.poll("order", call(key="k1")), Happened)
+        assert await world.poll("order", call(key="k2")) == NOT_HAPPENED
+
+    play(main())
+
+
+def test_a_part_says_what_is_left_and_who_does_it() -> None:
+    """The other side by itself, after a while; or the caller, by the call whose arguments it gets."""
+    world = World({"book": [w.partial(left=["seat"], completes=4.0), w.partial(left=["meal"], rest=True)]})
+
+    async def main() -> None:
+        first = await world.request("book", "keyed", "x", 2, call(key="k1"))
+        assert (first.left, first.rest) == (("seat",), None)
+        assert isinstance(await world.poll("book", call(key="k1")), Partial)
+        await asyncio.sleep(4)
+        assert isinstance(await world.poll("book", call(key="k1")), Happened)
+        second = await world.request("book", "keyed", "y", 2, call(key="k2"))
+        assert (second.left, second.rest) == (("meal",), {"item": "y-rest", "amount": 2})
+
+    play(main())
+
+
+def test_a_result_may_not_be_enough_and_a_call_may_change_more() -> None:
+    """It happened, and of an amount of nothing; what else it changed is told to its call."""
+    behaviour = msgspec.structs.replace(w.short(), changes=(("credit", 2.0),))
+    world = World({"lease": [behaviour]})
+    lease = make_tool(lambda: world, "lease", "keyed", sufficient="amount > `0`", changes="credit")
+
+    async def main() -> Run:
+        run, app = await _deliver(world, {"a": {"tool": "lease", "args": {"item": "x"}, "optional": True}}, [lease])
+        assert (await app.state("trip")).changes == {"credit": 2.0}
+        return run
+
+    assert play(main()).skipped == ("a",)
+    assert [(effect.item, effect.amount) for effect in world.ledger] == [("x", 0)]
+    assert world.requests[0].changes == [("credit", 2.0)]
+
+
+def test_a_success_may_be_seen_later() -> None:
+    """Those who look see nothing of it for a while."""
+    world = World({"book": [w.unseen(3.0)]})
+
+    async def main() -> None:
+        assert (await world.request("book", "keyed", "x", 1, call()))["id"] == "book-1"
+        assert await world.probe("book", call()) == NOT_HAPPENED
+        await asyncio.sleep(3)
+        assert isinstance(await world.probe("book", call()), Happened)
+
+    play(main())
+
+
+def test_a_service_is_down_for_everybody_and_takes_only_so_many_requests() -> None:
+    """It says that it is, for so long; and when to come back."""
+    world = World(rates={"fetch": (2, 10.0)})
+
+    async def main() -> None:
+        world.goes_down(5.0, "pay")
+        with pytest.raises(errors.Unavailable):
+            await world.request("pay", "keyed", "x", 1, call())
+        await world.request("fetch", "read", "x", 1, call())
+        await asyncio.sleep(5)
+        await world.request("pay", "keyed", "x", 1, call())
+        await world.request("fetch", "read", "x", 1, call())
+        with pytest.raises(errors.RateLimited) as limited:
+            await world.request("fetch", "read", "x", 1, call())
+        assert limited.value.retry_after_seconds == 5.0
+        world.goes_down(1.0)
+        with pytest.raises(errors.Unavailable):
+            await world.request("store", "idempotent", "x", 1, call())
+
+    play(main())
+    assert [effect.tool for effect in world.ledger] == ["pay"]
+
+
+def test_what_was_done_can_be_taken_back() -> None:
+    """By a tool that gets the id of the receipt; the world knows what was taken back by what."""
+    world = World({"mail": [w.fail("denied")]})
+    tools = [
+        make_tool(lambda: world, "lease", "keyed", undo="unlease"),
+        make_tool(lambda: world, "mail", "irreversible", approve="never"),
+        make_undo(lambda: world, "unlease"),
+    ]
+    plan = {
+        "a": {"tool": "lease", "args": {"item": "x"}},
+        "b": {"tool": "lease", "args": {"item": "y"}, "after": "a"},
+        "c": {"tool": "mail", "args": {"item": "z"}, "after": "b"},
+    }
+    run, _ = play(_deliver(world, plan, tools, on_stop="undo"))
+    assert run.status == "failed"
+    x, y = world.effects(tool="lease")
+    assert [effect.item for effect in world.ledger] == ["x", "y", y.receipt["id"], x.receipt["id"]]
+    assert [len(world.undone(effect)) for effect in (x, y)] == [1, 1]

@@ -199,7 +199,7 @@ def test_what_is_no_breaker_is_refused(words: Any) -> None:
         ({"undo": {"tool": "back", "args": {"x": {"$ref": "args.order", "y": 1}}}}, "'y' cannot stand beside $ref", "args.NAME"),
         ({"undo": {"tool": "back", "args": {"x": {1, 2}}}}, "its args are no JSON: a set has no order", None),
     ],
-    ids=lambda value: str(value)[:50] if isinstance(value, dict) else "",
+    ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
 )
 def test_a_promise_about_outcomes_that_cannot_be_kept_is_refused(promise: dict[str, Any], problem: str, hint: str | None) -> None:
     """When it is declared, with the name of the tool, and with what to write instead."""

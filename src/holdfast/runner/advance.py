@@ -142,6 +142,9 @@ class Advance:
                 self._mail = True
                 self._outcomes[:0] = outcomes
                 continue
+            if decision.state.ended and any(command is None for command, _, _ in self._flights.values()):
+                # It does not end over the head of a delivery that is being judged.
+                decision = Decision(events=(), commands=(), state=base, wake_at=None)
             release = None if self._flights or decision.commands else self._parking(decision, now, room is not EMPTY)
             events = (*outcomes, *decision.events)
             blocked = await self._commit(state, decision, events, release, now)

@@ -138,9 +138,10 @@ def tokens(
         if type(c) is CallTool and c.contract.callback
     ]
     for event in events:
-        if isinstance(event, (e.CallDeferred, e.CallPartial)) and (owed := state.pending.get(event.step)) is not None:
-            if _has(state, event.step, "callback"):
-                found.append(_token(secret, state.run_id, event.step, owed.key, owed.until + patience))
+        if not isinstance(event, (e.CallDeferred, e.CallPartial)) or not _has(state, event.step, "callback"):
+            continue
+        if (owed := state.pending.get(event.step)) is not None:
+            found.append(_token(secret, state.run_id, event.step, owed.key, owed.until + patience))
     return tuple(found)
 
 

@@ -127,7 +127,7 @@ class Soak:
         if kept["first"] != self._first or kept["chunk"] != CHUNK_SEEDS:
             raise SystemExit(f"{self._file} belongs to --seed {kept['first']}; give that seed, or another file")
         self.batch = msgspec.convert(kept["batch"], Batch)
-        self._done = {number: CHUNK_SEEDS for number in range(kept["complete"])} | {int(n): m for n, m in kept["done"].items()}
+        self._done = dict.fromkeys(range(kept["complete"]), CHUNK_SEEDS) | {int(n): m for n, m in kept["done"].items()}
         self._runs_before = kept["runs"]
 
     def _keep(self) -> None:

@@ -71,7 +71,7 @@ class Decider(Ends):
 
     def _undo(self) -> None:
         """Take back what was done, step by step; then the run ends."""
-        if self._held():
+        if self._held() and self.state.held_by is not None:
             return
         self._plan_rests()
         self._begin_all()

@@ -174,7 +174,7 @@ def answered(state: State, event: e.Answered, entry: e.Entry) -> State:
 def _heard_of_rest(state: State, event: e.Answered, entry: e.Entry, owed: Pending, changes: dict[str, Any]) -> State:
     """A person's word on what a part left undone, or on an effect that nobody sees. The step itself stays done."""
     step = state.steps[owed.step]
-    if event.decision == "cancel":
+    if event.decision == "cancel" and owed.step not in state.undoing:
         return following(state, entry, **changes)
     changes["pending"] = without(state.pending, owed.step)
     if event.decision == "respond":

@@ -50,7 +50,7 @@ def find_mail(customer: str, text: str, call: Call) -> Happened | Probed:
 
 def send_follow_up(customer: str, text: str, call: Call) -> Mail:
     """Mail a customer. The mail service drops no repeats."""
-    return Mail(id=send("POST", "/mails", {"to": customer, "text": text}, key=call.key, timeout_seconds=4.0)["id"])
+    return Mail(id=send("POST", "/mails", {"to": customer, "text": text}, key=call.key, timeout_seconds=15.0)["id"])
 
 
 def mailing(name: str, at_deadline: Literal["repeat", "ask"], visible_within: str) -> Tool[..., Mail]:
@@ -65,7 +65,7 @@ def mailing(name: str, at_deadline: Literal["repeat", "ask"], visible_within: st
         business_key="customer",
         scope="store",
         at_deadline=at_deadline,
-        timeout="5s",
+        timeout="20s",
     )
     return declare(send_follow_up)
 

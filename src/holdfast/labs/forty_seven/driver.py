@@ -23,7 +23,10 @@ from holdfast.views import told
 
 FILES = ("agents.py", "customers.csv")
 PERSON = "Ada (driver of the lab)"
-HOLD_SECONDS = 4.0
+HOLD_SECONDS = 12.0
+"""Less than the tool waits, and far more than it takes to kill a process."""
+NAIVE_DELAY_SECONDS = 60.0
+
 LINES_MAX = 14
 """Of a timeline, before it is cut."""
 
@@ -86,13 +89,15 @@ def _introduce(shop: Workshop, story: Story) -> None:
 def _naive(shop: Workshop, story: Story, seed: int) -> list[LedgerRow]:
     """The plain function in a world of its own; the ledger of that."""
     shop.heading(f"First, for comparison: a plain function, woken {WAKE_UPS} times")
-    with start_services("forty_seven", shop.directory / "naive", story.faults, seed=seed) as services:
+    # All its wake-ups come before the CRM shows anything, however slow the machine is.
+    faults = {**story.faults, "crm_delay_seconds": NAIVE_DELAY_SECONDS}
+    with start_services("forty_seven", shop.directory / "naive", faults, seed=seed) as services:
         for _ in range(WAKE_UPS):
             for customer in story.customers:
                 wake_up(services.http, customer.name)
         ledger = services.ledger()
-    sent = [len(mails(ledger, customer)) for customer in story.customers]
-    shop.note(f"mails in the ledger: {', '.join(f'{c.name} {n}' for c, n in zip(story.customers, sent, strict=True))}")
+    sent = ", ".join(f"{customer.name} {len(mails(ledger, customer))}" for customer in story.customers)
+    shop.note(f"the CRM there is a minute behind. Mails in the ledger: {sent}")
     return ledger
 
 

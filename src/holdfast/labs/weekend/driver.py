@@ -14,7 +14,7 @@ from holdfast.labs.workshop import STORE, Workshop
 from holdfast.views import told
 
 FILES = ("plan.yaml", "fallback.yaml", "tools.py")
-HOLD_SECONDS = 3.5
+HOLD_SECONDS = 12.0
 """Less than the tools wait, and far more than it takes to kill a process, or to ask a run to end."""
 
 _HERE = Path(__file__).parent

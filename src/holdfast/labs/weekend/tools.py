@@ -31,10 +31,10 @@ class Room:
     town: str
 
 
-@tool(safety="idempotent", timeout="5s", retry={"attempts": 4, "backoff": "150ms..1s"})
+@tool(safety="idempotent", timeout="20s", retry={"attempts": 4, "backoff": "150ms..1s"})
 def cancel_hotel(id: str, call: Call) -> bool:
     """Give a room back; whether there was one. Doing it twice is doing it once."""
-    cancelled: bool = send("DELETE", f"/hotels/{id}", key=call.key, timeout_seconds=4.0)["cancelled"]
+    cancelled: bool = send("DELETE", f"/hotels/{id}", key=call.key, timeout_seconds=15.0)["cancelled"]
     return cancelled
 
 
@@ -51,11 +51,11 @@ def find_room(guest: str, town: str) -> Happened | Probed:
     probe_every="200ms",
     business_key=("guest", "town"),
     undo={"tool": cancel_hotel, "args": {"id": {"$ref": "result.id"}}},
-    timeout="5s",
+    timeout="20s",
 )
 def book_hotel(guest: str, town: str, call: Call) -> Room:
     """Book a room. Where the town is full, the answer is a conflict."""
-    room = send("POST", "/hotels", {"guest": guest, "town": town}, key=call.key, timeout_seconds=4.0)
+    room = send("POST", "/hotels", {"guest": guest, "town": town}, key=call.key, timeout_seconds=15.0)
     return Room(id=room["id"], town=room["town"])
 
 
@@ -69,20 +69,20 @@ class Ticket:
 @tool(
     safety="keyed",
     key_ttl="forever",
-    timeout="5s",
+    timeout="20s",
     retry={"attempts": 2, "backoff": "100ms"},
     breaker={"failures": 2, "within": "1m", "open": "10m"},
 )
 def book_flight(guest: str, to: str, call: Call) -> Ticket:
     """Book a flight."""
-    ticket = send("POST", "/flights", {"guest": guest, "to": to}, key=call.key, timeout_seconds=4.0)
+    ticket = send("POST", "/flights", {"guest": guest, "to": to}, key=call.key, timeout_seconds=15.0)
     return Ticket(id=ticket["id"], to=ticket["to"], by=ticket["by"])
 
 
-@tool(safety="keyed", key_ttl="forever", timeout="5s")
+@tool(safety="keyed", key_ttl="forever", timeout="20s")
 def book_train(guest: str, to: str, call: Call) -> Ticket:
     """Book a train. There is no `undo`: a ticket cannot be given back."""
-    ticket = send("POST", "/trains", {"guest": guest, "to": to}, key=call.key, timeout_seconds=4.0)
+    ticket = send("POST", "/trains", {"guest": guest, "to": to}, key=call.key, timeout_seconds=15.0)
     return Ticket(id=ticket["id"], to=ticket["to"], by=ticket["by"])
 
 

@@ -21,10 +21,9 @@ from holdfast.core.evolve import evolve, fold
 from holdfast.core.state import State, StepState
 from holdfast.journal.base import EMPTY, Claim, Full, Message
 from holdfast.runner import holdings
-from holdfast.testing.memory import MemoryStore
-from holdfast.testing.simulation.promises import Promises
+from holdfast.testing.simulation import promises
 from holdfast.testing.simulation.tools import BUSINESS, STORE_WIDE
-from holdfast.testing.world import Effect, Request, World
+from holdfast.testing.world import Effect, Request
 
 # Events that come from outside or from the world; all others must follow from the state by themselves.
 _OUTSIDE = (
@@ -98,25 +97,11 @@ class Track(msgspec.Struct):
         self.verdict, self.not_before, self.owed = "none", 0.0, False
 
 
-class Stage(Protocol):
+class Stage(promises.Stage, Protocol):
     """What the laws must know of the seed that is played."""
 
     @property
-    def world(self) -> World: ...
-
-    @property
-    def store(self) -> MemoryStore: ...
-
-    @property
     def tenant_max(self) -> int | None: ...
-
-    @property
-    def set_back(self) -> bool: ...
-
-    @property
-    def skew(self) -> float: ...
-
-    def broken(self, law: str, what: str) -> None: ...
 
     def now(self) -> float: ...
 
@@ -132,7 +117,7 @@ class Laws:
         self.heard: dict[str, list[str]] = {}
         self.expired: dict[tuple[str, str], e.Asked] = {}
         self.full: dict[str, list[Full]] = {}
-        self.promises = Promises(stage, self)
+        self.promises = promises.Promises(stage, self)
 
     def _break(self, law: str, what: str) -> None:
         self._stage.broken(law, what)
@@ -145,6 +130,10 @@ class Laws:
         return found
 
     # --- the store ------------------------------------------------------------------------------------------------
+
+    def overdue(self, run_id: str, step: str) -> list[str]:
+        """The keys of calls that were waited for in vain."""
+        return self.track(run_id, step).overdue_keys
 
     def claimed(self, claim: Claim, now: float) -> None:
         """A worker was given a run."""
@@ -296,7 +285,9 @@ class Laws:
         track = self.track(state.run_id, event.step)
         track.broken_answer = track.broken_answer or event.failure.kind in _BROKEN or event.failure.landed
         track.spent = track.spent or track.in_doubt
-        if event.failure.landed and track.intents[event.attempt].contract.safety in ("idempotent", "keyed"):
+        contract = track.intents[event.attempt].contract
+        happened = event.failure.landed or (event.failure.kind in _BROKEN and contract.undo is not None)
+        if happened and contract.safety in ("idempotent", "keyed"):
             track.in_doubt = False  # It had its effect; by its key the one before it was the same.
         track.not_before = at + (event.failure.retry_after_seconds or 0.0)
 
@@ -341,6 +332,7 @@ class Laws:
         taken = event.action == "take" and last.contract.agent is None
         if taken and not self._stage.world.effects(key=last.key):
             self._break("what is taken from a probe happened", f"{event.step}: there is no effect under {last.key}")
+        track.in_doubt = track.in_doubt and event.action != "take"
         if event.action == "fail" and not self._stops(state):
             tries_left = track.lost < state.limits.lost_max and not track.spent
             if track.in_doubt and track.verdict != "not_happened":
@@ -360,7 +352,8 @@ class Laws:
 
     def _reuse_ruled(self, state: State, event: e.ReuseRuled, at: float) -> None:
         mine, other = state.steps[event.step], state.steps[event.same_as]
-        if (mine.occurrence, mine.tool) != (other.occurrence, other.tool):
+        suppressed = mine.suppressed_by == event.same_as  # It was to be made once, and the other was made again.
+        if (mine.occurrence, mine.tool) != (other.occurrence, other.tool) and not suppressed:
             self._break("an intended repeat is made", f"{event.step} takes the result of {event.same_as}")
 
     def _given_up(self, state: State, event: e.StepSkipped | e.StepFailed, at: float) -> None:

@@ -140,14 +140,16 @@ def _draw_messy(dice: Random) -> Script:
 
 def _messy_steps(dice: Random, letter: str, palette: list[str], count: int) -> list[Step]:
     steps: list[Step] = []
-    for number in range(count):
-        steps.append(_messy_step(dice, f"{letter}{number}", palette, steps))
+    # Now and then a plan that asks for the same thing again and again.
+    twins = dice.random() < 0.12
+    for number in range(count + 2 * twins):
+        steps.append(_messy_step(dice, f"{letter}{number}", palette, steps, twins))
     return steps
 
 
-def _messy_step(dice: Random, name: str, palette: list[str], before: list[Step]) -> Step:
+def _messy_step(dice: Random, name: str, palette: list[str], before: list[Step], twins: bool) -> Step:
     tool = dice.choice(palette)
-    after = tuple(step.id for step in before if dice.random() < 0.15)
+    after = tuple(step.id for step in before if dice.random() < (0.6 if twins else 0.15))
     policy = dice.choice(_POLICIES)
     instead_of = dice.choice(before).id if before and dice.random() < 0.12 else ""
     if tool == CHILD:
@@ -156,14 +158,14 @@ def _messy_step(dice: Random, name: str, palette: list[str], before: list[Step])
     others = [other for other in palette if other != CHILD]
     fallbacks = tuple(
         Fallback(tool=dice.choice(others), args=None if dice.random() < 0.5 else {"item": f"{name}-other{number}"})
-        for number in range(dice.choice((0, 0, 0, 0, 1, 2)))
+        for number in range(dice.choice((0, 0, 0, 1, 2) if contract.undo else (0, 0, 0, 0, 1, 2)))
     )
     # The same item in the same tool is the same call, also where no business key says so.
     args = _args(dice, name, bool(contract.business_key) or dice.random() < 0.4, before)
     if isinstance(args["item"], dict) and (instead_of or any(step.tool == CHILD for step in before)):
         args["item"] = f"item-{name}"  # What a child returns has no id, and what was not done no result.
-    if dice.random() < 0.3:
-        args["amount"] = 1
+    if twins:
+        args, policy = {"item": "seat-a", "amount": 1}, dice.choice(("skip", "flag"))
     return Step(
         id=name, tool=tool, args=args, after=after, on_failure=policy, fallbacks=fallbacks, alternative_to=instead_of,
         expect=Expect(that="amount > `0`") if dice.random() < 0.25 else None,

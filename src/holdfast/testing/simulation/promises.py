@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -17,11 +17,9 @@ from holdfast.core import events as e
 from holdfast.core.contract import Breaker, digest
 from holdfast.core.state import State
 from holdfast.journal.base import REFUSALS_MAX, Delivery
+from holdfast.testing.memory import MemoryStore
 from holdfast.testing.simulation.tools import UNDO, UNDOABLE
-from holdfast.testing.world import Effect
-
-if TYPE_CHECKING:
-    from holdfast.testing.simulation.laws import Laws, Stage
+from holdfast.testing.world import Effect, World
 
 _SLACK = 0.002
 _OUTCOMES = (e.CallSucceeded, e.CallPartial, e.CallDeferred, e.CallFailed, e.CallUnknown)
@@ -40,10 +38,36 @@ class Circuit(msgspec.Struct):
     trial_at: float | None = None
 
 
+class Stage(Protocol):
+    """What must be known of the seed that is played."""
+
+    @property
+    def world(self) -> World: ...
+
+    @property
+    def store(self) -> MemoryStore: ...
+
+    @property
+    def set_back(self) -> bool: ...
+
+    @property
+    def skew(self) -> float: ...
+
+    def broken(self, law: str, what: str) -> None: ...
+
+
+class Reader(Protocol):
+    """Who reads along, and knows the states and what was waited for in vain."""
+
+    states: dict[str, State]
+
+    def overdue(self, run_id: str, step: str) -> list[str]: ...
+
+
 class Promises:
     """See the module's text."""
 
-    def __init__(self, stage: Stage, laws: Laws):
+    def __init__(self, stage: Stage, laws: Reader):
         self._stage = stage
         self._laws = laws
         self._sent: dict[str, list[float]] = {}
@@ -61,6 +85,7 @@ class Promises:
         self._looked_at: dict[tuple[str, str], float] = {}
         self._repeats: Counter[tuple[str, str]] = Counter()
         self._failed: dict[tuple[str, str, int], str] = {}
+        self._order: list[str] = []  # Runs, as they ended.
 
     def _break(self, law: str, what: str) -> None:
         self._stage.broken(law, what)
@@ -103,6 +128,7 @@ class Promises:
     def committed(self, state: State, at: float) -> None:
         """A whole batch was written."""
         if state.ended:
+            self._order += [state.run_id] if state.run_id not in self._order else []
             return
         for name, owed in state.pending.items():
             asking = owed.interrupt is not None or state.steps[name].phase == "asking"
@@ -126,10 +152,12 @@ class Promises:
 
     def _ruled(self, state: State, event: e.PendingRuled, at: float) -> None:
         """At its deadline, and not before, and after one last look, there follows what the contract says."""
-        if not event.row.startswith("late"):
-            return
         owed, step, where = state.pending[event.step], state.steps[event.step], f"{state.run_id} {event.step}"
         contract = step.contract or state.contracts[owed.tool]
+        if owed.found in ("came", "failed"):
+            if event.action != ("settle" if owed.found == "came" else "fail"):
+                self._break("what was heard of what is owed counts", f"{where}: it {owed.found}, and {event.action} was ruled")
+            return
         if at < owed.until:
             self._break("what is owed has its time", f"{where}: {event.row} {owed.until - at:.3f} s too early")
         looks = (contract.probe or contract.poll) and contract.agent is None
@@ -146,8 +174,7 @@ class Promises:
     def _given_up(self, state: State, name: str) -> None:
         step = state.steps[name]
         failure = step.failure
-        by_arguments = failure is not None and failure.kind in ("invalid_input", "denied", "too_expensive")
-        if failure is not None and by_arguments and failure.detail != e.BY_A_PERSON and step.args is not None:
+        if failure is not None and _by_arguments(failure) and failure.detail != e.BY_A_PERSON and step.args is not None:
             self._failed[state.run_id, digest([step.tool, step.args]), step.occurrence] = name
 
     def _intended(self, state: State, event: e.CallIntended, at: float) -> None:
@@ -158,7 +185,8 @@ class Promises:
             self._break("what was delivered counts", f"{state.run_id} {event.step} is called again, and its result was delivered")
         step = state.steps[event.step]
         failed_in = self._failed.get((state.run_id, digest([event.tool, event.args]), step.occurrence), event.step)
-        if failed_in != event.step and not step.insisted and not step.step.undoes and step.doubt_since is None:
+        meant = step.insisted or bool(step.step.undoes) or step.doubt_since is not None
+        if failed_in != event.step and not meant and _by_arguments(state.steps[failed_in].failure):
             self._break("what failed for good is not tried again", f"{state.run_id} {event.step} is the call of {failed_in}")
         if contract.business_scope == "store":
             self._check_other_runs(state, event)
@@ -327,9 +355,9 @@ class Promises:
 
     def _is_named(self, state: State, effect: Effect) -> bool:
         """Whether the run says of this effect that it stays, or that it does not know; or was right not to count on it."""
-        step, track = state.steps[effect.step], self._laws.track(state.run_id, effect.step)
+        step, overdue = state.steps[effect.step], self._laws.overdue(state.run_id, effect.step)
         superseded = effect.occurrence != step.occurrence or effect.tool != step.tool
-        return effect.step in (*state.kept, *state.unknown) or effect.key in track.overdue_keys or superseded
+        return effect.step in (*state.kept, *state.unknown) or effect.key in overdue or superseded
 
     # --- the end --------------------------------------------------------------------------------------------------
 
@@ -363,15 +391,21 @@ class Promises:
 
     def _check_family(self, parent: State, child: State) -> None:
         letters = [letter.message.slot for letter in self._stage.store.run(child.run_id).letters]
-        if child.at > parent.at and "parent-ended" not in letters and self._clocks_agree():
+        first = self._order.index(parent.run_id) < self._order.index(child.run_id)
+        if first and "parent-ended" not in letters:
             self._break(
                 "a run that ended leaves no child behind", f"{child.run_id} went on, and {parent.run_id} was {parent.ended}"
             )
         slots = [letter.message.slot for letter in self._stage.store.run(parent.run_id).letters]
-        if child.at < parent.at and f"child:{child.run_id}" not in slots and self._clocks_agree():
+        if not first and f"child:{child.run_id}" not in slots:
             self._break(
                 "a run is told of the end of its child", f"{parent.run_id} was not told that {child.run_id} {child.ended}"
             )
         step = parent.steps[child.parent_step]
         if step.settled_by == "child" and not self._child_ends[child.run_id] and step.occurrence == 1:
             self._break("the end of a child is heard once", f"{parent.run_id} {child.parent_step} is done without {child.run_id}")
+
+
+def _by_arguments(failure: e.Failure | None) -> bool:
+    """Whether no change of the world makes the same call work."""
+    return failure is not None and failure.kind in ("invalid_input", "denied", "too_expensive")

@@ -13,20 +13,20 @@ from typing import Any
 
 import msgspec
 
-from holdfast.agent import Agent
 from holdfast.app import Holdfast
 from holdfast.core import events as e
 from holdfast.core.state import State
-from holdfast.errors import CallbackRefused, CallbackUnknown, HoldfastError, JournalUnavailable, Superseded
+from holdfast.errors import CallbackRefused, CallbackUnknown, JournalUnavailable, Superseded
 from holdfast.journal.base import Batch, Claim, Delivery, Full, Head, Release
 from holdfast.runner import advance
-from holdfast.testing.clock import EPOCH, InlineThreads, JumpingLoop, Process, SimClock, Stuck, current_process, outside
+from holdfast.testing.clock import EPOCH, JumpingLoop, Process, SimClock, Stuck, current_process, outside
 from holdfast.testing.memory import MemoryStore
 from holdfast.testing.simulation import faults, tools
-from holdfast.testing.simulation.faults import LEASE_SECONDS, POLL_SECONDS, STORM_SECONDS, FaultyJournal, Weather
+from holdfast.testing.simulation.faults import LEASE_SECONDS, STORM_SECONDS, FaultyJournal, Weather
 from holdfast.testing.simulation.laws import LawBroken, Laws
 from holdfast.testing.simulation.people import People
 from holdfast.testing.simulation.plans import Script, draw_script
+from holdfast.testing.simulation.workers import Workers
 from holdfast.testing.world import Behaviour, Look, Request, World
 from holdfast.tools.function import Call
 
@@ -441,101 +441,6 @@ class WatchedStore(MemoryStore):
         return kept
 
 
-class Workers:
-    """The operator: keeps as many workers as there should be, and starts new ones in place of those that died."""
-
-    def __init__(self, stage: Stage):
-        self._stage = stage
-        self._alive: list[tuple[Process, Holdfast]] = []
-        self._terminated: list[Holdfast] = []
-        self._stopping: list[asyncio.Task[None]] = []
-        self._started = 0
-
-    def begin(self) -> None:
-        """Start the first ones."""
-        for _ in range(self._stage.script.workers):
-            self._start()
-
-    def _start(self) -> None:
-        stage = self._stage
-        number, self._started = self._started, self._started + 1
-        process = Process(stage.loop, f"worker-{number}")
-        # A later worker has the later agent; now and then one is rolled back.
-        version = 0 if number < stage.script.workers or stage.dice.random() < 0.2 else 1
-        journal = FaultyJournal(stage.store, stage, process.name, process)
-        app = Holdfast(
-            journal, clock=stage.clock, threads=InlineThreads(), worker=process.name, lease_seconds=LEASE_SECONDS,
-            poll_seconds=POLL_SECONDS, on_error=self._on_error, tenant_parallel=self._tenant_parallel(),
-        )  # fmt: skip
-        self._alive.append((process, app))
-        stage.note(process.name, "starts", f"agent {version}")
-        task = process.start(self._work(app, stage.script.agent(version, stage.stumbles), number))
-        outside(task.add_done_callback, lambda _: self._ended(process, task))
-
-    def _tenant_parallel(self) -> dict[str, int] | None:
-        allowed = self._stage.script.tenant_max
-        return None if allowed is None else {"*": allowed}
-
-    async def _work(self, app: Holdfast, agent: Agent, number: int) -> None:
-        """`work` on all that is due; or, in some seeds, `run` one run after the other as a person at a shell would."""
-        async with app:
-            if (self._stage.seed + number) % 4:
-                await app.work(agent)
-            else:
-                while app not in self._terminated:
-                    for run_id, run in list(self._stage.store.runs.items()):
-                        await app.run(agent.family().get(run.new.agent, agent), id=run_id, patience_seconds=3.0)
-                    await asyncio.sleep(1.0)
-
-    def _on_error(self, run_id: str, error: HoldfastError) -> None:
-        self._stage.note("error", run_id, f"{type(error).__name__}: {error}")
-        if not isinstance(error, JournalUnavailable):
-            self._stage.broken("no error inside", f"{run_id}: {type(error).__name__}: {error}")
-
-    def _ended(self, process: Process, task: asyncio.Task[None]) -> None:
-        error = task.exception() if not task.cancelled() else None
-        self._stage.note(process.name, "ends", "" if error is None else f"{type(error).__name__}: {error}")
-        if error is not None and not isinstance(error, JournalUnavailable):
-            self._stage.broken("no error inside", f"{process.name}: {type(error).__name__}: {error}")
-        left = [name for other in process.tasks if not other.done() and (name := _name(other)) in _OF_A_RUN]
-        if left and error is None:
-            self._stage.broken("a worker that stopped has stopped", f"{process.name} left {left}")
-        process.kill()
-        self.died(process)
-
-    def died(self, process: Process) -> None:
-        """One is gone: another is started after a while."""
-        self._alive = [(other, app) for other, app in self._alive if other is not process]
-        delay = 12.0 if self._stage.weather.sleepy else self._stage.dice.choice((0.1, 1.0, LEASE_SECONDS, LEASE_SECONDS * 2))
-        outside(self._stage.loop.call_later, delay, self._start)
-
-    def _one(self) -> tuple[Process, Holdfast] | None:
-        running = [(process, app) for process, app in self._alive if process.state == "running"]
-        return self._stage.dice.choice(running) if running else None
-
-    def crash_one(self) -> None:
-        """SIGKILL, at any time."""
-        one = self._one()
-        if one is not None and self._stage.may_crash():
-            self._stage.counter["crash while waiting"] += 1
-            self._stage.crash(one[0], "while waiting")
-
-    def stop_one(self) -> None:
-        """SIGSTOP, at any time."""
-        one = self._one()
-        if one is not None:
-            self._stage.stop_process(one[0], self._stage.dice.uniform(0.2, 4.0) * LEASE_SECONDS)
-
-    def terminate_one(self) -> None:
-        """SIGTERM."""
-        one = self._one()
-        if one is not None:
-            self._stage.counter["SIGTERM"] += 1
-            self._stage.note(one[0].name, "SIGTERM")
-            self._terminated.append(one[1])
-            self._stopping.append(one[0].start(one[1].stop()))
-
-
 def _kind(event: e.AnyEvent, state: State) -> str | None:
     """The kind under which an event is counted, of those in `faults.KINDS`."""
     if isinstance(event, e.AgentChanged):
@@ -566,12 +471,6 @@ _AT_DEADLINE = {
     "repeat": "repeated at its deadline", "give_up": "given up at its deadline", "fail": "failed at its deadline",
     "ask": "asked about what is owed",
 }  # fmt: skip
-# What must be over when a worker has stopped.
-_OF_A_RUN = ("Embedded._advance",)
-
-
-def _name(task: asyncio.Task[Any]) -> str:
-    return str(getattr(task.get_coro(), "__qualname__", ""))
 
 
 def _request(request: Request) -> str:

@@ -73,8 +73,8 @@ _MESSY: dict[str, tuple[Any, dict[str, Any]]] = {
     "geo": ("idempotent", {**_COMMON, "rate": "2/1s", "breaker": "2/5s/2s"}),
     "crm": ("keyed", {**_COMMON, "breaker": "2/5s/2s", "sufficient": "amount > `0`", "changes": ("credit", "quota")}),
     "lease": ("keyed", {**_COMMON, "undo": "unlease", "sufficient": "amount > `0`", "changes": "credit"}),
-    "reserve": ("reconcilable", {**_PROBED, "undo": "unreserve", "callback": True}),
-    "charge": ("irreversible", {**_FREE, "undo": "refund", "callback": True}),
+    "reserve": ("reconcilable", {**_PROBED, "sufficient": "amount > `0`", "undo": "unreserve", "callback": True}),
+    "charge": ("irreversible", {**_FREE, "sufficient": "amount > `0`", "undo": "refund", "callback": True}),
 }  # fmt: skip
 _UNDO: dict[str, tuple[Any, dict[str, Any]]] = {
     "unlease": ("keyed", _COMMON),
