@@ -386,7 +386,7 @@ async def test_patience_ends_a_long_wait_and_not_a_short_one(db: Path) -> None:
 async def test_the_end_of_a_run_says_what_came_of_it(db: Path) -> None:
     """Skipped, flagged, partial and unknown steps are named; a run that failed gives its reason."""
 
-    @tool(safety="idempotent", retry=1)
+    @tool(safety="idempotent", retry=1, owed_within="100ms", at_deadline="give_up")
     async def act(how: str) -> str | Partial:
         if how == "partial":
             return Partial("half", ("rest",))
@@ -402,7 +402,7 @@ async def test_the_end_of_a_run_says_what_came_of_it(db: Path) -> None:
     async with Holdfast(db) as app:
         ended = await app.run(whole, id="w")
         assert ended.done and ended.result == {"a": "half"}
-        assert (ended.partial, ended.skipped, ended.flagged) == (("a",), ("b", "c"), ("c",))
+        assert (ended.partial, ended.skipped, ended.flagged) == (("a",), ("b", "c"), ("c", "a"))
         failed = await app.run(stops, id="s")
         assert failed.ended and not failed.done
         assert failed.reason == "step a: conflict: sold out"

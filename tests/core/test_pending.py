@@ -128,7 +128,9 @@ def test_the_waits_between_looks_double_up_to_their_maximum() -> None:
     assert [look_wait(narrow, looks) for looks in (0, 1, 5000)] == [30.0, 30.0, 30.0], "never more often than its first wait"
 
 
-@pytest.mark.parametrize(("poll", "probe", "can"), [(False, False, False), (True, False, True), (False, True, True), (True, True, True)])
+@pytest.mark.parametrize(
+    ("poll", "probe", "can"), [(False, False, False), (True, False, True), (False, True, True), (True, True, True)]
+)
 def test_who_can_be_asked_for_what_is_owed(poll: bool, probe: bool, can: bool) -> None:
     """A poll, or else a probe."""
     assert can_look(tool("t", "keyed", poll=poll, probe=probe)) is can

@@ -1,4 +1,4 @@
-"""The simulation: twenty thousand seeds of the production code among crashes and lies, and the same trace for the same seed.
+"""The simulation: ten thousand seeds of the production code among crashes and lies, and the same trace for the same seed.
 
 `pytest --seed N` does not exist on purpose: a seed that fails here is had again with the command that the failure prints.
 """
@@ -17,7 +17,7 @@ from holdfast.testing.simulate import Soak, main, report, simulate, table
 from holdfast.testing.simulation.faults import KINDS
 from holdfast.testing.simulation.stage import play
 
-SEEDS = 20_000
+SEEDS = 10_000
 CHUNK = 500
 
 
@@ -32,25 +32,25 @@ def test_no_law_is_broken_whatever_goes_wrong(first: int) -> None:
 
 def test_every_kind_of_fault_happens(capsys: pytest.CaptureFixture[str]) -> None:
     """One that never happens proves nothing; how often each did is printed."""
-    batch = simulate(range(1, 1_500))
+    batch = simulate(range(1, 2_000))
     with capsys.disabled():
         print(f"\n{table(batch)}")
     assert batch.never == []
-    assert len(KINDS) >= 20
+    assert len(KINDS) >= 80
 
 
 def test_the_same_seed_gives_the_same_trace_in_every_process() -> None:
     """Byte for byte, whatever the hash seed and the time zone."""
     program = (
         "from holdfast.testing.simulation.stage import play\n"
-        "print(*(play(seed).digest() for seed in (3, 9, 11, 74, 5366, 22207)), sep='\\n')"
+        "print(*(play(seed).digest() for seed in (3, 9, 11, 74, 5366, 22207, 124, 428)), sep='\\n')"
     )
     outputs = set()
     for hash_seed, zone in (("0", "UTC"), ("1", "Asia/Kathmandu"), ("4242", "America/St_Johns")):
         environment = {**os.environ, "PYTHONHASHSEED": hash_seed, "TZ": zone}
         outputs.add(subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, check=True).stdout)
     assert len(outputs) == 1
-    assert len(outputs.pop().split()) == 6
+    assert len(outputs.pop().split()) == 8
 
 
 def test_another_seed_gives_another_trace() -> None:

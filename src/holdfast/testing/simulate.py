@@ -117,7 +117,6 @@ class Soak:
         self._jobs = jobs
         self.batch = Batch()
         self._done: dict[int, int] = {}  # How many seeds of each chunk have been played.
-        self._runs_before = runs
         self._load()
 
     def _load(self) -> None:
@@ -128,7 +127,6 @@ class Soak:
             raise SystemExit(f"{self._file} belongs to --seed {kept['first']}; give that seed, or another file")
         self.batch = msgspec.convert(kept["batch"], Batch)
         self._done = dict.fromkeys(range(kept["complete"]), CHUNK_SEEDS) | {int(n): m for n, m in kept["done"].items()}
-        self._runs_before = kept["runs"]
 
     def _keep(self) -> None:
         if self._file is None:
@@ -145,10 +143,6 @@ class Soak:
 
     def _chunks(self) -> Iterator[tuple[int, range]]:
         # The last chunk of a shorter soak was cut off; its rest is played when more is asked for.
-        last = self._runs_before // CHUNK_SEEDS
-        if self._runs_before < self._runs and self._runs_before % CHUNK_SEEDS and last in self._done:
-            end = min((last + 1) * CHUNK_SEEDS, self._runs)
-            yield last, range(self._first + self._runs_before, self._first + end)
         for number in range((self._runs + CHUNK_SEEDS - 1) // CHUNK_SEEDS):
             begin = self._first + number * CHUNK_SEEDS
             left = range(begin + self._done.get(number, 0), min(begin + CHUNK_SEEDS, self._first + self._runs))

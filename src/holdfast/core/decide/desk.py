@@ -22,8 +22,8 @@ class Room(msgspec.Struct, frozen=True, kw_only=True):
     """What the store said that there is no room for at present.
 
     free: how many more calls of a tool may begin, over all workers (under "", of all tools together), or under a key of
-    the scope `store` (see `commands.once_name`); what is not named has no such bound. held: tools that may not be called now, until
-    when and why. holders: who has what is not free.
+    the scope `store` (see `commands.once_name`); what is not named has no such bound. held: tools that may not be called
+    now, until when and why. holders: who has what is not free.
     """
 
     free: Mapping[str, int] = {}

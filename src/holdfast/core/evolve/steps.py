@@ -154,7 +154,7 @@ def open_pending(state: State, pending: Pending, contract: Contract | None) -> d
     if contract is not None and can_look(contract) and not pending.child:
         pending = replace(pending, due_at=pending.since + look_wait(contract, 0))
     word = state.signals.get(name)
-    if word is None:
+    if word is None or pending.found != "none":
         return {"pending": {**state.pending, pending.step: pending}}
     heard = replace(pending, found="came", settled_by="signal", value=word.value)
     rest = {other: said for other, said in state.signals.items() if other != name}

@@ -19,6 +19,7 @@ from holdfast.core.contract import Contract
 from holdfast.core.decide import Room, decide
 from holdfast.core.evolve import evolve, fold
 from holdfast.core.state import State, StepState
+from holdfast.errors import JournalCorrupt
 from holdfast.journal.base import EMPTY, Claim, Full, Message
 from holdfast.runner import holdings
 from holdfast.testing.simulation import promises
@@ -501,7 +502,11 @@ class Laws:
         self.promises.check_end(self.states)
 
     def _check_record(self, run_id: str, state: State) -> None:
-        history = self._stage.store.read(run_id, EMPTY)
+        try:
+            history = self._stage.store.read(run_id, EMPTY)
+        except JournalCorrupt as corrupt:
+            self._break("what is read back is what was known", str(corrupt))
+            return
         if fold(history.entries) != state:
             self._break("what is read back is what was known", f"{run_id}: the fold of what is stored is another state")
         half = len(history.entries) // 2

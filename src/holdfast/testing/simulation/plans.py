@@ -36,6 +36,7 @@ _MESSY_PALETTES = (
     *[tools.MESSY] * 3,
     tools.DEFERRING,
     tools.DEFERRING,
+    ("survey", "ship"),
     tools.ONCE,
     tools.STORE_WIDE,
     tools.GATED,
