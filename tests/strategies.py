@@ -94,7 +94,9 @@ limits = st.builds(
 def steps(draw: st.DrawFn, name: str, before: tuple[str, ...], safe: dict[str, Contract]) -> Step:
     """One step that waits for some of those before it."""
     args: dict[str, Any] = {"to": draw(st.sampled_from(["x", "y"]))}
-    reads = draw(st.lists(st.sampled_from(before), max_size=2)) if before else []
+    # An alternative reads nothing, so that what it stands in for never waits for it.
+    alternative_to = draw(st.sampled_from(("", "", "", *before)))
+    reads = draw(st.lists(st.sampled_from(before), max_size=2)) if before and not alternative_to else []
     for number, other in enumerate(reads):
         args[f"r{number}"] = draw(st.sampled_from([{"$ref": f"steps.{other}"}, {"$ref": f"steps.{other}.n", "default": 0}]))
     called = draw(st.sampled_from(TOOLS))
@@ -102,7 +104,8 @@ def steps(draw: st.DrawFn, name: str, before: tuple[str, ...], safe: dict[str, C
         id=name,
         tool=called,
         args=args,
-        after=tuple(draw(st.lists(st.sampled_from(before), max_size=1))) if before else (),
+        after=tuple(draw(st.lists(st.sampled_from(before), max_size=1))) if before and not alternative_to else (),
+        alternative_to=alternative_to,
         retry=draw(st.none() | retries) if safe[called].safety != "irreversible" else None,
         on_failure=draw(st.sampled_from(get_args(OnFailure))),
         fallbacks=tuple(draw(st.lists(st.builds(Fallback, tool=st.sampled_from(TOOLS)), max_size=2))),

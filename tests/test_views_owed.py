@@ -119,7 +119,7 @@ TOLD: list[tuple[e.AnyEvent, str]] = [
     ),
     (
         e.RestPlanned(step="seat", rest=Step(id="seat_rest", tool="book")),
-        "seat: what it left undone becomes the step seat_rest, which calls book",
+        "seat: goes on in the step seat_rest, which calls book",
     ),
     (
         e.FollowUpSuppressed(step="mail2", same_as="mail", until=DAY),
@@ -130,8 +130,8 @@ TOLD: list[tuple[e.AnyEvent, str]] = [
         "mail2: not made: it would repeat step mail of run other, which is owed",
     ),
     (
-        e.FollowUpSuppressed(step="mail2", run_id="other", reason="which is under way"),
-        "mail2: not made: it would repeat a call of run other, which is under way",
+        e.FollowUpSuppressed(step="mail2", run_id="other", reason="it would repeat what is under way in the run other"),
+        "mail2: not made: it would repeat what is under way in the run other",
     ),
     (
         e.CallHeld(step="x", tool="flights", why="circuit", until=MINUTE),

@@ -25,10 +25,11 @@ def ruling(
     taken: int = 0,
     landed: bool = False,
     after: float | None = None,
+    undo: str | None = None,
     **step: Any,
 ) -> Ruling:
     """What is ruled on one failure."""
-    contract = Contract(tool="t", safety=safety, retry=THREE, probe=safety == "reconcilable")
+    contract = Contract(tool="t", safety=safety, retry=THREE, probe=safety == "reconcilable", undo=undo)
     failure, called = Failure(kind=kind, message="no", retry_after_seconds=after), Step(id="a", tool="t", **step)
     return diagnose(failure, contract, called, run_id="r", tries=tries, fallbacks=called.fallbacks[taken:], landed=landed)
 
@@ -59,6 +60,16 @@ def test_when_a_fallback_takes_over(kind: Any, safety: Any) -> None:
         found = ruling(kind, safety, tries=3, taken=taken, fallbacks=TWO_FALLBACKS)
         assert (found.verb, found.tool) == (("stop", "") if broken else ("fall_back", "uv"[taken]))
     assert ruling(kind, safety, tries=3, taken=2, fallbacks=TWO_FALLBACKS).verb == "stop"
+
+
+@pytest.mark.parametrize(("kind", "safety"), EVERY)
+def test_an_effect_is_taken_back_before_a_fallback_takes_over(kind: Any, safety: Any) -> None:
+    """Where the tool says how. Without a fallback there is nothing to take it back for."""
+    broken = kind in ("invalid_output", "crashed") and safety != "read"
+    found = ruling(kind, safety, tries=3, undo="u", fallbacks=TWO_FALLBACKS)
+    assert (found.verb, found.tool) == ("compensate" if broken else "fall_back", "u")
+    assert ruling(kind, safety, tries=3, undo="u", landed=True, fallbacks=TWO_FALLBACKS).verb == "compensate"
+    assert ruling(kind, safety, tries=3, undo="u").verb == "stop"
 
 
 def test_an_earlier_effect_forbids_a_fallback() -> None:

@@ -387,6 +387,13 @@ class Walk:
             assert not whole or step.step.undoes in (*state.undone, *state.kept)
             assert step.phase == "done" or step.step.undoes in state.kept, f"{name} is {step.phase}"
 
+    def check_alternatives(self) -> None:
+        """Of a step and all that may stand in for it, one is done at most."""
+        state = self.story.run
+        for name, others in state.stand_ins.items():
+            done = [way for way in (name, *others) if state.steps[way].phase == "done"]
+            assert len(done) <= 1, f"{done} are all done"
+
     def check_no_follow_up(self) -> None:
         """While something is owed, nobody makes the same call once more, unless a person says so, or it is to take something
         back."""
@@ -456,6 +463,7 @@ def test_no_story_comes_to_a_dead_end(data: st.DataObject) -> None:
     walk.check_once()
     walk.check_history()
     walk.check_taken_back()
+    walk.check_alternatives()
     if not walk.free_hand:
         walk.check_no_follow_up()
 

@@ -21,8 +21,11 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.core import events as e
+from holdfast.core.commands import once_name
+from holdfast.core.contract import Breaker, Rate
+from holdfast.core.decide import Room
 from holdfast.core.limits import Limits
-from holdfast.core.plan import Fallback, Plan
+from holdfast.core.plan import Expect, Fallback, Plan
 from holdfast.core.state import State
 from holdfast.journal import codec
 from tests.core.story import Story, step, tool, weaker
@@ -72,9 +75,15 @@ def summary(state: State) -> dict[str, Any]:
                 "phase": known.phase, "tool": known.tool, "key": known.key, "attempt": known.attempt, "value": known.value,
                 "left": list(known.left), "settled_by": known.settled_by, "reason": known.reason, "args": known.args,
                 "occurrence": known.occurrence, "doubt_since": known.doubt_since,
+                # From the second form on.
+                "landed": known.landed, "rest": known.rest, "undo": known.undo, "suppressed_by": known.suppressed_by,
+                "cut": known.cut.bytes if known.cut is not None else None, "repeats": known.repeats,
             }
             for name, known in steps.items()
         },
+        "pending": {name: [owed.about, owed.until, owed.by, owed.found] for name, owed in sorted(state.pending.items())},
+        "undone": list(state.undone), "kept": list(state.kept), "replaced": state.replaced, "changes": state.changes,
+        "signals": sorted(state.signals), "on_stop": state.on_stop, "parent": state.parent, "children": state.children,
     }  # fmt: skip
 
 
@@ -132,6 +141,7 @@ def settle(run: Recorder) -> None:
         if run.run.ended:
             return
         flying = sorted(name for name in run.run.active if run[name].phase in ("flying", "probing"))
+        flying += sorted(name for name, owed in run.run.pending.items() if owed.looking is not None)
         if run.open:
             by_person(run, run.open[0])
         elif flying:
@@ -158,7 +168,7 @@ def by_person(run: Recorder, interrupt: str) -> None:
 
 def by_tool(run: Recorder, name: str) -> None:
     """What comes of a call or a probe."""
-    if run[name].phase == "probing":
+    if run[name].phase == "probing" or name in run.run.pending:
         run.probed(name, "not_yet" if name == "photo" else "happened", {"found": name})
     elif name == "flowers" and run[name].attempt < 6:
         run.fail(name, "conflict", message="sold out")
@@ -247,7 +257,111 @@ def changed() -> Recorder:
     return run
 
 
-RUNS = (completed, failed, given_up, cancelled, thought, not_to_be_had, limited, changed)
+# --- messy outcomes ---------------------------------------------------------------------------------------------------
+
+FLIGHT = tool(
+    "book_flight", "reconcilable", poll=True, callback=True, undo="cancel_flight", undo_args={"of": {"$ref": "result.id"}}
+)
+CANCEL = tool("cancel_flight", "keyed")
+NOTE = tool(
+    "note", "keyed", business_key=("to",), business_scope="store", probe=True, visible_within_seconds=600.0, at_deadline="repeat"
+)
+CHECK = tool("check", "keyed", callback=True, owed_within_seconds=3600.0, at_deadline="repeat")
+PRICES = tool(
+    "prices", "read", rate=Rate(calls=5, per_seconds=60.0), breaker=Breaker(), changes=("credit",), result_bytes_max=1000
+)
+RESEARCH = tool("research", "keyed", agent="research")
+TRAVEL = (FLIGHT, CANCEL, NOTE, CHECK, PRICES, RESEARCH, PAY)
+BY_AIRLINE = {"by": "the airline", "handle": "LH-7"}
+
+
+def owed() -> Recorder:
+    """A run to which much is owed: parts, results that are delivered, looked for, signalled and late, what nobody sees yet."""
+    steps = [
+        step("out", "book_flight", args={"to": "Rom"}),
+        step("back", "book_flight", args={"to": "Wien"}, expect=Expect(that="id")),
+        step("visa", "check", args={"guest": "Zoë"}),
+        step("limit", "check", args={"guest": "Max"}, on_failure="skip"),
+        step("tell", "note", args={"to": "zoe@example.com"}),
+        step("tell_again", "note", args={"to": "zoe@example.com", "text": "!"}, after=("tell",)),
+        step("price", "prices", args={"day": 1}, on_failure="skip"),
+        step("price_again", "prices", args={"day": 1}, on_failure="flag", after=("price",)),
+        step("price_later", "prices", args={"day": 2}, after=("price_again",)),
+        step("look_up", "research", args={"goal": "hotels", "limits": {"attempts": 20}}),
+        step("train", "prices", args={"day": 3}, alternative_to="look_up"),
+        step("bus", "prices", args={"day": 4}, alternative_to="price"),
+    ]
+    run = Recorder("travel/1", steps, *TRAVEL, limits=Limits(changes={"credit": 50.0}), start={"on_stop": "ask"})
+    run.decide()
+    run.signal("paid", {"receipt": "R-1"})
+    run.part("out", {"id": "F-1", "seat": None}, left=("seat", "meal"), **BY_AIRLINE)
+    run.part("back", {"id": "F-2"}, left=("baggage",), rest={"to": "Wien", "baggage": 1})
+    run.defer("visa", by="the consulate").defer("limit", signal="paid").defer(
+        "look_up", handle="travel/1.look_up", by="agent research"
+    )
+    run.tell(e.CallSucceeded(step="tell", attempt=1, value="sent", seconds=0.25))
+    run.tell(
+        e.CallFailed(step="price", attempt=1, failure=e.Failure(kind="not_found"), changes=(e.Change(name="credit", amount=2.5),))
+    )
+    run.decide()
+    run.tell(
+        e.CallSucceeded(
+            step="bus", attempt=1, value=LARGE[:20], cut=e.Cut(bytes=9_000_000, digest="d" * 32),
+            changes=(e.Change(name="credit", note="2 left"),),
+        )
+    )  # fmt: skip
+    run.decide(room=Room(held={"prices": (run.now + 20, "rate")}))
+    run.decide(after=20)
+    run.succeed("price_later", [1, 2]).succeed("back_rest", {"bags": 1}).decide()
+    run.crash(after=10).decide()
+    run.probed("out", "happened", {"id": "F-1", "seat": "12A"}, left=("meal",)).probed("tell", "not_yet").decide()
+    run.child("look_up", "completed", result={"hotel": "Sole"}, attempts=7, partial=("spa",)).decide()
+    run.decide(after=3600)  # The consulate has not answered: it is asked once more, on purpose.
+    run.probed("out", "not_yet").probed("tell", "not_yet").decide()
+    run.defer("visa").succeed("tell_again2", "sent again").decide()
+    run.deliver("visa", {"visa": "V-9"})
+    run.tell(e.CallbackRefused(step="visa", reason="it was delivered before", by="the consulate"))
+    run.signal("out", {"id": "F-1", "seat": "12A", "meal": "v"})
+    run.decide()
+    return run
+
+
+def taken_back() -> Recorder:
+    """A run that stops, asks, and takes back what it did."""
+    steps = [
+        step("out", "book_flight", args={"to": "Rom"}, fallbacks=(Fallback(tool="check", args={"guest": "Zoë"}),)),
+        step("back", "book_flight", args={"to": "Wien"}, after=("out",)),
+        step("tell", "note", args={"to": "max@example.com"}, after=("back",)),
+        step("pay", "pay", args={"amount": 80.5}, after=("back",), on_failure="stop"),
+        step("look", "prices", args={"day": 1}, after=("back",)),
+    ]
+    run = Recorder("travel/2", steps, *TRAVEL, start={"on_stop": "ask", "parent": "office/1", "parent_step": "trip", "depth": 1})
+    run.decide()
+    run.fail("out", "insufficient", message="no window seat", landed=True, detail={"value": {"id": "F-1"}}).decide()
+    run.succeed("undo_out").decide()
+    run.defer("out").deliver("out", {"passed": True}).decide()
+    run.succeed("back", {"id": "F-2"}).decide()
+    run.answer("reject", note="too dear")
+    run.fail("look", "denied").succeed("tell", "sent").decide()
+    run.answer("approve").decide()
+    run.crash(after=2).decide()
+    run.succeed("undo_back").decide()
+    return run
+
+
+def elsewhere() -> Recorder:
+    """A run that leaves to another what that one has under way, and is cancelled with a word of its own."""
+    run = Recorder("travel/3", [step("tell", "note", args={"to": "x"}), step("visa", "check", args={"guest": "x"})], *TRAVEL)
+    name = once_name(NOTE, {"to": "x"})
+    assert name is not None
+    run.decide(room=Room(free={name: 0}, holders={name: "travel/1"}))
+    run.defer("visa", until=run.now + 50).decide()
+    run.decide(after=50)
+    run.fail("visa", "transient").cancel("keep").decide()
+    return run
+
+
+RUNS = (completed, failed, given_up, cancelled, thought, not_to_be_had, limited, changed, owed, taken_back, elsewhere)
 
 
 def lines() -> Iterator[dict[str, Any]]:

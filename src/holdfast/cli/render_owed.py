@@ -66,7 +66,8 @@ def _looks(one: OwedView, now: float) -> str:
     often = "not looked for yet" if not one.looks else "looked for once" if one.looks == 1 else f"looked for {one.looks} times"
     last = f", the last {span(max(now - one.looked_at, 0.0))} ago" if one.looked_at is not None else ""
     said = f", {one.found}" if one.found else ""
-    return f"{often}{last}{said}{f' ({cut(one.message, CELL_MAX)})' if one.message else ''}, next {when(one.due_at, now)}"
+    looked = f"{often}{last}{said}{f' ({cut(one.message, CELL_MAX)})' if one.message else ''}"
+    return looked if one.interrupt else f"{looked}, next {when(one.due_at, now)}"
 
 
 def differently(run: Summary) -> None:

@@ -220,6 +220,8 @@ class World:
         """Deliver what became of a request. What is delivered as done is done."""
         assert self.callback is not None, "nothing delivers"
         self._deliver_at.remove(at)
+        if request.effect is None and request.safety == "keyed" and request.key in self._keys:
+            request.effect = self._keys[request.key][0]  # By its key it is what an earlier request did.
         failed = delivery.failed if request.effect is None else None
         if failed is not None and (landing := self._landings.pop(request.number, None)) is not None:
             landing.cancel()

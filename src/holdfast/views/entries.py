@@ -107,13 +107,17 @@ def _of_step(event: e.AnyEvent) -> str | None:
         case e.RecoveryRuled(step=step, row=row, reason=reason) | e.PendingRuled(step=step, row=row, reason=reason):
             return f"{step}: {reason} [{row}]"
         case e.FallbackRuled(step=step, tool=tool):
-            return f"{step}: falls back to {tool}"
+            # A failure stands on a line of its own already; what else may be the reason does not.
+            why = f": {event.reason}" if event.reason.startswith(("the circuit", "what ")) else ""
+            return f"{step}: falls back to {tool}{why}"
         case e.ReuseRuled(step=step, same_as=same_as):
             return f"{step}: the same call as {same_as}, whose result is taken"
         case e.RestPlanned(step=step, rest=rest):
-            return f"{step}: what it left undone becomes the step {rest.id}, which calls {rest.tool}"
+            if rest.undoes:
+                return f"{step}: what it did is to be taken back first: {rest.id} calls {rest.tool}"
+            return f"{step}: goes on in the step {rest.id}, which calls {rest.tool}"
         case e.FollowUpSuppressed(step=step, until=until):
-            return f"{step}: not made: it would repeat {_repeated(event)}" + (f" until {moment(until)}" if until else "")
+            return f"{step}: not made: {_repeated(event)}" + (f" until {moment(until)}" if until else "")
         case e.CallHeld(step=step, until=until):
             return f"{step}: not called yet: {held_words(event)}; tried again at {moment(until)}"
         case e.CallRefused(step=step, same_as=same_as, failure=failure):
@@ -243,9 +247,11 @@ def _owes(step: str, until: float | None, state: State | None) -> str:
 
 
 def _repeated(event: e.FollowUpSuppressed) -> str:
+    if event.reason:
+        return event.reason
     where = f"step {event.same_as} of run {event.run_id}" if event.run_id and event.same_as else event.same_as
     which = where or (f"a call of run {event.run_id}" if event.run_id else "a call that is under way")
-    return f"{which}, {event.reason or 'which is owed'}"
+    return f"it would repeat {which}, which is owed"
 
 
 def shortfall(skipped: Iterable[str], flagged: Iterable[str], partial: Iterable[str]) -> str:

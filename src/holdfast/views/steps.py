@@ -237,7 +237,7 @@ def _reason(state: State, step: StepState) -> str:
     if step.phase == "diagnosis" and step.failure is not None:
         return f"{step.failure.kind}: {step.failure.message}" if step.failure.message else step.failure.kind
     if held_back(step) and step.phase not in ENDED:
-        return f"it would repeat {step.suppressed_by}" + (f", {step.reason}" if step.reason else ", which is owed")
+        return step.reason or f"it would repeat {step.suppressed_by}, which is owed"
     open_one = state.pending.get(step.step.id)
     if step.phase == "owed" and open_one is not None:
         seen = owed_view(state, open_one)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -344,3 +345,78 @@ def test_an_outcome_for_a_call_that_is_not_under_way_is_a_bug_that_is_seen() -> 
     story = Story([step("a")], READ)
     with pytest.raises(AssertionError, match="attempt 1 of a"):
         evolve(story.run, e.Entry(story.run.version + 1, T0, 1, e.CallSucceeded(step="a", attempt=1)))
+
+
+# --- going in circles ---------------------------------------------------------------------------------------------
+
+
+def turn(story: Story, number: int, *steps: Any) -> list[str]:
+    """The reasoner, asked once more, adds steps; the ones that are called."""
+    assert story.decide().commands == (AskReasoner(turn=number),), story.run.reason
+    story.tell(e.PlanAdopted(turn=number, revision=number, plan=Plan(steps=steps, final=False)))
+    return story.called()
+
+
+def test_turns_that_teach_nothing_new_are_bounded() -> None:
+    """The same calls with the same results, in steps of other names; a person is told why it stopped."""
+    story = Story(None, READ, limits=Limits(idle_turns_max=3))
+    assert turn(story, 1, step("s1")) == ["s1"]
+    story.succeed("s1", 1)
+    for number in (2, 3, 4):
+        assert turn(story, number, step(f"s{number}")) == [f"s{number}"]
+        story.succeed(f"s{number}", 1)
+    assert story.decide().commands == ()
+    assert story.ended == "failed"
+    assert "3 turns of the reasoner in a row taught nothing new" in story.run.reason
+
+
+@pytest.mark.parametrize("news", ["another result", "another call", "another failure"])
+def test_whatever_is_new_starts_the_count_anew(news: str) -> None:
+    """A result, a call, a way in which a call fails."""
+    story = Story(None, READ, limits=Limits(idle_turns_max=2))
+    turn(story, 1, step("s1"))
+    story.succeed("s1", 1)
+    turn(story, 2, step("s2"))
+    story.succeed("s2", 1)
+    turn(story, 3, step("s3", args={"n": 3} if news == "another call" else {}, on_failure="skip"))
+    _ = story.fail("s3", "conflict") if news == "another failure" else story.succeed("s3", 2 if news == "another result" else 1)
+    turn(story, 4, step("s4", args={"n": 4}))
+    assert story.run.idle_turns == 0
+
+
+def test_a_reasoner_that_only_repeats_what_is_refused_is_stopped() -> None:
+    """A refused call teaches nothing."""
+    story = Story(None, READ, limits=Limits(idle_turns_max=2))
+    assert turn(story, 1, step("s1", on_failure="skip")) == ["s1"]
+    story.fail("s1", "denied").decide()
+    for number in (2, 3):
+        assert story.run.turn == number
+        again = Plan(steps=(step(f"s{number}", on_failure="skip"),), final=False)
+        story.tell(e.PlanAdopted(turn=number, revision=number, plan=again)).decide()
+    assert len(story.events(e.CallRefused)) == 2
+    assert "taught nothing new" in story.run.reason
+
+
+def test_turns_that_a_crash_took_are_not_counted_as_idle() -> None:
+    """What the reasoner would have said is not known; turns_max bounds these."""
+    story = Story(None, READ, limits=Limits(idle_turns_max=2))
+    story.decide()
+    for number in range(2, 9):
+        assert story.crash().decide().commands == (AskReasoner(turn=number),)
+    assert not story.ended
+
+
+def test_a_plan_that_is_final_keeps_no_account_of_what_is_known() -> None:
+    """Nobody will be asked again."""
+    story = Story([step("a")], READ)
+    story.decide()
+    story.succeed("a").decide()
+    assert len(story.run.known) == 0
+
+
+def test_a_run_does_not_end_before_what_is_owed_to_it_has_come() -> None:
+    """Neither does its reasoner go on without."""
+    story = Story([step("a")], tool("t", "keyed"), final=False)
+    story.decide()
+    assert story.part("a").decide().commands == ()
+    assert story.deliver("a").decide().commands == (AskReasoner(turn=2),)

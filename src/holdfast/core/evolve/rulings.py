@@ -132,7 +132,8 @@ def fallback_ruled(state: State, event: e.FallbackRuled, entry: e.Entry) -> Stat
         due_at=entry.at,
         reason=event.reason,
     )
-    return given_up(state, entry, fresh, step)
+    undone = tuple(name for name in state.undone if name != event.step)  # It is about to be done after all.
+    return given_up(state, entry, fresh, step, undone=undone)
 
 
 def _is_another_call(state: State, step: StepState, tool: str) -> bool:

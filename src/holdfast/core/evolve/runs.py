@@ -89,9 +89,7 @@ def undo_planned(state: State, event: e.UndoPlanned, entry: e.Entry) -> State:
     if not event.steps:
         return following(state, entry, stop="keep", kept=event.kept)
     undoing = tuple(step.id for step in event.steps)
-    again = {step.undoes for step in event.steps}  # Taken back before a fallback took over, which was done.
-    undone = tuple(name for name in state.undone if name not in again)
-    return add_steps(state, entry, event.steps, stop="undo", undoing=undoing, undone=undone, kept=event.kept)
+    return add_steps(state, entry, event.steps, stop="undo", undoing=undoing, kept=event.kept)
 
 
 def run_completed(state: State, event: e.RunCompleted, entry: e.Entry) -> State:

@@ -81,7 +81,9 @@ def child_ended(state: State, event: e.ChildEnded, entry: e.Entry) -> State:
     failure = None
     if event.status != "completed":
         failure = e.Failure(kind="failed_later", message=f"the run {event.child} is {event.status}: {event.reason}")
-    owed, step = state.pending.get(event.step), state.steps[event.step]
+    owed, step = state.pending.get(event.step), state.steps.get(event.step)
+    if step is None:
+        return following(state, entry)  # Heard by a worker that lost its claim before the step was there; it can write nothing.
     state = replace(state, attempts=state.attempts + event.attempts)
     if event.child == child_run_id(state.run_id, event.step, step.occurrence):
         step = replace(step, granted=0)

@@ -119,7 +119,7 @@ class People:
     def _what_happened(self, run_id: str, asked: Asked) -> Effect | None:
         """What the ledger has of this step; or of the same call, as the business sees it, in another."""
         world = self._stage.world
-        found = world.effects(run_id=run_id, step=asked.step)
+        found = [effect for effect in world.effects(run_id=run_id, step=asked.step) if not world.undone(effect)]
         if not found and asked.tool in tools.BUSINESS:
             found = world.effects(run_id=run_id, tool=asked.tool, item=asked.args.get("item"))
         return found[0] if found else None
