@@ -137,9 +137,9 @@ class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
     step. signals: words that came before anything waited for them. changes: how much of what else calls changed, by name.
     rests: steps that left something for a step of its own. stand_ins: the alternatives of a step. replaced: steps done another
     way, and by what. failed_calls: calls that failed for good, by digest, with the step, the number of effects done then, and
-    how it failed. known: digests of what the reasoner was taught; news: whether its last turn taught anything; idle_turns: turns in a row that
-    did not. children: runs that its steps started. stop: how far the end is under way: a person was asked what becomes of what
-    was done, it is taken back by the steps `undoing`, or kept.
+    how it failed. known: digests of what the reasoner was taught; news: whether its last turn taught anything; idle_turns:
+    turns in a row that did not. children: runs that its steps started. stop: how far the end is under way: a person was asked
+    what becomes of what was done, it is taken back by the steps `undoing`, or kept.
     """
 
     run_id: str
