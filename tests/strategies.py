@@ -67,7 +67,9 @@ def contracts(draw: st.DrawFn, name: str, safeties: tuple[str, ...] = SAFETIES) 
         repeats_max=draw(st.sampled_from([1, 2])),
         visible_within_seconds=draw(st.sampled_from([None, None, 60.0])),
         undo=draw(st.sampled_from([None, UNDO])),
-        undo_args=draw(st.sampled_from([None, {"of": {"$ref": "args.to", "default": 0}, "n": {"$ref": "result.n", "default": 0}}])),
+        undo_args=draw(
+            st.sampled_from([None, {"of": {"$ref": "args.to", "default": 0}, "n": {"$ref": "result.n", "default": 0}}])
+        ),
         rate=draw(st.sampled_from([None, None, Rate(calls=3, per_seconds=60.0)])),
     )
 

@@ -33,7 +33,10 @@ def say(proposal: object, story: Story | None = None) -> Any:
 def test_a_briefing_says_what_became_of_each_step() -> None:
     """In the order of the plan, with results, reasons, and what is left."""
     story = Story(
-        [step("a"), step("b", on_failure="skip", args={"x": 1}), step("c"), step("d", after=("c",))], READ, final=False, inputs={"x": 1}
+        [step("a"), step("b", on_failure="skip", args={"x": 1}), step("c"), step("d", after=("c",))],
+        READ,
+        final=False,
+        inputs={"x": 1},
     )
     story.decide()
     story.succeed("a", {"n": 1}).fail("b", "denied", message="no").tell(
