@@ -350,7 +350,7 @@ class Promises:
                 self._break("what was done is taken back", what)
             undoing = [name for name in state.undoing if state.steps[name].step.undoes == effect.step]
             known = all(name not in state.unknown for name in undoing)
-            if taken_back and known and effect.step not in state.undone and not self._is_named(state, effect):
+            if taken_back and known and not another_way and effect.step not in state.undone and not self._is_named(state, effect):
                 self._break("what was taken back is said to be", what)
 
     def _is_named(self, state: State, effect: Effect) -> bool:
