@@ -142,10 +142,10 @@ class Advance:
                 self._mail = True
                 self._outcomes[:0] = outcomes
                 continue
-            if decision.state.ended and any(command is None for command, _, _ in self._flights.values()):
-                # It does not end over the head of a delivery that is being judged.
+            if self._judging() and (decision.state.ended or any(isinstance(ruled, e.PendingRuled) for ruled in decision.events)):
+                # Nothing ends, and nothing that is owed is given up, over the head of a delivery that is being judged.
                 decision = Decision(events=(), commands=(), state=base, wake_at=None)
-            release = None if self._flights or decision.commands else self._parking(decision, now, room is not EMPTY)
+            release = None if self._flights or decision.commands else self._parking(decision, now, _is_waited_for(room))
             events = (*outcomes, *decision.events)
             blocked = await self._commit(state, decision, events, release, now)
             if blocked is not None:
@@ -226,6 +226,9 @@ class Advance:
                 continue
             self._outcomes.append(event)
             self._taken.append(message.id)
+
+    def _judging(self) -> bool:
+        return any(command is None for command, _, _ in self._flights.values())
 
     def _is_judged(self, state: State, step: str) -> bool:
         """Whether code of the tool's, or a look at the world, is to say if what was delivered is enough."""

@@ -415,8 +415,17 @@ def test_a_plan_that_is_final_keeps_no_account_of_what_is_known() -> None:
 
 
 def test_a_run_does_not_end_before_what_is_owed_to_it_has_come() -> None:
-    """Neither does its reasoner go on without."""
+    """Its reasoner may go on with what it has learned, and is not asked again about nothing; the end waits."""
     story = Story([step("a")], tool("t", "keyed"), final=False)
     story.decide()
-    assert story.part("a").decide().commands == ()
-    assert story.deliver("a").decide().commands == (AskReasoner(turn=2),)
+    assert story.part("a").decide().commands == (AskReasoner(turn=2),)
+    story.tell(e.ProposalFailed(turn=2, problems=("no",)))
+    assert story.decide().commands == ()
+    assert story.deliver("a").decide().commands == (AskReasoner(turn=3),)
+    late = Story([step("a")], tool("t", "keyed"), final=False)
+    late.decide()
+    late.part("a").decide()
+    late.tell(e.FinishProposed(turn=2, result=1)).decide()
+    assert not late.ended
+    late.deliver("a").decide()
+    assert (late.ended, late.run.result) == ("completed", 1)

@@ -600,6 +600,15 @@ def test_a_follow_up_of_a_deferred_call_waits_for_its_result_and_takes_it() -> N
     assert story["b"].settled_by == "reuse"
 
 
+def test_a_person_may_insist_on_a_follow_up() -> None:
+    """They know what went wrong, and say to make the call all the same."""
+    steps = [step("a", args={"to": "x"}), step("b", args={"to": "x"}, on_failure="ask")]
+    story = Story(steps, tool("t", "keyed"))
+    story.decide()
+    story.defer("a").fail("b", "conflict").decide()
+    assert story.answer("approve").called() == ["b"]
+
+
 def test_a_follow_up_of_a_result_that_did_not_come_is_refused() -> None:
     """Nothing has changed since; a fallback of its own may do it."""
     steps = [

@@ -114,18 +114,21 @@ def test_nothing_to_take_back_is_nothing_to_wait_for() -> None:
 def test_a_call_that_landed_and_broke_is_taken_back_in_its_place() -> None:
     """What it did is undone like what was done, in the order in which it happened."""
     book = weaker(BOOK, undo_args={"n": {"$ref": "args.n"}})
-    steps = [
-        step("a", "book", args={"n": 1}, on_failure="skip"),
-        step("b", "book", args={"n": 2}, after=("a",)),
-        step("last", "look", after=("b",)),
-    ]
-    story = Story(steps, book, CANCEL, LOOK, start={"on_stop": "undo"})
-    story.decide()
-    story.fail("a", "invalid_output").decide()
-    story.succeed("b").decide()
-    story.fail("last", "denied").decide()
-    assert undo_all(story) == ["undo_b", "undo_a"]
-    assert story.run.undone == ("b", "a")
+    steps = [step(name, "book", args={"n": name}, on_failure="skip") for name in "abc"]
+    for how in ("call", "probe"):
+        story = Story([*steps, step("last", "look", after=("a", "b", "c"))], book, CANCEL, LOOK, start={"on_stop": "undo"})
+        story.decide()
+        story.succeed("c").decide()
+        if how == "call":
+            story.fail("a", "invalid_output").decide()
+        else:
+            story.lose("a").decide()
+            broken = e.Failure(kind="insufficient", landed=True)
+            story.probed("a", "happened", failure=broken).decide()
+        story.succeed("b").decide()
+        story.fail("last", "denied").decide()
+        assert undo_all(story) == ["undo_b", "undo_a", "undo_c"]
+        assert story.run.undone == ("b", "a", "c")
 
 
 def test_a_part_and_its_rest_are_both_taken_back() -> None:
@@ -381,6 +384,7 @@ def test_an_undo_that_is_deferred_is_waited_for(said: Any) -> None:
         _ = story.wait(7 * 86400) if said == "nothing" else story.answer(said)
         story.decide()
     assert undo_all(story) == ["undo_a"]
+    assert story.run.pending == {}
     assert story.run.undone == (("b", "a") if said in ("deliver", "respond") else ("a",))
     assert story.run.unknown == (("undo_b",) if said in ("cancel", "nothing") else ())
 

@@ -181,6 +181,7 @@ def test_a_delivered_failure_settles_what_was_open(begun: Callable[[], Story], p
     if begun in (waiting, diagnosis, asked_about_failure, asked_about_repeat):
         assert (story.phases["a"], len(story.keys)) == (begun().phases["a"] if begun is not diagnosis else "failed", 1)
         assert bool(story.open) is (phase == "asking")
+        assert len(story.events(e.Asked)) == len(begun().events(e.Asked)), "nothing is asked anew"
     else:
         assert (story.ended, story.phases["a"], story.run.unknown) == ("failed", "failed", ())
         assert "sold out" in story.run.reason
@@ -426,6 +427,20 @@ def test_calls_of_a_run_and_of_those_that_it_started_are_within_its_limit() -> N
     assert story.child("a", attempts=1).called() == ["c"]
     story.succeed("c").decide()
     assert (story.ended, story.run.attempts) == ("completed", 4)
+
+
+def test_what_a_run_that_failed_did_not_use_is_there_for_others() -> None:
+    """At once, and not only when it is known what becomes of its step."""
+    steps = [
+        step("a", "research", args={"limits": {"attempts": 3}}, on_failure="ask"),
+        step("b", "u"),
+        step("c", "u", args={"n": 2}),
+    ]
+    story = Story(steps, RESEARCH, tool("u"), limits=Limits(attempts_max=5))
+    story.decide()
+    story.defer("a", handle="r1.a").succeed("b").decide()
+    assert story.child("a", "failed", attempts=1).called() == ["c"]
+    assert story.asked.step == "a"
 
 
 def test_a_limit_that_started_runs_have_used_up_stops_their_parent() -> None:

@@ -55,8 +55,10 @@ class Ends(Calls):
             if state.proposing < state.fence:
                 self._propose()
             return
-        if state.open_steps or state.pending:
+        if state.open_steps:
             return
+        if state.pending and (state.finishing or state.final or not state.news):
+            return  # A run that is owed something does not end; its reasoner may go on, as long as it has learned something.
         if state.finishing:
             self._complete(state.result)
         elif state.planned and state.final:

@@ -66,7 +66,7 @@ def pending_ruled(state: State, event: e.PendingRuled, entry: e.Entry) -> State:
     if owed.about == "result":
         return _result_ruled(state, event, entry, owed, step, pending)
     step = replace(step, reason=event.reason if event.action != "settle" else step.reason)
-    changes: dict[str, Any] = {"pending": pending}
+    changes: dict[str, Any] = {"pending": pending, "news": True}
     if event.action == "settle" and owed.about == "rest":
         step = replace(step, left=(), value=step.value if owed.value is None else owed.value)
         changes |= taken_back(state, step)
