@@ -70,7 +70,7 @@ async def test_a_delivery_after_the_kill_is_taken_once_and_the_second_is_refused
 
     first = stage.holdfast("callback", handed, '{"said": "clear"}')
     second = stage.holdfast("callback", handed, '{"said": "not clear"}')
-    unknown = stage.holdfast("callback", handed[:-1] + "x", "{}")
+    unknown = stage.holdfast("callback", handed + "x", "{}")
     assert (first.returncode, second.returncode, unknown.returncode) == (0, 2, 2)
     assert "delivered before" in second.stderr
 

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from holdfast.core import events as e
-from holdfast.core.state import contract_of, status
+from holdfast.core.state import contract_of, result_of, source_of, status
 from tests.core.story import Story, step, tool, weaker
 
 READ, KEYED = tool("t", "read"), tool("t", "keyed")
@@ -81,6 +81,52 @@ def test_a_run_whose_agent_became_weaker_is_blocked(waits: bool) -> None:
     assert at(story) == "blocked"
     story.wait(1000)
     assert at(story) == "blocked"
+
+
+def test_a_run_that_is_owed_something_waits_for_it() -> None:
+    """Also where all its steps are done; while it is looked for the run is running."""
+    for part in (False, True):
+        story = Story([step("a")], tool("t", "keyed", poll=True, poll_seconds=30.0))
+        story.decide()
+        _ = story.part("a") if part else story.defer("a")
+        story.decide()
+        assert at(story) == "waiting"
+        assert story.looked(after=30) == ["a"]
+        assert at(story) == "running"
+        story.probed("a", "not_yet").decide()
+        assert at(story) == "waiting"
+
+
+def test_a_run_that_asks_what_becomes_of_what_it_did_is_blocked() -> None:
+    """Whatever else its steps are in the middle of."""
+    story = Story(
+        [step("a", "u"), step("b", after=("a",))],
+        READ,
+        tool("u", "keyed", undo="w"),
+        tool("w", "keyed"),
+        start={"on_stop": "ask"},
+    )
+    story.decide()
+    story.succeed("a").decide()
+    story.fail("b", "denied").decide()
+    assert at(story) == "blocked"
+    story.answer("approve").decide()
+    assert at(story) == "running"
+
+
+def test_what_stands_in_for_a_step_is_the_first_alternative_that_was_done() -> None:
+    """Its own alternatives stand in for what it stands in for."""
+    steps = [step("a", on_failure="skip")]
+    steps += [step(name, args={"n": name}, alternative_to=of) for name, of in (("b", "a"), ("c", "b"), ("d", "a"))]
+    story = Story(steps, READ)
+    story.decide()
+    assert source_of(story.run, "a") is None
+    for name in ("a", "b"):
+        story.fail(name, "conflict").decide()
+    story.succeed("c", 3).decide()
+    assert [source_of(story.run, name) for name in "abcd"] == ["c", "c", "c", None]
+    assert [result_of(story.run, name) for name in "abd"] == [3, 3, None]
+    assert story.phases["d"] == "skipped"
 
 
 @pytest.mark.parametrize("end", ["completed", "failed", "cancelled"])

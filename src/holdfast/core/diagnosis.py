@@ -61,7 +61,7 @@ def diagnose(
             return Ruling(verb=verb, reason=what, wait_seconds=wait)
     if fallbacks and not (landed or changed_the_world(failure, contract)):
         return Ruling(verb="fall_back", reason=what, tool=fallbacks[0].tool)
-    if fallbacks and contract.undo is not None:
+    if fallbacks and contract.undo is not None and failure.kind != "overdue":  # Nobody knows that this one was done.
         return Ruling(verb="compensate", reason=what, tool=fallbacks[0].tool)
     tried = f" after {tries} attempts" if tries > 1 else ""
     return Ruling(verb=step.on_failure, reason=f"{what}{tried}")

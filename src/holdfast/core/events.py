@@ -169,7 +169,8 @@ class SignalReceived(Event, frozen=True, kw_only=True):
 
 
 class ChildEnded(Event, frozen=True, kw_only=True):
-    """A run that a step started has ended. attempts: the calls that it made."""
+    """A run that a step started has ended. attempts: the calls that it made. failure: why its result is not what the step
+    expects."""
 
     step: str
     child: str
@@ -178,6 +179,7 @@ class ChildEnded(Event, frozen=True, kw_only=True):
     reason: str = ""
     attempts: int = 0
     partial: tuple[str, ...] = ()
+    failure: Failure | None = None
 
 
 # --- intents ------------------------------------------------------------------------------------------------------

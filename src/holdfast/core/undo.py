@@ -25,7 +25,8 @@ def undo_plan(state: State) -> tuple[tuple[Step, ...], tuple[str, ...]]:
         if not _changed_the_world(step, contract):
             continue
         undo = undo_step(state, step, step.value, after=(steps[-1].id,) if steps else ())
-        if undo is None or step.settled_by == "person":
+        overdue = step.phase != "done" and step.failure is not None and step.failure.kind == "overdue"
+        if undo is None or overdue or step.settled_by == "person":
             kept.append(step.step.id)
         else:
             steps.append(undo)

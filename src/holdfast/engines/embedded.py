@@ -14,6 +14,7 @@ import secrets
 import socket
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Literal
 
 from holdfast.agent import Agent
 from holdfast.engines.schedules import Schedules
@@ -132,7 +133,10 @@ class Embedded:
                 give_up_at = None
                 continue  # It may be that everything stops now.
             row = await self._journal.row(run_id)
-            if row is None or row.status in ENDED:
+            if row is None:
+                return
+            if row.status in ENDED:
+                await self._end_below(row, patience_seconds)
                 return
             now = self._clock.now()
             held = row.worker != "" and row.lease_until > now
@@ -142,10 +146,14 @@ class Embedded:
                 if claimed is not None:
                     self._begin(claimed)
                     continue
-            if not held and (row.status == "blocked" or await self._is_left_to_people(row)):
+            if not held and row.status == "blocked":
                 return
-            until = row.lease_until if held else row.due_at
-            wait = ROW_WAIT_SECONDS if until is None else until - now
+            below, below_at = ("", None) if held else await self._look_below(row)
+            if below == "people":
+                return
+            times = [time for time in (row.lease_until if held else row.due_at, below_at) if time is not None]
+            wait = min(times) - now if times else ROW_WAIT_SECONDS
+            held = held or below == "moving"
             if patience_seconds is not None:
                 give_up_at = give_up_at if give_up_at is not None else self._clock.monotonic() + patience_seconds
                 left = give_up_at - self._clock.monotonic()
@@ -154,27 +162,50 @@ class Embedded:
                 wait = min(wait, left)
             await self._pause(wait, news)
 
-    async def _is_left_to_people(self, row: RunRow) -> bool:
-        """Take on what the runs below this one can do now; whether there is nothing but what only people can do."""
+    async def _look_below(self, row: RunRow) -> tuple[Literal["", "moving", "people"], float | None]:
+        """Take on what the runs below this one can do now. Whether any of them is being advanced, or nothing is left but what
+        only people can do; and when the next of them goes on by itself."""
         agent = self.agents.get(row.agent)
         if agent is None or not agent.agents:
-            return False
-        now, waiting = self._clock.now(), False
+            return "", None
+        now, found, times = self._clock.now(), set[str](), list[float]()
         for child in await self._journal.children(row.run_id):
             if child.status in ENDED:
                 continue
-            waiting = True
-            if child.run_id in self._running or child.lease_until > now:
-                return False
-            if child.agent in self.agents and child.due_at is not None and child.due_at <= now:
-                claimed = await self._journal.claim(child.run_id, self.worker, now, self._lease_seconds)
-                if claimed is not None:
-                    self._begin(claimed)
-                return False
-            if child.status != "blocked" and not await self._is_left_to_people(child):
-                return False
-        owed = await self._journal.owed(row.run_id, limit=1) if waiting else []
-        return bool(owed) and owed[0].tool in agent.agents and row.due_at is not None and owed[0].due_at <= row.due_at
+            if child.run_id in self._running or child.lease_until > now or await self._takes_on(child, now):
+                found.add("moving")
+                continue
+            below, below_at = ("people", None) if child.status == "blocked" else await self._look_below(child)
+            found.add(below)
+            times += [time for time in (child.due_at, below_at) if time is not None and time > now and below != "people"]
+        next_at = min(times, default=None)
+        if "moving" in found or found != {"people"}:
+            return ("moving" if "moving" in found else ""), next_at
+        # What it is owed by a child is owed the soonest, so nothing else of its own can move it on.
+        owed = await self._journal.owed(row.run_id, limit=1)
+        by_child = bool(owed) and owed[0].tool in agent.agents and row.due_at is not None and owed[0].due_at <= row.due_at
+        return ("people" if by_child else ""), next_at
+
+    async def _takes_on(self, child: RunRow, now: float) -> bool:
+        """Take on a run below one that is driven here, if it is due and its agent is known here."""
+        if child.agent not in self.agents or child.due_at is None or child.due_at > now:
+            return False
+        if len(self._running) < self._parallel_runs:
+            claimed = await self._journal.claim(child.run_id, self.worker, now, self._lease_seconds)
+            if claimed is not None:
+                self._begin(claimed)
+        return True
+
+    async def _end_below(self, row: RunRow, patience_seconds: float | None) -> None:
+        """Let the runs end here that end with one that was driven here."""
+        agent = self.agents.get(row.agent)
+        if agent is None or not agent.agents:
+            return
+        for child in await self._journal.children(row.run_id):
+            if child.status in ENDED or child.agent not in self.agents:
+                continue
+            if any(word.kind == "cancel" for word in await self._journal.messages(child.run_id)):
+                await self.drive(child.run_id, patience_seconds=patience_seconds)
 
     def _begin(self, claim: Claim) -> None:
         advance = Advance(self._terms, self.agents[claim.agent], claim)

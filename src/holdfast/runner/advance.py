@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
 import msgspec
 
@@ -24,7 +24,7 @@ from holdfast.core.decide import Decision, Room, decide
 from holdfast.core.evolve import evolve, fold
 from holdfast.core.state import State, contract_of, status
 from holdfast.errors import JournalCorrupt, JournalUnavailable, Superseded
-from holdfast.journal.base import Batch, Checkpoint, Claim, Full, Head, Journal, Message, Release
+from holdfast.journal.base import Batch, Checkpoint, Claim, Full, Head, Journal, Release
 from holdfast.runner import holdings
 from holdfast.runner.children import report, start_child
 from holdfast.runner.judge import check_delivery
@@ -36,8 +36,6 @@ FULL_SECONDS, FULL_SECONDS_MAX = 0.05, 1.0
 LOOK_SECONDS = 60.0
 # How long a call that does not obey its cancellation is waited for before its outcome is written down as unknown.
 OVERDUE_SECONDS = 5.0
-# How long it may take to judge what was delivered; then it is looked at again.
-JUDGE_SECONDS = 120.0
 # A run that grew by so many events is parked with a checkpoint, so that taking it on again does not take long.
 CHECKPOINT_EVENTS = 2_000
 WRITE_TRIES = 6
@@ -59,6 +57,15 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     tenant_parallel: dict[str, int]
 
 
+class Judging(msgspec.Struct, frozen=True):
+    """A delivery that is being judged. event: what it becomes if it is found enough. landed: what it is the result of has an
+    effect."""
+
+    message: int
+    event: e.CallbackReceived | e.ChildEnded
+    landed: bool
+
+
 class Advance:
     """One claim on one run, from taking it on to giving it back."""
 
@@ -76,12 +83,11 @@ class Advance:
         self._kept = 0
         self._outcomes: list[e.AnyEvent] = []
         self._taken: list[int] = []
-        self._judged: set[int] = set()
         self._contents: dict[str, bytes] = {}
         self._hands = terms.hands
         self._looked_at: dict[str, Contract] | None = None
         self._sharing = False
-        self._flights: dict[int, tuple[Command | None, asyncio.Task[None], float]] = {}
+        self._flights: dict[int, tuple[Command | Judging, asyncio.Task[None], float]] = {}
         self._flight_number = 0
         self._waiter: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -138,12 +144,11 @@ class Advance:
             now = self._now(state)
             base, outcomes = self._fold_outcomes(state, now)
             decision = self._undecided(base) if self._stopping or state.ended else decide(base, now, room)
-            if self._may_be_answered(base, decision):
+            if self._may_be_answered(base, decision, now):
                 self._mail = True
                 self._outcomes[:0] = outcomes
                 continue
-            if self._judging() and (decision.state.ended or any(isinstance(ruled, e.PendingRuled) for ruled in decision.events)):
-                # Nothing ends, and nothing that is owed is given up, over the head of a delivery that is being judged.
+            if self._is_being_judged(base, decision):
                 decision = Decision(events=(), commands=(), state=base, wake_at=None)
             release = None if self._flights or decision.commands else self._parking(decision, now, _is_waited_for(room))
             events = (*outcomes, *decision.events)
@@ -200,12 +205,20 @@ class Advance:
             body = checkpoint.to_bytes(state)
             await self._journal.keep(self.claim.run_id, Checkpoint(head=self._head, form=checkpoint.FORM, body=body))
 
-    def _may_be_answered(self, base: State, decision: Decision) -> bool:
-        """Whether a question expires for which an answer may lie in the mailbox: it was last looked into before that."""
-        return any(
-            isinstance(event, e.InterruptExpired) and base.interrupts[event.interrupt].expires_at > self._heard_at
-            for event in decision.events
-        )
+    def _may_be_answered(self, base: State, decision: Decision, now: float) -> bool:
+        """Whether a time is over before which an answer, or what is owed, may have come into the mailbox: it was last looked
+        into before that."""
+        times = (over[1] for event in decision.events if (over := _over(base, event)) is not None)
+        return any(self._heard_at < time <= now for time in times)
+
+    def _judging(self) -> list[Judging]:
+        return [about for about, _, _ in self._flights.values() if isinstance(about, Judging)]
+
+    def _is_being_judged(self, base: State, decision: Decision) -> bool:
+        """Whether the run would end over the head of a delivery that is being judged, or rule that it has not come."""
+        steps = {about.event.step for about in self._judging()}
+        overs = (_over(base, event) for event in decision.events) if steps else ()
+        return bool(steps and decision.state.ended) or any(over is not None and over[0] in steps for over in overs)
 
     async def _hear(self, state: State) -> None:
         """Words from outside become events of the next batch. Each is judged by the state that the ones before it leave."""
@@ -213,38 +226,51 @@ class Advance:
         self._heard_at = self._now(state)
         messages = await self._journal.messages(self.claim.run_id)
         now = self._now(state)
+        judged = {about.message for about in self._judging()}
+        base, known = state, 0
         for message in messages:
-            if message.id in self._taken or message.id in self._judged:
+            if message.id in self._taken or message.id in judged:
                 continue
-            base = state
-            for outcome in self._outcomes:
+            for outcome in self._outcomes[known:]:
                 base = evolve(base, e.Entry(base.version + 1, now, self.claim.fence, outcome))
+            known = len(self._outcomes)
             event = inbox.taken(base, message, now)
-            if isinstance(event, e.CallbackReceived) and event.failure is None and self._is_judged(base, event.step):
-                self._judged.add(message.id)
-                self._begin_flight(None, partial(self._judge, state=base, message=message, event=event), JUDGE_SECONDS)
+            if _brings_a_result(event) and self._is_judged(base, event.step):
+                self._begin_judging(base, message.id, event)
                 continue
             self._outcomes.append(event)
             self._taken.append(message.id)
 
-    def _judging(self) -> bool:
-        return any(command is None for command, _, _ in self._flights.values())
-
     def _is_judged(self, state: State, step: str) -> bool:
         """Whether code of the tool's, or a look at the world, is to say if what was delivered is enough."""
+        if step not in state.steps:
+            return False
         contract = contract_of(state, state.steps[step])
         looked_at = contract is not None and (contract.sufficient is not None or contract.check)
         return looked_at or state.steps[step].step.expect is not None
 
-    async def _judge(self, number: int, state: State, message: Message, event: e.CallbackReceived) -> None:
-        """Judge what was delivered; until that is written down the message stays in the mailbox."""
+    def _begin_judging(self, state: State, message: int, event: e.CallbackReceived | e.ChildEnded) -> None:
         step = state.steps[event.step]
-        value, failure = await check_delivery(step, event.value, self.agent, state, self._hands)
-        self._judged.discard(message.id)
-        if self._flights.pop(number, None) is not None:
-            self._taken.append(message.id)
-            self._outcomes.append(msgspec.structs.replace(event, value=value, failure=failure))
-            self._notify()
+        contract = contract_of(state, step)
+        seconds = step.step.timeout_seconds or (contract.timeout_seconds if contract is not None else 0.0)
+        about = Judging(message, event, contract is None or contract.safety != "read")
+        self._begin_flight(about, partial(self._judge, state=state, about=about), seconds + OVERDUE_SECONDS)
+
+    async def _judge(self, number: int, state: State, about: Judging) -> None:
+        """Judge what was delivered; until that is written down the message stays in the mailbox."""
+        step = state.steps[about.event.step]
+        event = about.event
+        if isinstance(event, e.ChildEnded):
+            value, failure = await check_delivery(step, event.result, self.agent, state, self._hands)
+            self._land_delivery(number, about, msgspec.structs.replace(event, result=value, failure=failure))
+        else:
+            value, failure = await check_delivery(step, event.value, self.agent, state, self._hands)
+            self._land_delivery(number, about, msgspec.structs.replace(event, value=value, failure=failure))
+
+    def _land_delivery(self, number: int, about: Judging, event: e.AnyEvent) -> None:
+        if number in self._flights:
+            self._taken.append(about.message)
+            self._land(number, event)
 
     def _fold_outcomes(self, state: State, now: float) -> tuple[State, tuple[e.AnyEvent, ...]]:
         outcomes, self._outcomes = tuple(self._outcomes), []
@@ -360,10 +386,10 @@ class Advance:
         timeout = REASONER_TIMEOUT_SECONDS if isinstance(command, AskReasoner) else command.timeout_seconds
         self._begin_flight(command, partial(self._fly, command=command, state=state), timeout + OVERDUE_SECONDS)
 
-    def _begin_flight(self, command: Command | None, fly: Callable[[int], Coroutine[Any, Any, None]], seconds: float) -> None:
+    def _begin_flight(self, about: Command | Judging, fly: Callable[[int], Coroutine[Any, Any, None]], seconds: float) -> None:
         self._flight_number = number = self._flight_number + 1
         loop = asyncio.get_running_loop()
-        self._flights[number] = (command, loop.create_task(fly(number)), loop.time() + seconds)
+        self._flights[number] = (about, loop.create_task(fly(number)), loop.time() + seconds)
 
     async def _fly(self, number: int, command: Command, state: State) -> None:
         if not await self._still_holds():
@@ -400,13 +426,13 @@ class Advance:
 
     def _end_overdue(self, now: float) -> None:
         """Give up on calls that did not obey their cancellation; what they did is unknown. now: the loop's time."""
-        for number, (command, task, overdue_at) in list(self._flights.items()):
+        for number, (about, task, overdue_at) in list(self._flights.items()):
             if now >= overdue_at:
                 task.cancel()
-                if command is None:
-                    self._flights.pop(number)  # What was to be judged is still in the mailbox.
+                if isinstance(about, Judging):
+                    self._land_delivery(number, about, _not_judged(about))
                 else:
-                    self._land(number, _overdue(command))
+                    self._land(number, _overdue(about))
 
     # --- waiting --------------------------------------------------------------------------------------------------
 
@@ -445,6 +471,22 @@ class Advance:
         self._timer = loop.call_at(at, self._notify)
 
 
+def _over(state: State, event: e.AnyEvent) -> tuple[str, float] | None:
+    """The step whose time the event says is over, and that time: to answer what it asks, or to bring what it is owed."""
+    if isinstance(event, e.InterruptExpired):
+        asked = state.interrupts[event.interrupt]
+        return asked.step, asked.expires_at
+    if isinstance(event, e.PendingRuled) and event.row.startswith("late") and event.step in state.pending:
+        return event.step, state.pending[event.step].until
+    return None
+
+
+def _brings_a_result(event: e.AnyEvent) -> TypeGuard[e.CallbackReceived | e.ChildEnded]:
+    if isinstance(event, e.ChildEnded):
+        return event.status == "completed"
+    return isinstance(event, e.CallbackReceived) and event.failure is None
+
+
 def _is_waited_for(room: Room) -> bool:
     """Whether places are to be looked for again soon: a tool that is held back, and a key that another run has, are not."""
     return any(not name.startswith(ONCE) for name in room.free)
@@ -462,6 +504,12 @@ def _overdue(command: Command) -> e.AnyEvent:
     if isinstance(command, AskReasoner):
         return e.ProposalFailed(turn=command.turn, problems=(f"the reasoner: {why}",))
     return e.CallUnknown(step=command.step, attempt=command.attempt, why=why)
+
+
+def _not_judged(about: Judging) -> e.CallbackReceived | e.ChildEnded:
+    """What a delivery becomes whose judge does not end: it has come, and nobody knows whether it is enough."""
+    why = "could not be checked: what judges it did not end when it was cancelled"
+    return msgspec.structs.replace(about.event, failure=e.Failure(kind="insufficient", message=why, landed=about.landed))
 
 
 def shortfall(state: State) -> str:

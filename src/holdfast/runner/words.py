@@ -15,6 +15,8 @@ from holdfast.tools.toolbox import scrubbed, scrubbed_value
 
 MESSAGE_MAX = 2_000
 DETAIL_DEPTH_MAX = 8
+# The end of the year 9999, in seconds since the epoch.
+TIME_MAX = 253_402_300_800.0
 
 
 def text(error: BaseException, secrets: tuple[str, ...]) -> str:
@@ -56,7 +58,13 @@ def number(value: Any) -> float | None:
 
 
 def time_of(until: Any, now: float) -> float | None:
-    """A time that a tool named (see `Deferred.until`), in seconds since the epoch; None where it cannot be read as one."""
+    """A time that a tool named (see `Deferred.until`), in seconds since the epoch; None where it cannot be read as one, or lies
+    after the year 9999: that is a number of another unit."""
+    named = _named(until, now)
+    return named if named is not None and named <= TIME_MAX else None
+
+
+def _named(until: Any, now: float) -> float | None:
     if isinstance(until, datetime.timedelta):
         return now + until.total_seconds()
     if isinstance(until, datetime.datetime):

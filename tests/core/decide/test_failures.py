@@ -202,3 +202,70 @@ def test_a_reconcilable_call_that_failed_is_looked_up_before_it_is_made_again() 
     story.decide(after=60)
     story.probed("a", "happened", "r").decide()
     assert story.run.result == {"a": "r"}
+
+
+# --- taken back before a fallback ---------------------------------------------------------------------------------
+
+BOOK = tool("book", "reconcilable", undo="cancel", undo_args={"n": {"$ref": "args.n"}})
+CANCEL, MAIL, LOOK = tool("cancel", "keyed"), tool("mail", "keyed"), tool("look", "read")
+ROOM = Fallback(tool="mail", args={"n": 9})
+
+
+def compensated(**fields: Any) -> Story:
+    """A call had its effect, and its result will not do; another way is left."""
+    steps = [step("a", "book", args={"n": 1}, fallbacks=(ROOM,), **fields), step("b", "look", after=("a",))]
+    story = Story(steps, BOOK, CANCEL, MAIL, LOOK, start={"on_stop": "undo"})
+    story.decide()
+    story.fail("a", "insufficient", message="no sea view", landed=True).decide()
+    return story
+
+
+def test_what_will_not_do_is_taken_back_before_another_way_is_tried() -> None:
+    """One effect in the end."""
+    story = compensated()
+    assert story.phases == {"a": "diagnosis", "b": "blocked", "undo_a": "flying"}
+    (call,) = story.succeed("undo_a").decide().commands
+    assert isinstance(call, CallTool) and (call.step, call.tool, call.args) == ("a", "mail", {"n": 9})
+    story.succeed("a", "a room").decide()
+    story.succeed("b", 2).decide()
+    assert (story.ended, story.run.result, story.run.replaced) == ("completed", {"a": "a room", "b": 2}, {"a": "mail"})
+
+
+def test_what_the_plan_took_back_itself_is_replaced_at_once() -> None:
+    """The same call, by its business key, was made in another step: its result is taken, and another way is tried."""
+    cancel = tool("cancel", "keyed", business_key=("n",))
+    steps = [step("off", "cancel", args={"n": 1}), step("a", "book", args={"n": 1}, fallbacks=(ROOM,), after=("off",))]
+    story = Story(steps, BOOK, cancel, MAIL)
+    story.decide()
+    story.succeed("off").decide()
+    assert story.fail("a", "insufficient", landed=True).called() == ["a"]
+    assert (story["undo_a"].settled_by, story["a"].tool) == ("reuse", "mail")
+
+
+def test_an_undo_that_is_delivered_while_it_waits_is_done_at_once() -> None:
+    """And the way is free for another tool."""
+    story = compensated()
+    story.fail("undo_a").decide()
+    assert story.deliver("undo_a").called() == ["a"]
+
+
+@pytest.mark.parametrize("said", ["respond", "reject", "nothing"])
+def test_what_cannot_be_taken_back_is_not_replaced(said: Any) -> None:
+    """Or there would be two of them; unless a person did it by hand."""
+    story = compensated(on_failure="skip")
+    story.fail("undo_a", "conflict").decide()
+    assert story.asked.step == "undo_a"
+    _ = story.wait(7 * 86400) if said == "nothing" else story.answer(said)
+    assert story.called() == (["a"] if said == "respond" else ["b"])
+    assert story["a"].tool == ("mail" if said == "respond" else "book")
+
+
+def test_what_was_taken_back_once_is_not_taken_back_when_the_run_stops() -> None:
+    """What the fallback did is."""
+    story = compensated()
+    story.succeed("undo_a").decide()
+    story.succeed("a").decide()
+    story.fail("b", "denied").decide()
+    (planned,) = story.events(e.UndoPlanned)
+    assert (planned.steps, planned.kept) == ((), ("a",)), "the fallback has no undo"
+    assert (story.ended, story.run.undone, story.run.kept) == ("failed", (), ("a",))

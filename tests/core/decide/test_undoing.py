@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from holdfast.core import events as e
-from holdfast.core.commands import CallTool, RunProbe
+from holdfast.core.commands import RunProbe
 from holdfast.core.decide import Room
 from holdfast.core.limits import Limits
 from holdfast.core.plan import Fallback
@@ -213,6 +213,18 @@ def test_what_is_in_flight_ends_before_anything_is_taken_back() -> None:
     assert story.called() == []
     story.succeed("b", {"id": "B"})
     assert story.called() == ["undo_b"]
+
+
+def test_what_was_given_up_is_named_and_not_taken_back() -> None:
+    """Nobody knows whether it was done."""
+    book = weaker(BOOK, at_deadline="give_up", undo_args={"n": {"$ref": "args.n"}}, probe=False)
+    steps = [step("a", "book", args={"n": 1}, fallbacks=(Fallback(tool="mail"),)), step("last", "look", after=("a",))]
+    story = Story(steps, book, CANCEL, MAIL, LOOK, start={"on_stop": "undo"})
+    story.decide()
+    story.defer("a", until=T0 + 9).decide()
+    assert story.called(after=9) == ["last"]
+    story.fail("last", "denied").decide()
+    assert (story.ended, story.run.undone, story.run.kept, story.run.flagged) == ("failed", (), ("a",), ("a",))
 
 
 def test_what_is_delivered_before_the_end_is_taken_back_too() -> None:
@@ -468,6 +480,10 @@ def test_an_undo_waits_for_a_weaker_agent_to_be_accepted() -> None:
         story.decide()
         assert (story.open != []) is (said == "approve")
         assert story.phases["undo_a"] == ("asking" if said == "approve" else "flying")
+    lost = stopped("a")
+    lost.crash().change(BOOK, weaker(CANCEL, safety="irreversible"), MAIL, LOOK, weaker=True).decide()
+    assert (lost.phases["undo_a"], lost.asked.about) == ("waiting", "agent")
+    assert lost.called(after=7 * 86400) == ["undo_a"], "what was held back goes on"
 
 
 def test_what_the_plan_has_taken_back_itself_is_not_taken_back_twice() -> None:
@@ -511,51 +527,3 @@ def test_a_run_that_gives_up_or_goes_in_circles_takes_back_what_it_did() -> None
             assert undo_all(story) == ["undo_a"]
         assert story.ended == "failed"
         assert story.run.undone == ("a",)
-
-
-# --- taken back before a fallback ---------------------------------------------------------------------------------
-
-ROOM = Fallback(tool="mail", args={"n": 9})
-
-
-def compensated(**fields: Any) -> Story:
-    """A call had its effect, and its result will not do; another way is left."""
-    book = weaker(BOOK, undo_args={"n": {"$ref": "args.n"}})
-    steps = [step("a", "book", args={"n": 1}, fallbacks=(ROOM,), **fields), step("b", "look", after=("a",))]
-    story = Story(steps, book, CANCEL, MAIL, LOOK, start={"on_stop": "undo"})
-    story.decide()
-    story.fail("a", "insufficient", message="no sea view", landed=True).decide()
-    return story
-
-
-def test_what_will_not_do_is_taken_back_before_another_way_is_tried() -> None:
-    """One effect in the end."""
-    story = compensated()
-    assert story.phases == {"a": "diagnosis", "b": "blocked", "undo_a": "flying"}
-    (call,) = story.succeed("undo_a").decide().commands
-    assert isinstance(call, CallTool) and (call.step, call.tool, call.args) == ("a", "mail", {"n": 9})
-    story.succeed("a", "a room").decide()
-    story.succeed("b", 2).decide()
-    assert (story.ended, story.run.result, story.run.replaced) == ("completed", {"a": "a room", "b": 2}, {"a": "mail"})
-
-
-@pytest.mark.parametrize("said", ["respond", "reject", "nothing"])
-def test_what_cannot_be_taken_back_is_not_replaced(said: Any) -> None:
-    """Or there would be two of them; unless a person did it by hand."""
-    story = compensated(on_failure="skip")
-    story.fail("undo_a", "conflict").decide()
-    assert story.asked.step == "undo_a"
-    _ = story.wait(7 * 86400) if said == "nothing" else story.answer(said)
-    assert story.called() == (["a"] if said == "respond" else ["b"])
-    assert story["a"].tool == ("mail" if said == "respond" else "book")
-
-
-def test_what_was_taken_back_once_is_not_taken_back_when_the_run_stops() -> None:
-    """What the fallback did is."""
-    story = compensated()
-    story.succeed("undo_a").decide()
-    story.succeed("a").decide()
-    story.fail("b", "denied").decide()
-    (planned,) = story.events(e.UndoPlanned)
-    assert (planned.steps, planned.kept) == ((), ("a",)), "the fallback has no undo"
-    assert (story.ended, story.run.undone, story.run.kept) == ("failed", (), ("a",))

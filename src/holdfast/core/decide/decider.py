@@ -71,8 +71,10 @@ class Decider(Ends):
 
     def _undo(self) -> None:
         """Take back what was done, step by step; then the run ends."""
-        if self._held() and self.state.held_by is not None:
-            return
+        if self._held():
+            if self.state.held_by is not None:
+                return
+            self._settle_all()  # Nobody answered, so the old promises hold, and what was held back goes on.
         self._plan_rests()
         self._begin_all()
         undoing = self.state.undoing
@@ -91,10 +93,13 @@ class Decider(Ends):
         """What is due comes last: a call that turns out to be lost leaves its place to it."""
         if not self.state.pending and not any(map(self._is_at_issue, self.state.active)):
             return  # All calls are under way here: what there mostly is.
-        self._settle_until_quiet(lambda phase: phase != "waiting")
-        if self.state.pending:
-            self._settle_rests()
-        self._settle_until_quiet(lambda phase: phase == "waiting")
+        before = -1
+        while before != len(self.events):
+            before = len(self.events)
+            self._settle_until_quiet(lambda phase: phase != "waiting")
+            if self.state.pending:
+                self._settle_rests()
+            self._settle_until_quiet(lambda phase: phase == "waiting")
 
     def _is_at_issue(self, name: str) -> bool:
         """Whether there may be something to say about an active step."""

@@ -50,6 +50,8 @@ class Desk:
         self.events.append(event)
         state = self.state
         self.state = evolve(state, e.Entry(state.version + 1, self.now, state.fence, event))
+        if isinstance(event, (e.ReuseRuled, e.StepSkipped)) and self.state.steps[event.step].step.undoes:
+            self.refused = True  # A step may wait for it, to be done another way.
 
     def _wake(self, at: float) -> None:
         if self.wake_at is None or at < self.wake_at:

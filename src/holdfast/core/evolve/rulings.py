@@ -178,8 +178,6 @@ def step_skipped(state: State, event: e.StepSkipped, entry: e.Entry) -> State:
     owed = state.pending.get(event.step)
     if owed is not None and owed.about == "result":
         lists["pending"] = without(state.pending, event.step)  # Whoever gives a step up does not wait for it any more.
-    if event.step in state.pending:
-        lists["pending"] = without(state.pending, event.step)
     return given_up(state, entry, step, before, skipped=(*state.skipped, event.step), **lists)
 
 

@@ -78,7 +78,7 @@ def signal_received(state: State, event: e.SignalReceived, entry: e.Entry) -> St
 
 
 def child_ended(state: State, event: e.ChildEnded, entry: e.Entry) -> State:
-    failure = None
+    failure = event.failure
     if event.status != "completed":
         failure = e.Failure(kind="failed_later", message=f"the run {event.child} is {event.status}: {event.reason}")
     owed, step = state.pending.get(event.step), state.steps.get(event.step)
