@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from holdfast import Agent, Call, Deferred, Happened, Holdfast, Limits, Run, Transient, Unknown, tool
+from holdfast import Agent, Call, Deferred, Happened, Holdfast, Limits, Run, Transient, Unavailable, Unknown, tool
 from holdfast.core import events as e
 from holdfast.errors import JournalError, JournalUnavailable
-from holdfast.journal.base import EMPTY, Batch, Checkpoint, Full, Head, History
+from holdfast.journal.base import EMPTY, Batch, Checkpoint, Full, Head, History, Message
 from holdfast.journal.sqlite import SqliteJournal
 from holdfast.runner import advance as module
 from holdfast.runner.clock import SystemClock
@@ -734,3 +734,349 @@ async def test_a_damaged_journal_is_found_when_a_run_is_taken_on(db: Path, world
         with pytest.raises(JournalError, match="entry 1 is not what was written"):
             await app.run(chain(world, "a"), id="r")
     assert world.effects == []
+
+
+# --- deliveries that are judged ------------------------------------------------------------------------------------
+
+
+def deferring(tokens: dict[str, str], names: str = "a", **promise: Any) -> Agent:
+    """An agent whose calls are taken on, and whose results are delivered by token."""
+
+    @tool(safety="keyed", key_ttl="1h", callback=True, **{"timeout": "5s", "retry": 1, **promise})
+    async def order(name: str, call: Call) -> str:
+        tokens[name] = call.token
+        return Deferred(f"H-{name}")  # type: ignore[return-value]
+
+    @tool(safety="read")
+    def ledger() -> list[str]:
+        return ["good"]
+
+    plan = {name: {"tool": "order", "args": {"name": name}} for name in names}
+    return Agent("orders", tools=[order, ledger], plan=plan)
+
+
+async def look_at(result: str) -> bool | str:
+    """A check."""
+    return result == "good" or f"the book says otherwise than {result}"
+
+
+JUDGES: dict[str, dict[str, Any]] = {
+    "function": {"sufficient": lambda result: result == "good"},
+    "words": {"sufficient": "@ == 'good'"},
+    "check": {"check": look_at},
+}
+
+
+@pytest.mark.parametrize("judge", [*JUDGES, "expect", "look"])
+@pytest.mark.parametrize("while_parked", [True, False])
+async def test_what_is_delivered_is_judged_before_it_is_believed(db: Path, judge: str, while_parked: bool) -> None:
+    """By the tool's word, its check, and what the step expects; while the run is parked, and while it is under way."""
+    expect = {"expect": "@ == 'good'", "look": {"that": "contains(@, 'good')", "tool": "ledger"}}.get(judge)
+    for value in ("good", "bad"):
+        tokens: dict[str, str] = {}
+        agent = deferring(tokens, **JUDGES.get(judge, {}))
+        if expect is not None:
+            plan = {"a": {"tool": "order", "args": {"name": "a"}, "expect": expect}}
+            agent = Agent("orders", tools=list(agent.toolbox.values()), plan=plan)
+        async with Holdfast(db) as app:
+            if while_parked:
+                await app.run(agent, id=value, patience_seconds=0)
+                await app.callback(tokens["a"], value)
+                ended = await app.run(agent, id=value)
+            else:
+                async with background(app.run(agent, id=value)) as running:
+                    await until(lambda tokens=tokens: tokens.get("a"))
+                    await app.callback(tokens["a"], value)
+                ended = running.result()
+            (received,) = of(await app.history(value), e.CallbackReceived)
+            assert not await app.journal.messages(value)
+        if value == "good" or judge == "look":
+            assert (ended.result, received.failure) == ({"a": value}, None)
+        else:
+            assert (ended.status, received.failure.kind, received.failure.landed) == ("failed", "insufficient", True)
+            assert ended.reason.startswith("step a: insufficient: ")
+
+
+async def test_a_delivery_that_is_judged_while_another_batch_is_written_is_neither_lost_nor_taken_twice(db: Path) -> None:
+    """Its judge ends in the middle of a commit: it goes into the next one, and only then counts as taken."""
+    tokens: dict[str, str] = {}
+    judging, judged = asyncio.Event(), asyncio.Event()
+
+    async def check(result: str) -> bool:
+        judging.set()
+        await judged.wait()
+        return True
+
+    class Slow(SqliteJournal):
+        async def append(self, batch: Batch) -> Head | Full:
+            written = await super().append(batch)
+            if of_batch(batch, e.CallSucceeded):
+                judged.set()
+                for _ in range(20):  # The judge ends before the writer knows that it has written.
+                    await asyncio.sleep(0)
+            return written
+
+    @tool(safety="idempotent")
+    async def other() -> str:
+        await judging.wait()
+        return "done meanwhile"
+
+    order = deferring(tokens, check=check).toolbox["order"]
+    agent = Agent("two", tools=[order, other], plan={"a": {"tool": "order", "args": {"name": "a"}}, "b": {"tool": "other"}})
+    async with Holdfast(Slow(db)) as app:
+        async with background(app.run(agent, id="r")) as running:
+            await until(lambda: tokens.get("a"))
+            await app.callback(tokens["a"], "good")
+        assert running.result().result == {"a": "good", "b": "done meanwhile"}
+        assert len(of(await app.history("r"), e.CallbackReceived)) == 1
+        assert await app.journal.messages("r") == []
+
+
+async def test_a_judge_that_ignores_its_cancellation_is_not_waited_for(db: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was delivered has come, and nobody knows whether it is enough; it is judged once and not again and again."""
+    monkeypatch.setattr(module, "OVERDUE_SECONDS", 0.1)
+    tokens: dict[str, str] = {}
+    go, begun = asyncio.Event(), []
+
+    async def check(result: str) -> bool:
+        begun.append(1)
+        while not go.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await go.wait()
+        return True
+
+    agent = deferring(tokens, check=check, timeout="100ms")
+    async with Holdfast(db) as app, asyncio.timeout(10):
+        await app.run(agent, id="r", patience_seconds=0)
+        await app.callback(tokens["a"], "good")
+        ended = await app.run(agent, id="r")
+        go.set()
+        (received,) = of(await app.history("r"), e.CallbackReceived)
+    assert (ended.status, len(begun)) == ("failed", 1)
+    assert (received.failure.kind, received.failure.landed) == ("insufficient", True)
+
+
+@pytest.mark.parametrize("good", [True, False])
+async def test_what_was_delivered_in_time_is_not_late_because_it_is_judged(db: Path, good: bool) -> None:
+    """Its deadline passes while its judge looks: that decides, and not the deadline."""
+    tokens: dict[str, str] = {}
+    clock, judging = Movable(), asyncio.Event()
+
+    async def check(result: str) -> bool:
+        judging.set()
+        clock.seconds += 7200
+        await asyncio.sleep(0.05)
+        return good
+
+    agent = deferring(tokens, check=check, owed_within="1h", at_deadline="fail")
+    async with Holdfast(db, clock=clock, lease_seconds=10 * 86_400) as app, asyncio.timeout(10):
+        await app.run(agent, id="r", patience_seconds=0)
+        await app.callback(tokens["a"], "good")
+        ended = await app.run(agent, id="r")
+        rows = [event.row for event in of(await app.history("r"), e.PendingRuled)]
+    assert rows == ["came" if good else "failed"]
+    assert ended.status == ("completed" if good else "failed")
+    assert "overdue" not in ended.reason
+
+
+async def test_what_came_just_before_its_deadline_is_heard_before_the_deadline_is_ruled_on(db: Path) -> None:
+    """The run wakes for the deadline and has not been told of the delivery yet."""
+    tokens: dict[str, str] = {}
+    agent = deferring(tokens, owed_within="400ms", at_deadline="fail")
+    async with Holdfast(db, poll_seconds=30) as app, asyncio.timeout(10), background(app.run(agent, id="r")) as running:
+        await until(lambda: tokens.get("a"))
+        await until(lambda: app.pending("r"))
+        await app.callback(tokens["a"], "good")
+        ended = await running
+        assert ended.result == {"a": "good"}
+
+
+async def test_deliveries_for_two_steps_at_once_are_both_taken(db: Path) -> None:
+    """One that has to be judged is in nobody's way."""
+    tokens: dict[str, str] = {}
+    judged = asyncio.Event()
+
+    async def check(name: str, result: str) -> bool:
+        if name == "a":
+            await judged.wait()
+        else:
+            judged.set()
+        return True
+
+    agent = deferring(tokens, "ab", check=check)
+    async with Holdfast(db) as app:
+        await app.run(agent, id="r", patience_seconds=0)
+        await asyncio.gather(*(app.callback(tokens[name], name) for name in "ab"))
+        ended = await app.run(agent, id="r")
+        received = [event.step for event in of(await app.history("r"), e.CallbackReceived)]
+    assert ended.result == {"a": "a", "b": "b"}
+    assert received == ["b", "a"]
+
+
+async def test_a_thousand_words_are_heard_in_one_go(db: Path) -> None:
+    """In a time that grows with their number: one fold over all of them, and not one for each."""
+    tokens: dict[str, str] = {}
+    agent = deferring(tokens)
+    async with Holdfast(db) as app:
+        await app.run(agent, id="r", patience_seconds=0)
+        for number in range(1000):
+            await app.journal.send("r", Message(kind="signal", body={"name": f"n{number % 9}", "value": number, "by": "x"}))
+        folds, evolve = [], module.evolve
+
+        def counted(state: Any, entry: e.Entry) -> Any:
+            folds.append(1)
+            return evolve(state, entry)
+
+        module.evolve = counted  # type: ignore[attr-defined]
+        try:
+            await app.run(agent, id="r", patience_seconds=0)
+        finally:
+            module.evolve = evolve  # type: ignore[attr-defined]
+        assert (await app.state("r")).signals["n0"].value == 999
+    assert len(folds) < 3000
+
+
+# --- results that are too large ------------------------------------------------------------------------------------
+
+
+async def test_what_was_cut_is_in_the_store_with_the_outcome(db: Path) -> None:
+    """In the very commit; and found by the digest that the outcome names."""
+    whole = ["row"] * 1000
+
+    contents: list[tuple[list[str], list[str]]] = []
+
+    class Looked(SqliteJournal):
+        async def append(self, batch: Batch) -> Head | Full:
+            contents.append((list(batch.contents), [type(event).__name__ for event in batch.events]))
+            return await super().append(batch)
+
+    @tool(safety="read", result_max=256, oversize="cut")
+    def rows() -> list[str]:
+        return whole
+
+    async with Holdfast(Looked(db)) as app:
+        await app.run(Agent("a", tools=[rows], plan={"a": {"tool": "rows"}}), id="r")
+        (succeeded,) = of(await app.history("r"), e.CallSucceeded)
+        assert succeeded.cut is not None
+        assert await app.content(succeeded.cut.digest) == whole
+        assert await app.content("0" * 64) is None
+    ((digests, events),) = [(digests, events) for digests, events in contents if digests]
+    assert digests == [succeeded.cut.digest]
+    assert "CallSucceeded" in events
+
+
+# --- gates ---------------------------------------------------------------------------------------------------------
+
+
+async def test_a_call_that_its_rate_refuses_parks_its_run_at_once_and_goes_on_by_itself(db: Path) -> None:
+    """A row that is due when the store said, and no claim: whoever waits takes no place of a worker."""
+
+    @tool(safety="idempotent", rate="1/1h")
+    async def ping() -> str:
+        return "pong"
+
+    agent = Agent("a", tools=[ping], plan={"a": {"tool": "ping"}})
+    clock = Movable()
+    async with Holdfast(db, clock=clock, lease_seconds=10 * 86_400) as app, asyncio.timeout(20):
+        for number in range(20):
+            await app.start(agent, id=f"r{number}")
+        await app.work(agent, until_idle=True)
+        rows = await app.runs()
+        assert sorted(row.status for row in rows) == ["completed"] + ["waiting"] * 19
+        assert {row.worker for row in rows} == {""}
+        for row in rows:
+            held = of(await app.history(row.run_id), e.CallHeld)
+            assert len(held) == (0 if row.status == "completed" else 1)
+            assert row.due_at == (held[0].until if held else None)
+        clock.seconds += 3601
+        await app.work(agent, until_idle=True)
+        assert sorted(row.status for row in await app.runs()).count("completed") == 2
+
+
+@pytest.mark.parametrize("plan", ["fallback", "alternative", "hold"])
+async def test_while_its_circuit_is_open_a_call_is_made_another_way_or_held_back(db: Path, plan: str) -> None:
+    """A fallback takes over, or an alternative; what has neither waits and then goes on."""
+    down = [True]
+
+    @tool(safety="idempotent", retry=1, breaker={"failures": 1, "within": "1m", "open": "300ms"})
+    async def first(name: str) -> str:
+        if down[0]:
+            raise Unavailable("503")
+        return f"first {name}"
+
+    @tool(safety="idempotent")
+    async def second(name: str) -> str:
+        return f"second {name}"
+
+    def with_plan(**steps: Any) -> Agent:
+        return Agent("a", tools=[first, second], plan=steps)
+
+    call = {"tool": "first", "args": {"name": "x"}}
+    async with Holdfast(db) as app, asyncio.timeout(10):
+        assert (await app.run(with_plan(a=call), id="opens")).status == "failed"
+        assert (await app.gates())["first"].open_until > time.time()
+        down[0] = False
+        if plan == "fallback":
+            ended = await app.run(with_plan(a={**call, "fallback": ["second"]}), id="r")
+            assert ended.result == {"a": "second x"}
+        elif plan == "alternative":
+            other = {"tool": "second", "args": {"name": "y"}, "alternative_to": "a"}
+            ended = await app.run(with_plan(a=call, b=other), id="r")
+            assert ended.replaced == {"a": "b"} and ended.result["b"] == "second y"
+        else:
+            ended = await app.run(with_plan(a=call), id="r")
+            assert ended.result == {"a": "first x"}
+            assert {event.why for event in of(await app.history("r"), e.CallHeld)} == {"circuit"}
+        assert ended.done
+
+
+async def test_a_business_key_of_a_store_is_kept_by_a_run_that_ended_without_knowing(db: Path) -> None:
+    """As long as the call may still land; then it is anybody's again."""
+    clock, calls = Movable(), []
+
+    @tool(safety="irreversible", approve="never", business_key="order", scope="store", timeout="1s")
+    async def pay(order: str, call: Call) -> str:
+        calls.append(call.run_id)
+        if len(calls) == 1:
+            raise Unknown("the gateway says: maybe")
+        return "paid"
+
+    agent = Agent("a", tools=[pay], plan={"a": {"tool": "pay", "args": {"order": "7"}}}, limits=Limits(person_seconds=60))
+    async with Holdfast(db, clock=clock, lease_seconds=10 * 86_400) as app, asyncio.timeout(20):
+        assert (await app.run(agent, id="first")).questions
+        during = await app.run(agent, id="during")
+        assert (during.status, during.skipped) == ("completed", ("a",))
+        clock.seconds += 61
+        ended = await app.run(agent, id="first")
+        assert (ended.status, ended.ended) == ("failed", True)
+        assert (await app.run(agent, id="soon after")).skipped == ("a",)
+        (suppressed,) = of(await app.history("soon after"), e.FollowUpSuppressed)
+        assert suppressed.run_id == "first"
+        clock.seconds += 2 * 86_400
+        assert (await app.run(agent, id="long after")).result == {"a": "paid"}
+    assert calls == ["first", "long after"]
+
+
+async def test_runs_that_share_a_rate_take_turns(db: Path) -> None:
+    """None of three gets more than two windows of calls ahead of another that still has steps."""
+
+    @tool(safety="idempotent", rate="10/100ms")
+    async def ping(n: int) -> int:
+        return n
+
+    plan = {f"s{n}": {"tool": "ping", "args": {"n": n}} for n in range(30)}
+    agent = Agent("a", tools=[ping], plan=plan)
+    async with Holdfast(db) as app, asyncio.timeout(30):
+        for name in "abc":
+            await app.start(agent, id=name)
+        await app.work(agent, until_idle=True)
+        bodies = await app.journal.file.read(  # type: ignore[attr-defined]
+            lambda c: list(c.execute("select r.run_id, b.body from batches b join runs r on r.id = b.run order by b.rowid"))
+        )
+        assert {row.status for row in await app.runs()} == {"completed"}
+    made = dict.fromkeys("abc", 0)
+    for run_id, body in bodies:
+        made[run_id] += sum(event["event"] == "call_intended" for event in json.loads(body))
+        going = [count for count in made.values() if count < 30]
+        assert not going or max(made.values()) - min(going) <= 20, made
+    assert made == dict.fromkeys("abc", 30)

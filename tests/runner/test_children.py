@@ -104,7 +104,7 @@ def limited(given: dict[str, Any]) -> CallTool:
     [
         (call(agent="ghost"), "not_found", "the agent has no agent ghost"),
         (call(inputs={"order": "seven"}), "invalid_input", "order"),
-        (call(inputs={"order": float("nan")}), "invalid_input", "order"),
+        (call(inputs={"order": float("nan")}), "invalid_input", "no JSON"),
         (call(step="x" * 200), "invalid_input", "is no id for a run"),
         (limited({"wall": "soon"}), "invalid_input", "wall"),
         (limited({"nope": 1}), "invalid_input", "nope"),
