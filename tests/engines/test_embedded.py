@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from holdfast import Agent, Call, Finish, Holdfast, Run, Transient, tool
+from holdfast import Agent, Call, Finish, Holdfast, Limits, Run, Transient, tool
 from holdfast.core import events as e
 from holdfast.engines import embedded
 from holdfast.errors import JournalUnavailable, Superseded
@@ -540,3 +540,113 @@ async def test_a_newer_agent_of_the_same_name_is_the_one_that_counts(db: Path) -
         app.engine.load(Agent("a", reasoner=lambda briefing: Finish("old")))
         ended = await app.run(Agent("a", reasoner=lambda briefing: Finish("new")), id="r")
     assert ended.result == "new"
+
+
+# --- runs that start runs ------------------------------------------------------------------------------------------
+
+
+def kid(world: World, **options: Any) -> Agent:
+    """An agent that does one thing, under the name that it is given."""
+
+    @tool(safety="keyed", key_ttl="1h", timeout="30s")
+    async def do(name: str) -> str:
+        return await world.pass_through("do", name)
+
+    plan = {"a": {"tool": "do", "args": {"name": {"$ref": "inputs.name", "default": "x"}}}}
+    return Agent("kid", tools=[do], plan=plan, goal="do it", **options)
+
+
+def above(child: Agent, name: str = "above", **steps: Any) -> Agent:
+    """An agent whose steps start runs of another."""
+    steps = steps or {"c": {"agent": child.name, "goal": "g", "inputs": {"name": "c"}}}
+    return Agent(name, agents=[child], plan=steps, goal="have it done")
+
+
+async def test_a_run_and_those_below_it_are_advanced_by_whoever_runs_the_uppermost(db: Path, world: World) -> None:
+    """Grandchildren too, and several at a time; nobody else works on the store."""
+    middle = above(kid(world), "middle", **{n: {"agent": "kid", "goal": "g", "inputs": {"name": n}} for n in "ab"})
+    world.gate.clear()
+    async with Holdfast(db) as app, background(app.run(above(middle, c={"agent": "middle", "goal": "g"}), id="r")) as running:
+        await until(lambda: world.inside.get("do") == 2)
+        world.gate.set()
+        ended = await running
+        assert ended.result == {"c": {"a": {"a": "a"}, "b": {"a": "b"}}}
+        assert {held.run_id for held in await app.runs()} == {"r", "r.c", "r.c.a", "r.c.b"}
+
+
+async def test_patience_is_not_over_while_a_run_below_is_advanced(db: Path, world: World) -> None:
+    """What waits until the child ends waits for nothing that is far away."""
+    async with Holdfast(db) as app, asyncio.timeout(10):
+        assert (await app.run(above(kid(world)), id="r", patience_seconds=5)).done
+
+
+async def test_run_returns_when_a_run_below_waits_for_a_person(db: Path) -> None:
+    """Nothing but their word can move it on; after that word the same call goes on."""
+    agent = above(asker(), c={"agent": "asker", "goal": "g"})
+    async with Holdfast(db) as app, asyncio.timeout(10):
+        shown = await app.run(agent, id="r")
+        assert (shown.status, shown.questions) == ("waiting", ())
+        assert (await row(app, "r.c")).status == "blocked"
+        await app.answer("r.c", "approve", by="ann")
+        assert (await app.run(agent, id="r")).result == {"c": {"a": "done"}}
+
+
+@pytest.mark.parametrize("detached", [False, True])
+async def test_who_ends_with_the_run_that_started_it(db: Path, detached: bool) -> None:
+    """Whoever cancels the one above: by the time `run` returns, its child has ended too, unless it was let go."""
+    args = {"goal": "g", "detached": detached}
+    agent = above(asker(), c={"tool": "asker", "args": args})
+    async with Holdfast(db) as app, asyncio.timeout(10):
+        await app.run(agent, id="r")
+        await app.cancel("r", by="ann", reason="a mistake")
+        assert (await app.run(agent, id="r")).status == "cancelled"
+        assert (await row(app, "r.c")).status == ("blocked" if detached else "cancelled")
+        if detached:
+            await app.answer("r.c", "approve", by="ann")
+            assert (await app.run(asker(), id="r.c")).done
+
+
+async def test_the_limits_of_a_child_are_a_part_of_those_of_its_parent(db: Path, world: World) -> None:
+    """What it used is used up above, and it is granted no more than is left."""
+    agent = above(kid(world))
+    small = Agent("above", agents=list(agent.agents.values()), plan=agent.plan, limits=Limits(attempts_max=10, wall_seconds=60))
+    async with Holdfast(db) as app:
+        assert (await app.run(small, "g", id="r")).done
+        child, parent = (await app.state("r.c")), (await app.state("r"))
+        assert child.limits.attempts_max <= 5
+        assert child.limits.wall_seconds <= 60
+        assert parent.attempts == 2, "the call that started it, and the one that it made"
+
+
+async def test_a_child_whose_agent_this_worker_has_not_is_left_to_one_that_has(db: Path, world: World) -> None:
+    """Its parent waits meanwhile, and does not spin."""
+    agent = above(kid(world))
+    async with Holdfast(db) as app, Holdfast(db) as other, asyncio.timeout(10):
+        await app.start(agent, id="r")
+        app.engine.load(agent)
+        app._embedded.agents.pop("kid")
+        shown = await app.run(agent, id="r", patience_seconds=0)
+        assert shown.ended or shown.status == "waiting"
+        await other.work(agent, until_idle=True)
+        assert (await other.show("r")).done
+
+
+async def test_what_a_step_expects_of_a_child_is_looked_at(db: Path, world: World) -> None:
+    """A run that completed and brings something else is no success."""
+    for wanted, status in (("c", "completed"), ("d", "failed")):
+        step = {"agent": "kid", "goal": "g", "inputs": {"name": "c"}, "expect": f"a == '{wanted}'"}
+        async with Holdfast(db) as app:
+            ended = await app.run(above(kid(world), c=step), id=f"r-{wanted}")
+            assert ended.status == status
+            (heard,) = [x.event for x in await app.history(f"r-{wanted}") if isinstance(x.event, e.ChildEnded)]
+            assert heard.status == "completed"
+            assert (heard.failure is None) == (status == "completed")
+            assert status == "completed" or "insufficient" in ended.reason
+
+
+async def test_many_children_are_begun_at_once_and_each_once(db: Path, world: World) -> None:
+    """As many as may be advanced at once."""
+    steps = {f"c{n}": {"agent": "kid", "goal": "g", "inputs": {"name": f"n{n}"}} for n in range(40)}
+    async with Holdfast(db, parallel_runs=10) as app, asyncio.timeout(30):
+        assert (await app.run(above(kid(world), **steps), id="r")).done
+    assert sorted(world.effects) == sorted(f"n{n}" for n in range(40))

@@ -67,7 +67,7 @@ async def test_a_child_is_a_run_of_its_own_that_is_owed_to_its_step(app: Holdfas
     event = await begun(app, state, call())
     assert isinstance(event, e.CallDeferred)
     assert (event.handle, event.by) == ("p.c", "agent kid")
-    assert event.until == NOW + KID.limits.wall_seconds + KID.limits.person_seconds
+    assert event.until == state.started_at + state.limits.wall_seconds, "its parent goes on no longer"
     (row,) = await app.children("p")
     assert (row.run_id, row.parent, row.tenant, row.priority, row.labels) == ("p.c", "p", "acme", 3, {"team": "red"})
     child = await app.state("p.c")

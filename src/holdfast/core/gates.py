@@ -64,7 +64,7 @@ def circuit(state: GateState, now: float) -> Circuit:
 def room(state: GateState, now: float, *, rate: Rate | None, breaker: Breaker | None) -> int | None:
     """How many calls may be made now; None: as many as are wanted."""
     state = _known(state, now)
-    by_circuit, by_rate = _circuit_room(state, now, breaker), _rate_room(state, _recent(state.sent, now, rate), rate)
+    by_circuit, by_rate = _circuit_room(state, now, breaker), _rate_room(_recent(state.sent, now, rate), rate)
     return min((free for free in (by_circuit, by_rate) if free is not None), default=None)
 
 
@@ -77,7 +77,7 @@ def admit(
     later one. Where there is room, but for fewer calls (see `room`), that time is `now`.
     """
     before, state, sent = state, _known(state, now), _recent(state.sent, now, rate)
-    by_circuit, by_rate = _circuit_room(state, now, breaker), _rate_room(state, sent, rate)
+    by_circuit, by_rate = _circuit_room(state, now, breaker), _rate_room(sent, rate)
     free = min(calls if by_circuit is None else by_circuit, calls if by_rate is None else by_rate)
     if free < calls:
         why: Why = "circuit" if by_circuit == free else "rate"
@@ -182,11 +182,8 @@ def _made(sent: tuple[float, ...], now: float, calls: int, rate: Rate | None) ->
     return tuple(sorted((*(at for at in sent if at <= now + rate.per_seconds), *(now,) * calls)))[-rate.calls :]
 
 
-def _rate_room(state: GateState, sent: tuple[float, ...], rate: Rate | None) -> int | None:
-    """While somebody is in line, everybody gets one at a time: the first to come back would take what all of them wait for."""
-    if rate is None:
-        return None
-    return min(max(rate.calls - len(sent), 0), 1 if state.hint else rate.calls)
+def _rate_room(sent: tuple[float, ...], rate: Rate | None) -> int | None:
+    return None if rate is None else max(rate.calls - len(sent), 0)
 
 
 def _when_rate(sent: tuple[float, ...], rate: Rate) -> tuple[float, float, float]:

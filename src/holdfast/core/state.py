@@ -139,7 +139,8 @@ class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
     way, and by what. failed_calls: calls that failed for good, by digest, with the step, the number of effects done then, and
     how it failed. known: digests of what the reasoner was taught; news: whether its last turn taught anything; idle_turns:
     turns in a row that did not. children: runs that its steps started. stop: how far the end is under way: a person was asked
-    what becomes of what was done, it is taken back by the steps `undoing`, or kept.
+    what becomes of what was done (shown_at_stop: the digest of what they were shown), it is taken back by the steps
+    `undoing`, or kept.
     """
 
     run_id: str
@@ -203,6 +204,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
     news: bool = True
     children: int = 0
     stop: Literal["", "asked", "agreed", "undo", "keep"] = ""
+    shown_at_stop: str = ""
     undoing: tuple[str, ...] = ()
     undone: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()

@@ -62,7 +62,10 @@ async def start_child(command: CallTool, agent: Agent, state: State, journal: Jo
                 return _failed(command, "conflict", f"there is a run {row.run_id} already, and it is not this one's")
     except JournalUnavailable as error:
         return CallUnknown(step=command.step, attempt=command.attempt, why=str(error))
+    # No longer than its parent goes on: who waits for that one is to see that it waits for nothing else.
+    ends_at = state.started_at + state.limits.wall_seconds
     until = now + first.limits.wall_seconds + first.limits.person_seconds
+    until = min(until, ends_at) if ends_at > now else until
     return CallDeferred(step=command.step, attempt=command.attempt, handle=row.run_id, by=f"agent {child.name}", until=until)
 
 

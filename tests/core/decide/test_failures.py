@@ -269,3 +269,13 @@ def test_what_was_taken_back_once_is_not_taken_back_when_the_run_stops() -> None
     (planned,) = story.events(e.UndoPlanned)
     assert (planned.steps, planned.kept) == ((), ("a",)), "the fallback has no undo"
     assert (story.ended, story.run.undone, story.run.kept) == ("failed", (), ("a",))
+
+
+def test_a_fallback_to_another_agent_starts_a_run_of_its_own() -> None:
+    """Under an id of its own, whatever became of the first."""
+    kids = [tool(name, "keyed", agent=name) for name in ("first", "second")]
+    story = Story([step("a", "first", fallbacks=(Fallback(tool="second"),))], *kids)
+    (one,) = story.decide().commands
+    (two,) = story.fail("a", "conflict").decide().commands
+    assert isinstance(one, CallTool) and isinstance(two, CallTool)
+    assert (one.occurrence, two.tool, two.occurrence) == (1, "second", 2)

@@ -527,3 +527,26 @@ def test_a_run_that_gives_up_or_goes_in_circles_takes_back_what_it_did() -> None
             assert undo_all(story) == ["undo_a"]
         assert story.ended == "failed"
         assert story.run.undone == ("a",)
+
+
+def test_a_word_on_what_is_to_be_taken_back_holds_for_what_was_shown() -> None:
+    """What came in while the person thought is to be taken back too: they are asked again, and shown that."""
+    undoable = tool("t", "keyed", undo="back", callback=True)
+    story = Story(
+        [step("a", args={"n": 1}), step("b", args={"n": 2}), step("c", "refuse")],
+        undoable,
+        tool("back", "idempotent"),
+        tool("refuse", "read"),
+        start={"on_stop": "ask"},
+    )
+    story.decide()
+    story.succeed("a", {})
+    story.defer("b", until=T0 + 1000)
+    story.fail("c", "denied").decide()
+    first = story.asked
+    assert "take back what it did? a" in first.question
+    story.deliver("b", {})
+    story.answer("approve").decide()
+    assert "take back what it did? b, a" in story.asked.question
+    assert story.asked.digest != first.digest
+    assert story.answer("approve").called() == ["undo_b"]

@@ -165,13 +165,15 @@ class Ends(Calls):
             if self.state.stop == "asked":
                 return False
             return self.state.stop == "keep" or self._plan_undo()
-        if policy == "ask" and state.stop == "":
+        if policy == "ask":
             steps, kept = undo_plan(state)
-            if steps:
+            shown = digest([steps, kept])
+            # A person's word holds for what they were shown: what came in since may have changed what is to be taken back.
+            if steps and (state.stop == "" or state.shown_at_stop != shown):
                 named = ", ".join(step.undoes for step in steps)
                 lasting = f" (not to be undone: {', '.join(kept)})" if kept else ""
                 question = f"the run stops ({self._why()}); take back what it did? {named}{lasting}"
-                self._ask("stop", "approval", question, digest([steps, kept]))
+                self._ask("stop", "approval", question, shown)
                 return False
         return self._plan_undo()
 

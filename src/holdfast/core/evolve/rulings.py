@@ -138,8 +138,10 @@ def fallback_ruled(state: State, event: e.FallbackRuled, entry: e.Entry) -> Stat
 
 def _is_another_call(state: State, step: StepState, tool: str) -> bool:
     """Whether a fallback calls a tool that the step has called, with other arguments. It needs a key of its own then; by a
-    business key it has one."""
+    business key it has one. A run that it starts is another one than that which was started before, whatever its agent."""
     contract = state.contracts.get(tool)
+    if contract is not None and contract.agent is not None:
+        return True
     if contract is None or contract.business_key or step.fallbacks_taken >= len(step.step.fallbacks):
         return False
     called = (step.step.tool, *(fallback.tool for fallback in step.step.fallbacks[: step.fallbacks_taken]))

@@ -139,7 +139,7 @@ def asked(state: State, event: e.Asked, entry: e.Entry) -> State:
     if event.about == "agent":
         return following(state, entry, held_by=event.interrupt, **changes)
     if event.about == "stop":
-        return following(state, entry, stop="asked", **changes)
+        return following(state, entry, stop="asked", shown_at_stop=event.digest, **changes)
     owed = state.pending.get(event.step)
     if owed is not None and owed.about != "result":
         changes["pending"] = {**state.pending, event.step: replace(owed, interrupt=event.interrupt)}
