@@ -19,7 +19,11 @@ from holdfast import (
     Agent,
     AnswerRefused,
     Briefing,
+    Call,
+    CallbackRefused,
+    CallbackUnknown,
     Deferred,
+    Delivered,
     Finish,
     GiveUp,
     GoalMismatch,
@@ -33,6 +37,7 @@ from holdfast import (
     RunNotFound,
     Secret,
     Step,
+    Transient,
     Unknown,
     UsageError,
     cannot_tell,
@@ -778,3 +783,134 @@ async def test_a_secret_that_nobody_has_is_named_and_the_tool_is_not_called(db: 
     assert ended.status == "failed"
     assert "the secret NO_SUCH_TOKEN is not to be had" in ended.reason
     assert called == []
+
+
+# --- what the world delivers ---------------------------------------------------------------------------------------
+
+
+def orders(tokens: list[str], **promise: Any) -> Agent:
+    """An agent whose one call is taken on, and whose result is delivered."""
+
+    @tool(safety="keyed", key_ttl="1h", callback=True, undo="back", **promise)
+    async def order(call: Call) -> dict[str, int]:
+        tokens.append(call.token)
+        return Deferred("H-1")  # type: ignore[return-value]
+
+    @tool(safety="idempotent")
+    async def back() -> str:
+        return "back"
+
+    return Agent("orders", tools=[order, back], plan={"a": {"tool": "order"}})
+
+
+async def test_a_delivery_moves_the_run_on_and_its_token_is_used_up(db: Path) -> None:
+    """What is owed is listed until it has come. Refused ones, and unknown ones, say so."""
+    tokens: list[str] = []
+    async with Holdfast(db) as app:
+        waits = await app.run(orders(tokens), id="r", patience_seconds=0)
+        assert [(owed.run_id, owed.step, owed.about) for owed in waits.owed] == [("r", "a", "result")]
+        assert await app.pending() == await app.pending("r") == list(waits.owed)
+        assert await app.pending("another") == []
+        for strange in (tokens[0] + "\n", " " + tokens[0], "", "a b", "\ud800", "x" * 100_000):
+            with pytest.raises(CallbackUnknown):
+                await app.callback(strange, {"n": 1})
+        for wrong in (5, None, {"n": "one"}, float("nan"), object()):
+            with pytest.raises(CallbackRefused) as caught:
+                await app.callback(tokens[0], wrong)
+            assert (caught.value.run_id, caught.value.step) == ("r", "a")
+        assert await app.callback(tokens[0], {"n": 1}, by="bank") == Delivered(run_id="r", step="a")
+        with pytest.raises(CallbackRefused, match="before"):
+            await app.callback(tokens[0], {"n": 2})
+        assert (await app.run(orders(tokens), id="r")).result == {"a": {"n": 1}}
+        assert await app.pending() == []
+        with pytest.raises(CallbackRefused):
+            await app.callback(tokens[0], failed="too late")
+
+
+async def test_a_delivery_may_say_that_it_failed(db: Path) -> None:
+    """In words that are the reason of the step."""
+    tokens: list[str] = []
+    async with Holdfast(db) as app:
+        await app.run(orders(tokens), id="r", patience_seconds=0)
+        await app.callback(tokens[0], failed="no room left")
+        ended = await app.run(orders(tokens), id="r")
+    assert ended.status == "failed" and "no room left" in ended.reason
+
+
+async def test_a_signal_settles_what_waits_for_its_name(db: Path) -> None:
+    """That of the step where the tool named none; said too early, it waits. What cannot be said, and to whom, is told."""
+    tokens: list[str] = []
+    async with Holdfast(db) as app:
+        await app.run(orders(tokens), id="r", patience_seconds=0)
+        with pytest.raises(AnswerRefused, match="no result of order"):
+            await app.signal("r", "a", "one")
+        with pytest.raises(AnswerRefused, match="no name"):
+            await app.signal("r", "a\nb", {})
+        with pytest.raises(RunNotFound):
+            await app.signal("zz", "a", {})
+        await app.signal("r", "a", {"n": 3}, by="ann")
+        assert (await app.run(orders(tokens), id="r")).result == {"a": {"n": 3}}
+        with pytest.raises(AnswerRefused, match="completed"):
+            await app.signal("r", "a", {"n": 4})
+        await app.start(orders(tokens), id="early")
+        await app.signal("early", "a", {"n": 5})
+        assert (await app.run(orders(tokens), id="early")).result == {"a": {"n": 5}}
+
+
+async def test_gates_are_seen_and_can_be_forgotten(db: Path) -> None:
+    """An open circuit; whether there was anything to forget."""
+
+    @tool(safety="read", retry=1, breaker={"failures": 1, "within": "1m", "open": "1h"})
+    async def look() -> str:
+        raise Transient("503")
+
+    agent = Agent("a", tools=[look], plan={"a": {"tool": "look"}})
+    async with Holdfast(db) as app:
+        assert await app.gates() == {}
+        await app.run(agent, id="r")
+        assert (await app.gates())["look"].open_until > 0
+        assert (await app.run(agent, id="held", patience_seconds=0)).status == "waiting"
+        assert await app.reset_gate("look") is True
+        assert await app.reset_gate("look") is False
+        assert await app.gates() == {}
+
+
+async def test_children_and_contents_are_found(db: Path) -> None:
+    """In the order in which they were begun; nothing for what is not there."""
+    child = payer([])
+    agent = Agent("above", agents=[child], plan={n: {"tool": child.name, "args": {"goal": n}} for n in "ab"})
+    async with Holdfast(db) as app:
+        await app.run(agent, "g", id="r")
+        assert [held.run_id for held in await app.children("r")] == ["r.a", "r.b"]
+        assert {held.parent for held in await app.children("r")} == {"r"}
+        assert await app.children("zz") == []
+        assert await app.content("0" * 64) is None
+
+
+@pytest.mark.parametrize("on_stop", ["keep", "undo"])
+async def test_whoever_cancels_says_what_becomes_of_what_was_done(db: Path, on_stop: Any) -> None:
+    """Taken back, or kept; what is neither is refused at once."""
+
+    @tool(safety="idempotent")
+    async def back() -> str:
+        return "back"
+
+    @tool(safety="idempotent", undo=back)
+    async def book() -> str:
+        return "B-1"
+
+    @tool
+    async def sign() -> str:
+        return "signed"
+
+    plan = {"a": {"tool": "book"}, "b": {"tool": "sign", "after": ["a"]}}
+    agent = Agent("a", tools=[book, back, sign], plan=plan)
+    async with Holdfast(db) as app:
+        await app.run(agent, id="r")
+        with pytest.raises(UsageError, match="on_stop is 'leave'"):
+            await app.cancel("r", on_stop="leave")  # type: ignore[arg-type]
+        with pytest.raises(RunNotFound):
+            await app.cancel("zz", on_stop=on_stop)
+        await app.cancel("r", by="ann", on_stop=on_stop)
+        ended = await app.run(agent, id="r")
+    assert (ended.status, ended.undone, ended.kept) == ("cancelled", ("a",) if on_stop == "undo" else (), ())

@@ -13,7 +13,7 @@ from holdfast import inbox
 from holdfast.core import events as e
 from holdfast.core.contract import Contract
 from holdfast.core.limits import Limits
-from holdfast.errors import AnswerRefused
+from holdfast.errors import AnswerRefused, CallbackRefused
 from holdfast.journal.base import Message
 from tests.core.story import T0, Story, step, tool, weaker
 
@@ -31,7 +31,13 @@ def asking(about: str = "call", contract: Contract = PAY, secrets: tuple[str, ..
     """A run that asks a person about a call of `pay`."""
     if about != "call":
         contract = weaker(contract, approve="never")
-    story = Story([step("a", "pay", args=ARGS, on_failure="ask")], contract, limits=Limits(person_seconds=100))
+    if about == "sight":
+        contract = weaker(contract, visible_within_seconds=50.0, probe=True)
+    if about == "stop":
+        contract = weaker(contract, undo="pay", undo_args=ARGS)
+    story = Story(
+        [step("a", "pay", args=ARGS, on_failure="ask")], contract, limits=Limits(person_seconds=100), final=about != "stop"
+    )
     story.state = msgspec.structs.replace(story.run, secrets=secrets)
     story.decide()
     if about == "doubt":
@@ -40,7 +46,16 @@ def asking(about: str = "call", contract: Contract = PAY, secrets: tuple[str, ..
         story.fail("a", "conflict").decide()
     elif about == "owed":
         story.defer("a", until=story.now).decide()
-    assert story.asked.about == about
+    elif about == "rest":
+        story.part("a", {"receipt": "R-0"}, until=story.now).decide()
+    elif about == "sight":
+        story.succeed("a", {"receipt": "R-0"}).decide()
+        story.wait(200).decide()
+        story.probed("a", "not_yet").decide()
+    elif about == "stop":
+        story.succeed("a", {"receipt": "R-0"})
+        story.cancel("ask").decide()
+    assert story.asked.about == {"rest": "owed", "sight": "owed"}.get(about, about)
     return story
 
 
@@ -66,7 +81,10 @@ def refused(story: Story, decision: str, **said: Any) -> str:
         ("call", {"approve", "edit", "reject", "cancel"}),
         ("doubt", {"respond", "approve", "reject", "cancel"}),
         ("failure", {"approve", "edit", "respond", "reject", "cancel"}),
-        ("owed", {"respond", "reject", "cancel"}),
+        ("owed", {"approve", "respond", "reject", "cancel"}),
+        ("rest", {"approve", "respond", "reject", "cancel"}),
+        ("sight", {"approve", "respond", "reject", "cancel"}),
+        ("stop", {"approve", "reject"}),
     ],
 )
 def test_each_question_takes_its_own_answers_and_no_others(about: str, options: set[str]) -> None:
@@ -241,3 +259,153 @@ def test_what_somebody_said_of_the_world_in_time_stays_said(about: str) -> None:
     assert isinstance(take(story, message, story.now + 5000), e.Answered)
     late = msgspec.structs.replace(message, at=story.now + 100)
     assert isinstance(take(story, late, story.now + 5000), e.AnswerVoided)
+
+
+# --- what the world delivers ---------------------------------------------------------------------------------------
+
+OWING = weaker(PAY, approve="never", callback=True)
+
+
+def owing(**fields: Any) -> Story:
+    """A run to which the result of its one step is owed."""
+    story = Story([step("a", "pay", args=ARGS)], weaker(OWING, **fields))
+    story.decide()
+    story.defer("a").decide()
+    return story
+
+
+def delivery(story: Story, value: Any = None, failed: str | None = None, **body: Any) -> Message:
+    """A delivery as the store puts it into the mailbox."""
+    owed = story.run.pending.get("a")
+    key = owed.key if owed is not None else story["a"].key
+    return Message(kind="callback", body={"step": "a", "key": key, "value": value, "failed": failed, "by": "bank", **body}, at=T0)
+
+
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        (None, "this is no result of pay"),
+        ({"receipt": 5}, "this is no result of pay"),
+        (math.nan, "cannot be written as JSON"),
+        ({"receipt": "\ud800"}, "cannot be written as JSON"),
+        (object(), "cannot be written as JSON"),
+        ([[]] * 3 + [[[["x"]]]], "this is no result of pay"),
+    ],
+)
+def test_what_is_no_result_of_the_call_is_not_taken(value: Any, problem: str) -> None:
+    """Whoever delivers it is told, and where; that it failed needs no result."""
+    with pytest.raises(CallbackRefused, match=problem) as caught:
+        inbox.callback(owing().run, "a", value, failed=None, by="bank")
+    assert (caught.value.run_id, caught.value.step) == ("r1", "a")
+    if problem.startswith("this"):
+        assert inbox.callback(owing().run, "a", value, failed="no", by="")["failed"] == "no"
+
+
+def test_a_value_that_is_nested_too_deeply_is_not_taken() -> None:
+    """A thousand levels, and a hundred thousand."""
+    for depth in (101, 1000, 100_000):
+        value: Any = "deep"
+        for _ in range(depth):
+            value = [value]
+        with pytest.raises(CallbackRefused, match="cannot be written as JSON"):
+            inbox.callback(owing(output_schema={}).run, "a", value, failed=None, by="")
+
+
+def test_what_is_delivered_is_kept_without_secrets_and_in_bounds() -> None:
+    """Words of the other side are cut; a value under the name of a secret is not kept."""
+    body = inbox.callback(owing(output_schema={}).run, "a", {"password": "hunter2"}, failed="x" * 5000, by="caf\udce9" * 500)
+    assert body["value"] == {"password": "[redacted]"}
+    assert (len(body["failed"]), len(body["by"])) == (inbox.FAILED_MAX, inbox.BY_MAX)
+    assert inbox.callback(owing().run, "no such step", 1, failed=None, by="")["value"] == 1
+
+
+def test_a_delivery_becomes_the_result_or_the_failure_that_it_brings() -> None:
+    """For the call of that key."""
+    story = owing()
+    key = story.run.pending["a"].key
+    assert take(story, delivery(story, {"receipt": "R"})) == e.CallbackReceived(
+        step="a", key=key, value={"receipt": "R"}, by="bank"
+    )
+    for words, message in (("no money", "no money"), ("", "the other side says that it failed")):
+        event = take(story, delivery(story, failed=words))
+        assert isinstance(event, e.CallbackReceived) and event.failure is not None
+        assert (event.failure.kind, event.failure.message) == ("failed_later", message)
+
+
+def test_a_delivery_for_a_call_of_which_nobody_knows_whether_it_happened_is_taken() -> None:
+    """Before its own outcome, and after it was lost."""
+    story = Story([step("a", "pay", args=ARGS)], OWING)
+    story.decide()
+    assert isinstance(take(story, delivery(story, {"receipt": "R"})), e.CallbackReceived)
+    story.lose("a").decide()
+    assert isinstance(take(story, delivery(story, {"receipt": "R"})), e.CallbackReceived)
+
+
+def test_a_delivery_that_nobody_waits_for_is_written_down_as_refused() -> None:
+    """For a call that was made anew, a step that is over, a step that is not there."""
+    story = owing()
+    anew = "the call that it is for was given up, or made anew"
+    assert take(story, delivery(story, key="hf-old")) == e.CallbackRefused(step="a", reason=anew, by="bank")
+    assert take(story, delivery(story, step="zz")) == e.CallbackRefused(step="zz", reason=anew, by="bank")
+    late = delivery(story, {"receipt": "R"})
+    story.deliver("a", {"receipt": "R"}).decide()
+    assert take(story, late) == e.CallbackRefused(step="a", reason="the step is done already", by="bank")
+
+
+def test_what_the_store_refused_is_written_down() -> None:
+    """With the reason that was given."""
+    message = Message(kind="refused", body={"step": "a", "reason": "it was delivered before", "by": "bank"}, at=T0)
+    assert take(owing(), message) == e.CallbackRefused(step="a", reason="it was delivered before", by="bank")
+
+
+@pytest.mark.parametrize("status", ["completed", "failed", "cancelled"])
+def test_the_end_of_a_child_is_told_as_it_was(status: Any) -> None:
+    """With what it brought, and why it ended."""
+    body = {
+        "step": "a", "child": "r1.a", "status": status, "result": None if status != "completed" else {"x": 1}, "reason": "why",
+        "attempts": 3, "partial": ["s"],
+    }  # fmt: skip
+    result = {"x": 1} if status == "completed" else None
+    assert take(owing(), Message(kind="child", body=body, at=T0)) == e.ChildEnded(
+        step="a", child="r1.a", status=status, result=result, reason="why", attempts=3, partial=("s",)
+    )
+
+
+# --- signals -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["", "a\nb", "\x1b[31m", "x" * 201, "\udce9"])
+def test_a_signal_needs_a_name_that_can_be_printed(name: str) -> None:
+    """It is shown to people."""
+    with pytest.raises(AnswerRefused, match="is no name for a signal"):
+        inbox.signal(owing().run, name, 1, by="ann", now=T0)
+
+
+def test_a_signal_says_a_value_to_what_waits_for_its_name() -> None:
+    """By default the step's; a value that is no result of the call is refused while somebody is there to be told."""
+    story = owing()
+    message = inbox.signal(story.run, "a", {"receipt": "R"}, by="ann", now=T0)
+    assert (message.kind, message.slot) == ("signal", None)
+    assert take(story, message) == e.SignalReceived(name="a", value={"receipt": "R"}, by="ann")
+    with pytest.raises(AnswerRefused, match="this is no result of pay"):
+        inbox.signal(story.run, "a", 5, by="ann", now=T0)
+    with pytest.raises(AnswerRefused, match="cannot be written as JSON"):
+        inbox.signal(story.run, "other", math.inf, by="ann", now=T0)
+    assert inbox.signal(story.run, "other", {"password": "x"}, by="ann", now=T0).body["value"] == {"password": "[redacted]"}
+
+
+def test_not_more_signals_wait_than_there_may_be() -> None:
+    """A name that waits already is said anew."""
+    story = owing()
+    for number in range(inbox.SIGNALS_MAX):
+        story.signal(f"n{number}")
+    with pytest.raises(AnswerRefused, match="100 signals wait"):
+        inbox.signal(story.run, "one more", 1, by="ann", now=T0)
+    assert inbox.signal(story.run, "n7", 1, by="ann", now=T0).body["name"] == "n7"
+
+
+@pytest.mark.parametrize("on_stop", [None, "keep", "undo", "ask"])
+def test_a_cancel_says_what_is_to_become_of_what_was_done(on_stop: Any) -> None:
+    """Or leaves it to the agent's policy."""
+    message = inbox.cancel(by="bob", now=T0, on_stop=on_stop)
+    assert take(owing(), message) == e.CancelRequested(by="bob", reason="", on_stop=on_stop)

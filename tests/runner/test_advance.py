@@ -939,7 +939,7 @@ async def test_a_thousand_words_are_heard_in_one_go(db: Path) -> None:
 # --- results that are too large ------------------------------------------------------------------------------------
 
 
-async def test_what_was_cut_is_in_the_store_with_the_outcome(db: Path) -> None:
+async def test_what_was_too_large_is_in_the_store_with_the_outcome(db: Path) -> None:
     """In the very commit; and found by the digest that the outcome names."""
     whole = ["row"] * 1000
 
@@ -950,7 +950,7 @@ async def test_what_was_cut_is_in_the_store_with_the_outcome(db: Path) -> None:
             contents.append((list(batch.contents), [type(event).__name__ for event in batch.events]))
             return await super().append(batch)
 
-    @tool(safety="read", result_max=256, oversize="cut")
+    @tool(safety="read", result_max=256, oversize="store")
     def rows() -> list[str]:
         return whole
 
