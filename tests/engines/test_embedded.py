@@ -646,7 +646,7 @@ async def test_what_a_step_expects_of_a_child_is_looked_at(db: Path, world: Worl
 
 async def test_many_children_are_begun_at_once_and_each_once(db: Path, world: World) -> None:
     """As many as may be advanced at once."""
-    steps = {f"c{n}": {"agent": "kid", "goal": "g", "inputs": {"name": f"n{n}"}} for n in range(40)}
+    steps: dict[str, Any] = {f"c{n}": {"agent": "kid", "goal": "g", "inputs": {"name": f"n{n}"}} for n in range(40)}
     async with Holdfast(db, parallel_runs=10) as app, asyncio.timeout(30):
         assert (await app.run(above(kid(world), **steps), id="r")).done
     assert sorted(world.effects) == sorted(f"n{n}" for n in range(40))

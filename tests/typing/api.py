@@ -63,6 +63,7 @@ from holdfast import (
     run,
     tool,
 )
+from holdfast.core.schedule import Firing, Standing
 
 # --- tools: the decorator keeps the signature of what it decorates -------------------------------------------------
 
@@ -285,6 +286,14 @@ async def whole() -> None:
         assert_type(await app.content("0123"), Any)
         await app.cancel(run_id, by="ann", reason="a mistake")
         await app.cancel(run_id, on_stop="undo")
+        await app.cancel(run_id, on_stop="leave")  # type: ignore[arg-type]
+        standing = await app.schedule(
+            table, id="nightly", cron="0 2 * * *", timezone="Europe/Berlin", overlap="queue", replace=True
+        )
+        assert_type([standing, await app.pause_schedule("nightly"), await app.resume_schedule("nightly")], list[Standing])
+        assert_type(await app.schedules(), list[Standing])
+        assert_type(await app.firings("nightly", limit=10), list[Firing])
+        assert_type(await app.unschedule("nightly"), bool)
         await app.work(table, by_object, until_idle=True)
         await app.stop()
         assert_type(await app.show(run_id), Run)
