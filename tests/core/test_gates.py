@@ -28,9 +28,12 @@ RATE = Rate(calls=3, per_seconds=60.0)
 BREAKER = Breaker(failures_max=3, within_seconds=60.0, open_seconds=30.0)
 
 
-def asked(state: GateState, now: float, calls: int = 1, rate: Rate | None = None, breaker: Breaker | None = BREAKER) -> Any:
+def asked(
+    state: GateState, now: float, calls: int = 1, rate: Rate | None = None, breaker: Breaker | None = BREAKER,
+    turn: float | None = None,
+) -> Any:  # fmt: skip
     """See `admit`."""
-    return admit(state, now, calls=calls, rate=rate, breaker=breaker)
+    return admit(state, now, calls=calls, rate=rate, breaker=breaker, turn=turn)
 
 
 def told(
@@ -72,13 +75,14 @@ def test_no_stretch_has_more_calls_than_the_rate_allows(moves: list[tuple[float,
 
 @given(st.lists(st.tuples(st.floats(0, 70), st.integers(1, 5)), max_size=40), st.integers(1, 5))
 def test_calls_are_refused_only_where_the_stretch_before_them_is_full(moves: list[tuple[float, int]], calls: int) -> None:
-    """What fits is let through."""
+    """What fits is let through, where nobody stands in line."""
     rate, state, now, made = Rate(calls=calls, per_seconds=60.0), GateState(), T0, []
     for wait, wanted in moves:
         now += wait
+        in_line = state.hint > now
         state, refusal = asked(state, now, wanted, rate, None)
         recent = sum(at + 60.0 > now for at in made)
-        assert (refusal is None) == (recent + wanted <= calls)
+        assert (refusal is None) == (recent + wanted <= calls and not in_line)
         if refusal is None:
             made += [now] * wanted
 
@@ -95,7 +99,7 @@ def test_whoever_comes_back_when_told_is_let_through_unless_others_came(
         if refusal is not None:
             assert now < refusal[0] <= now + (LINE_STRETCHES + 1) * per_seconds
             now = refusal[0]
-            state, refusal = asked(state, now, 1, rate, None)
+            state, refusal = asked(state, now, 1, rate, None, turn=now)
             assert refusal is None
 
 
@@ -108,8 +112,47 @@ def test_those_who_are_refused_are_told_times_one_behind_the_other() -> None:
         times.append(in_words(refusal))
     assert times == [(60 + 20 * number, "rate") for number in range(6)]
     for at, _ in times:
-        state, refusal = asked(state, T0 + at, 1, RATE, None)
+        state, refusal = asked(state, T0 + at, 1, RATE, None, turn=T0 + at)
         assert refusal is None
+
+
+def test_runs_that_share_a_rate_take_turns() -> None:
+    """Three that want as much as they can get: none is ever more than two stretches ahead of another, and none of the rate is
+    left unused."""
+    rate = Rate(calls=10, per_seconds=1.0)
+    state, now, made = GateState(), T0, {"a": 0, "b": 0, "c": 0}
+    turns: dict[str, float | None] = dict.fromkeys(made)
+    while sum(made.values()) < 90:
+        due = [name for name in made if made[name] < 30 and (turns[name] or T0) <= now]
+        for name in due:
+            while made[name] < 30:
+                wanted = min(8, 30 - made[name])
+                state, refusal = asked(state, now, wanted, rate, None, turn=turns[name])
+                if refusal is not None and refusal[0] <= now:
+                    wanted = room(state, now, rate=rate, breaker=None, turn=turns[name]) or 0
+                    state, refusal = asked(state, now, wanted, rate, None, turn=turns[name])
+                if refusal is not None:
+                    turns[name] = refusal[0]
+                    break
+                turns[name] = None
+                made[name] += wanted
+        left = [name for name in made if made[name] < 30]
+        assert not left or max(made.values()) - min(made[name] for name in left) <= 20, made
+        now = min((turn for name in left if (turn := turns[name]) is not None), default=now)
+    assert now - T0 <= 9.0, "ninety calls, ten a second"
+
+
+def test_a_turn_that_others_took_keeps_its_place_at_the_head() -> None:
+    """It is told the next moment, not the end of the line."""
+    rate = Rate(calls=1, per_seconds=10.0)
+    state, _ = asked(GateState(), T0, 1, rate, None)
+    state, first = asked(state, T0 + 1, 1, rate, None)
+    assert in_words(first) == (10, "rate")
+    state, faster = asked(state, T0 + 10, 1, rate, None)
+    assert faster is None, "nobody stands in line any more when its time has come"
+    state, _ = asked(state, T0 + 11, 1, rate, None)
+    state, again = asked(state, T0 + 12, 1, rate, None, turn=T0 + 10)
+    assert again is not None and again[0] - T0 <= 22
 
 
 def test_the_line_is_bounded_and_starts_over() -> None:
@@ -327,7 +370,7 @@ def test_every_gate_lets_somebody_through_in_the_end(story: Any, rate: Rate | No
     longest = PAUSE_SECONDS_MAX + TRIAL_SECONDS + (LINE_STRETCHES + 1) * 60.0
     begun = now
     for _ in range(200):
-        state, refusal = asked(state, now, 1, rate, breaker)
+        state, refusal = asked(state, now, 1, rate, breaker, turn=now)
         if refusal is None:
             break
         assert now < refusal[0] <= begun + longest

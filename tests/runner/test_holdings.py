@@ -73,7 +73,7 @@ def test_calls_of_one_tool_pass_its_gate_together() -> None:
     """Probes and tools without a gate pass none."""
     ping = tool("ping", rate=Rate(calls=5, per_seconds=60), breaker=BREAKER)
     story = Story([step("a", "ping"), step("b", "plain"), step("c", "ping")], ping, PLAIN)
-    assert holdings.gated(calls(story)) == (Gated(tool="ping", calls=2, rate=ping.rate, breaker=BREAKER),)
+    assert holdings.gated(story.run, calls(story)) == (Gated(tool="ping", calls=2, rate=ping.rate, breaker=BREAKER),)
 
 
 # --- giving back --------------------------------------------------------------------------------------------------

@@ -61,29 +61,37 @@ def circuit(state: GateState, now: float) -> Circuit:
     return "open" if now < state.open_until else "half_open" if state.open_until else "closed"
 
 
-def room(state: GateState, now: float, *, rate: Rate | None, breaker: Breaker | None) -> int | None:
-    """How many calls may be made now; None: as many as are wanted."""
+def room(state: GateState, now: float, *, rate: Rate | None, breaker: Breaker | None, turn: float | None = None) -> int | None:
+    """How many calls may be made now by whoever was told the time `turn`, or none; None: as many as are wanted."""
     state = _known(state, now)
-    by_circuit, by_rate = _circuit_room(state, now, breaker), _rate_room(_recent(state.sent, now, rate), rate)
+    by_circuit, by_rate = _circuit_room(state, now, breaker), _turn_room(state, _recent(state.sent, now, rate), now, rate, turn)
     return min((free for free in (by_circuit, by_rate) if free is not None), default=None)
 
 
 def admit(
-    state: GateState, now: float, *, calls: int, rate: Rate | None, breaker: Breaker | None
+    state: GateState, now: float, *, calls: int, rate: Rate | None, breaker: Breaker | None, turn: float | None = None
 ) -> tuple[GateState, tuple[float, Why] | None]:
-    """Whether so many calls may be made now: the new state, and None or when to ask again and why.
+    """Whether so many calls may be made now: the new state, and None or when to ask again and why. turn: the time that the
+    caller was told when it was refused, if it was.
+
+    While others stand in line for a rate, who comes without a turn goes to its end, and a turn is good for one call: so
+    runs that share a rate take turns, however many calls each of them has.
 
     The new state is to be kept also when they are refused: it knows the time that was told, and the next one is told a
     later one. Where there is room, but for fewer calls (see `room`), that time is `now`.
     """
     before, state, sent = state, _known(state, now), _recent(state.sent, now, rate)
-    by_circuit, by_rate = _circuit_room(state, now, breaker), _rate_room(sent, rate)
+    by_circuit, by_rate = _circuit_room(state, now, breaker), _turn_room(state, sent, now, rate, turn)
     free = min(calls if by_circuit is None else by_circuit, calls if by_rate is None else by_rate)
     if free < calls:
         why: Why = "circuit" if by_circuit == free else "rate"
         if free > 0:
             return before, (now, why)
-        told = _told(state, _when_circuit(state, now) if why == "circuit" or rate is None else _when_rate(sent, rate))
+        if why == "rate" and rate is not None and turn is not None and turn <= now:
+            # Its turn has come, and others were faster: it stays at the head of the line.
+            first = _when_rate(sent, now, rate)[0]
+            return msgspec.structs.replace(state, hint=max(state.hint, first)), (first, why)
+        told = _told(state, _when_circuit(state, now) if why == "circuit" or rate is None else _when_rate(sent, now, rate))
         return told, (told.hint, why)
     trial = {} if by_circuit is None else {"trial_until": now + TRIAL_SECONDS}
     closed = {} if by_circuit is not None else {"opened_at": 0.0, "open_until": 0.0, "trial_until": 0.0}
@@ -186,10 +194,21 @@ def _rate_room(sent: tuple[float, ...], rate: Rate | None) -> int | None:
     return None if rate is None else max(rate.calls - len(sent), 0)
 
 
-def _when_rate(sent: tuple[float, ...], rate: Rate) -> tuple[float, float, float]:
+def _turn_room(state: GateState, sent: tuple[float, ...], now: float, rate: Rate | None, turn: float | None) -> int | None:
+    """The room that a rate leaves to one who asks: all of it where nobody stands in line, else one call to whose turn it is."""
+    free = _rate_room(sent, rate)
+    if free is None or rate is None or state.open_until:
+        return free
+    if not now < state.hint <= now + (LINE_STRETCHES + 1) * rate.per_seconds:
+        return free  # Nobody stands in line, or did by a clock that was ahead.
+    return min(free, 1 if turn is not None and turn <= now else 0)
+
+
+def _when_rate(sent: tuple[float, ...], now: float, rate: Rate) -> tuple[float, float, float]:
     # More may have been sent than is allowed: the rate may be lower than it was.
-    first = sent[len(sent) - rate.calls] + rate.per_seconds
-    return first, rate.per_seconds / rate.calls, LINE_STRETCHES * rate.per_seconds
+    gap = rate.per_seconds / rate.calls
+    first = sent[len(sent) - rate.calls] + rate.per_seconds if len(sent) >= rate.calls else now + gap
+    return first, gap, LINE_STRETCHES * rate.per_seconds
 
 
 # --- those who are refused --------------------------------------------------------------------------------------------

@@ -89,10 +89,12 @@ class Slot(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Gated(msgspec.Struct, frozen=True, kw_only=True):
-    """`calls` calls of a tool with a rate or a breaker are about to be made."""
+    """`calls` calls of a tool with a rate or a breaker are about to be made. turn: the time that the run was told when one of
+    them was refused."""
 
     tool: str
     calls: int
+    turn: float | None = None
     rate: Rate | None = None
     breaker: Breaker | None = None
 

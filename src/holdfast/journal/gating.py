@@ -32,10 +32,10 @@ def gating(batch: Batch, known: Callable[[str], GateState | None]) -> Gating:
         )
     learned = {end.tool for end in batch.heard}
     for tool, gated in wanted.items():
-        state, refusal = admit(after[tool], batch.at, calls=gated.calls, rate=gated.rate, breaker=gated.breaker)
+        state, refusal = admit(after[tool], batch.at, calls=gated.calls, rate=gated.rate, breaker=gated.breaker, turn=gated.turn)
         if refusal is None:
             after[tool] = state
-        elif places := room(after[tool], batch.at, rate=gated.rate, breaker=gated.breaker):
+        elif places := room(after[tool], batch.at, rate=gated.rate, breaker=gated.breaker, turn=gated.turn):
             free[f"tool:{tool}"] = places
         else:
             held[tool] = refusal
@@ -50,5 +50,7 @@ def _by_tool(gated: tuple[Gated, ...]) -> dict[str, Gated]:
     found: dict[str, Gated] = {}
     for one in gated:
         before = found.get(one.tool)
-        found[one.tool] = one if before is None else msgspec.structs.replace(one, calls=before.calls + one.calls)
+        turns = [turn for turn in (one.turn, before.turn if before is not None else None) if turn is not None]
+        calls = one.calls + (before.calls if before is not None else 0)
+        found[one.tool] = msgspec.structs.replace(one, calls=calls, turn=min(turns, default=None))
     return found

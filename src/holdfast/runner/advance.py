@@ -362,7 +362,7 @@ class Advance:
             slots=holdings.slots(after, commands, capacity, now) if shares else (),
             freed=holdings.freed(state, events, capacity) if shares else (),
             settled=holdings.settled(after, events) if shares else (),
-            gated=holdings.gated(commands) if shares else (),
+            gated=holdings.gated(state, commands) if shares else (),
             heard=holdings.heard(state, events) if shares else (),
             tokens=holdings.tokens(secret, after, commands, events, now) if secret else (),
             owed=owed,

@@ -86,16 +86,21 @@ def _once_of(state: State, step: StepState) -> str | None:
     return once_name(contract, step.args or {}) if contract is not None else None
 
 
-def gated(commands: tuple[Command, ...]) -> tuple[Gated, ...]:
-    """The calls that must pass the gates of their tools."""
+def gated(before: State, commands: tuple[Command, ...]) -> tuple[Gated, ...]:
+    """The calls that must pass the gates of their tools, and the turn of the step that stood in line for them."""
     calls: Counter[str] = Counter()
     contracts: dict[str, Contract] = {}
+    turns: dict[str, float] = {}
     for command in commands:
         if type(command) is CallTool and (command.contract.rate is not None or command.contract.breaker is not None):
             calls[command.tool] += 1
             contracts[command.tool] = command.contract
+            step = before.steps.get(command.step)
+            if step is not None and step.held_since is not None:
+                turns[command.tool] = min(step.due_at, turns.get(command.tool, step.due_at))
     return tuple(
-        Gated(tool=tool, calls=count, rate=contracts[tool].rate, breaker=contracts[tool].breaker) for tool, count in calls.items()
+        Gated(tool=tool, calls=count, rate=contracts[tool].rate, breaker=contracts[tool].breaker, turn=turns.get(tool))
+        for tool, count in calls.items()
     )
 
 

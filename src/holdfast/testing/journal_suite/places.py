@@ -15,9 +15,11 @@ BREAKER = Breaker(failures_max=2, within_seconds=60.0, open_seconds=30.0)
 RATE = Rate(calls=2, per_seconds=60.0)
 
 
-def gated(calls: int = 1, tool: str = "mail", rate: Rate | None = RATE, breaker: Breaker | None = None) -> dict[str, Any]:
+def gated(
+    calls: int = 1, tool: str = "mail", rate: Rate | None = RATE, breaker: Breaker | None = None, turn: float | None = None
+) -> dict[str, Any]:
     """A part of a batch: calls that must pass a gate."""
-    return {"gated": (Gated(tool=tool, calls=calls, rate=rate, breaker=breaker),)}
+    return {"gated": (Gated(tool=tool, calls=calls, rate=rate, breaker=breaker, turn=turn),)}
 
 
 def broken(calls: int = 1) -> dict[str, Any]:
@@ -131,9 +133,11 @@ class PlaceChecks:
         late = [await (await store.journal()).append(batch(*runs[n], done("a"), at=T0 + 3, **gated())) for n in (2, 3)]
         assert late == [Full(held={"mail": (at, "rate")}) for at in (T0 + 60, T0 + 90)]
         assert len((await journal.read("r2")).entries) == 1
-        await appended(journal, batch(*runs[2], done("a"), at=T0 + 60, **gated()))
+        early = await journal.append(batch(runs[0][0], heads[0], done("b"), at=T0 + 60, **gated()))
+        assert early == Full(held={"mail": (T0 + 120, "rate")}), "there is room, and others stand in line for it"
+        await appended(journal, batch(*runs[2], done("a"), at=T0 + 60, **gated(turn=T0 + 60)))
         refusal = await journal.append(batch(runs[0][0], heads[0], done("b"), at=T0 + 60, **gated()))
-        assert refusal == Full(held={"mail": (T0 + 120, "rate")}), "one behind the one that was told 90"
+        assert refusal == Full(held={"mail": (T0 + 150, "rate")}), "one behind the one that was told 120"
         await appended(journal, batch(runs[0][0], heads[0], done("b"), at=T0 + 60, **gated(tool="other")))
 
     async def test_a_batch_with_more_calls_than_a_rate_has_room_for_is_told_how_many(self, store: Store) -> None:
