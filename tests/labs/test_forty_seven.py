@@ -42,6 +42,10 @@ class Left:
     seen: Seen
 
 
+# One process tells the story for all of them.
+pytestmark = pytest.mark.xdist_group("forty_seven")
+
+
 @pytest.fixture(scope="session")
 def left(tmp_path_factory: pytest.TempPathFactory) -> Left:
     """The lab as it runs when nothing else is said."""

@@ -71,9 +71,10 @@ def reached(
     # Compared as the wake time is made: a difference of floats may fall short of it for ever.
     if now >= started_at + limits.wall_seconds:
         return "wall_seconds", limits.wall_seconds
-    for name, allowed in limits.changes.items():
-        if changes and changes.get(name, 0.0) > allowed:
-            return f"changes.{name}", allowed
+    if limits.changes and changes:
+        for name, allowed in limits.changes.items():
+            if changes.get(name, 0.0) > allowed:
+                return f"changes.{name}", allowed
     return None
 
 

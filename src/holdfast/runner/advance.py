@@ -150,7 +150,11 @@ class Advance:
                 continue
             if self._is_being_judged(base, decision):
                 decision = Decision(events=(), commands=(), state=base, wake_at=None)
-            release = None if self._flights or decision.commands else self._parking(decision, now, _is_waited_for(room))
+            release = (
+                None
+                if self._flights or decision.commands
+                else self._parking(decision, now, room is not EMPTY and _is_waited_for(room))
+            )
             events = (*outcomes, *decision.events)
             blocked = await self._commit(state, decision, events, release, now)
             if blocked is not None:
@@ -164,7 +168,7 @@ class Advance:
                 return "ended" if state.ended else "released" if self._stopping else "parked"
             for command in decision.commands:
                 self._launch(command, state)
-            self._full_tries = min(self._full_tries + 1, 10) if _is_waited_for(room) else 0
+            self._full_tries = min(self._full_tries + 1, 10) if room is not EMPTY and _is_waited_for(room) else 0
             await self._wait(decision, now)
             room = EMPTY
         return "lost"
@@ -208,6 +212,8 @@ class Advance:
     def _may_be_answered(self, base: State, decision: Decision, now: float) -> bool:
         """Whether a time is over before which an answer, or what is owed, may have come into the mailbox: it was last looked
         into before that."""
+        if not base.interrupts and not base.pending:
+            return False  # Nothing has a time that could be over.
         times = (over[1] for event in decision.events if (over := _over(base, event)) is not None)
         return any(self._heard_at < time <= now for time in times)
 
@@ -216,6 +222,8 @@ class Advance:
 
     def _is_being_judged(self, base: State, decision: Decision) -> bool:
         """Whether the run would end over the head of a delivery that is being judged, or rule that it has not come."""
+        if not (base.pending or base.interrupts or decision.state.ended):
+            return False
         steps = {about.event.step for about in self._judging()}
         overs = (_over(base, event) for event in decision.events) if steps else ()
         return bool(steps and decision.state.ended) or any(over is not None and over[0] in steps for over in overs)

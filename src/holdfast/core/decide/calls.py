@@ -258,6 +258,8 @@ class Calls(Owed):
         if self.places.get(tool, 1) <= 0 or self.places.get("", 1) <= 0:
             return True
         # One step of a run stands in line for a tool that is held back; the others begin when it does.
+        if not self.state.active:
+            return False
         if self.in_line is None:
             waiting = (step for name in self.state.active if (step := self.state.steps[name]).held_since is not None)
             self.in_line = {step.tool for step in waiting if step.phase == "waiting" and step.due_at > self.now}

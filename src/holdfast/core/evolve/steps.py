@@ -68,7 +68,7 @@ def add_steps(state: State, entry: e.Entry, added: Iterable[Step], **changes: An
     steps, dependents, ready = state.steps, state.dependents, list(state.ready)
     for step in new.values():
         missing, read = 0, reads(step)
-        for other in waits_for(step, others) if others or step.after or step.alternative_to else read:
+        for other in waits_for(step, others) if others or step.alternative_to else dict.fromkeys((*read, *step.after)):
             if other in new or steps[other].phase not in ENDED:
                 missing += 1
                 dependents = dependents.insert(other, (*(dependents.get(other) or ()), step.id))
