@@ -627,8 +627,7 @@ async def test_a_child_whose_agent_this_worker_has_not_is_left_to_one_that_has(d
         app._embedded.agents.pop("kid")
         shown = await app.run(agent, id="r", patience_seconds=0)
         assert shown.ended or shown.status == "waiting"
-        await other.work(agent, until_idle=True)
-        assert (await other.show("r")).done
+        assert (await other.run(agent, id="r")).done
 
 
 async def test_what_a_step_expects_of_a_child_is_looked_at(db: Path, world: World) -> None:
