@@ -91,3 +91,9 @@ def once_name(contract: Contract, args: dict[str, Any]) -> str | None:
     if contract.business_scope != "store" or not contract.business_key:
         return None
     return ONCE + call_key("", contract.tool, "", contract.business_key, args, 0, "store")
+
+
+def once_seconds(contract: Contract) -> float:
+    """For how long nobody else may take that place for a call of which nothing more is heard."""
+    doubt = contract.settles_within_seconds + contract.probe_window_seconds
+    return contract.timeout_seconds + max(doubt, contract.owed_within_seconds, contract.visible_within_seconds or 0.0)

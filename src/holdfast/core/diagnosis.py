@@ -7,7 +7,8 @@ from typing import Literal
 import msgspec
 
 from holdfast.core.contract import Contract, Retry, Safety
-from holdfast.core.events import Failure, FailureKind
+from holdfast.core.events import AnyEvent, CallFailed, CallUnknown, Failure, FailureKind
+from holdfast.core.gates import Outcome
 from holdfast.core.plan import Fallback, Step
 from holdfast.core.retry import next_wait
 
@@ -75,3 +76,15 @@ def changed_the_world(failure: Failure, contract: Contract) -> bool:
 def retry_in_force(contract: Contract, step: Step) -> Retry:
     """The step's own retry, else the tool's."""
     return step.retry if step.retry is not None else contract.retry
+
+
+def health(outcome: AnyEvent) -> Outcome:
+    """What the end of a call says of the health of its tool. That a worker died, or that the arguments were wrong, says
+    nothing."""
+    if isinstance(outcome, CallUnknown):
+        return "other" if outcome.crashed else "failed"
+    if isinstance(outcome, CallFailed):
+        if outcome.failure.kind == "rate_limited":
+            return "limited"
+        return "failed" if outcome.failure.kind in PASSING or outcome.failure.kind == "crashed" else "other"
+    return "ok"

@@ -538,6 +538,5 @@ def waits_for(state: State) -> str:
             parts.append(f"probe of {name}")
     for name, owed in state.pending.items():
         if owed.interrupt is None and state.steps[name].phase != "asking":
-            what = {"result": "result", "rest": "rest", "sight": "sight"}[owed.about]
-            parts.append(f"{what} of {name}" + (f", owed by {owed.by}" if owed.by else ", which is owed"))
+            parts.append(f"{owed.about} of {name}" + (f", owed by {owed.by}" if owed.by else ", which is owed"))
     return "; ".join(parts)

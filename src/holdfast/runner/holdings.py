@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections import Counter
 
 from holdfast.core import events as e
-from holdfast.core.commands import CallTool, Command, once_name
+from holdfast.core.commands import CallTool, Command, once_name, once_seconds
 from holdfast.core.contract import Contract
 from holdfast.core.decide import Room
-from holdfast.core.diagnosis import PASSING
-from holdfast.core.gates import Outcome
+from holdfast.core.diagnosis import health
 from holdfast.core.pending import Pending
 from holdfast.core.state import State, StepState
 from holdfast.core.tokens import token_digest, token_for
@@ -46,14 +45,8 @@ def slots(state: State, commands: tuple[Command, ...], tenant_capacity: int | No
             found.append(Slot(name=f"tenant:{state.tenant}", step=command.step, capacity=tenant_capacity))
         if (once := once_name(contract, command.args)) is not None:
             # The run holds it, whichever of its steps makes the call.
-            found.append(Slot(name=once, step=once, capacity=1, until=now + _longest(contract)))
+            found.append(Slot(name=once, step=once, capacity=1, until=now + once_seconds(contract)))
     return tuple(found)
-
-
-def _longest(contract: Contract) -> float:
-    """For how long nobody else may make a call of which nothing more is heard."""
-    doubt = contract.settles_within_seconds + contract.probe_window_seconds
-    return contract.timeout_seconds + max(doubt, contract.owed_within_seconds, contract.visible_within_seconds or 0.0)
 
 
 def freed(before: State, events: tuple[e.AnyEvent, ...], tenant_capacity: int | None) -> tuple[str, ...]:
@@ -115,20 +108,8 @@ def heard(before: State, events: tuple[e.AnyEvent, ...]) -> tuple[Heard, ...]:
         if contract is None or (contract.rate is None and contract.breaker is None):
             continue
         wait = event.failure.retry_after_seconds if isinstance(event, e.CallFailed) else None
-        found.append(Heard(tool=tool, outcome=_health(event), breaker=contract.breaker, retry_after_seconds=wait))
+        found.append(Heard(tool=tool, outcome=health(event), breaker=contract.breaker, retry_after_seconds=wait))
     return tuple(found)
-
-
-def _health(event: e.AnyEvent) -> Outcome:
-    """What the end of a call says about the health of its tool. That a worker died, or that the arguments were wrong, says
-    nothing."""
-    if isinstance(event, e.CallUnknown):
-        return "other" if event.crashed else "failed"
-    if isinstance(event, e.CallFailed):
-        if event.failure.kind == "rate_limited":
-            return "limited"
-        return "failed" if event.failure.kind in PASSING or event.failure.kind == "crashed" else "other"
-    return "ok"
 
 
 def tokens(

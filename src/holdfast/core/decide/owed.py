@@ -61,7 +61,7 @@ class Owed(Failures):
             "rest": f"{step.tool} was done in part; {', '.join(owed.items) or 'the rest'} is owed{by}: {why}",
             "sight": f"{step.tool} says that it was done, and nobody can see it: {why}",
         }[owed.about]
-        options = {"result": "owed", "rest": "rest", "sight": "sight"}[owed.about]
+        options = None if owed.about == "result" else owed.about
         self._ask("owed", "escalation", question, self._digest(step, contract), step, options=options)
 
     def _plan_rests(self) -> None:

@@ -12,7 +12,7 @@ from holdfast.core.contract import Contract, digest
 from holdfast.core.diagnosis import PASSING
 from holdfast.core.pending import Pending, can_look, look_wait
 from holdfast.core.plan import Plan, Step, needs, reads, stand_ins, waits_for
-from holdfast.core.state import AT_REST, ENDED, Phase, SettledBy, State, StepState, contract_of
+from holdfast.core.state import AT_REST, ENDED, Phase, SettledBy, State, StepState
 
 
 def following(state: State, entry: e.Entry, **changes: Any) -> State:
@@ -181,8 +181,3 @@ def flying(state: State, name: str, attempt: int) -> StepState:
     step = state.steps[name]
     assert step.phase == "flying" and step.attempt == attempt, f"outcome of attempt {attempt} of {name}, which is {step.phase}"
     return step
-
-
-def contract_now(state: State, step: StepState) -> Contract | None:
-    """What holds for the step's call."""
-    return contract_of(state, step)
