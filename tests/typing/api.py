@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -207,7 +208,7 @@ assert_type(table.limits, Limits)
 def next_steps(briefing: Briefing) -> Plan | Step | Propose | Finish | GiveUp:
     assert_type(briefing.turn, int)
     assert_type(briefing.goal.inputs, dict[str, Any])
-    assert_type(briefing.tools, tuple[Contract, ...])
+    assert_type(briefing.tools, Sequence[Contract])
     if briefing.problems:
         return GiveUp(briefing.problems[0])
     if briefing.result("who") is None:

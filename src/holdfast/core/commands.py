@@ -13,7 +13,9 @@ import msgspec
 
 from holdfast.core.contract import Contract, Scope
 from holdfast.core.limits import Limits
+from holdfast.core.models import ModelTerms, Reserved
 from holdfast.core.plan import Expect
+from holdfast.core.thinking import Phase
 
 
 class CallTool(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -54,12 +56,32 @@ class RunProbe(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class AskReasoner(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Ask the reasoner; bring back PlanAdopted, FinishProposed, GiveUpProposed or ProposalFailed."""
+    """Ask the reasoner; bring back what it proposes (PlanAdopted, PlanKept, QuestionsProposed, GoalInterpreted, FinishProposed,
+    GiveUpProposed or ProposalFailed), with ModelAnswered before it where a model was asked; or ModelFailed.
+
+    model: which one is asked; reserved: the most that the request may use. terms: of the model.
+    """
 
     turn: int
+    phase: Phase = "plan"
+    model: str = ""
+    terms: ModelTerms | None = None
+    reserved: Reserved | None = None
+    attempt: int = 1
+    timeout_seconds: float = 600.0
 
 
-Command = CallTool | RunProbe | AskReasoner
+class Recall(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Look for what earlier runs learned; bring back MemoryRecalled. thread, tenant: whose memory it is."""
+
+    query: str
+    count: int
+    tenant: str
+    thread: str
+    timeout_seconds: float = 60.0
+
+
+Command = CallTool | RunProbe | AskReasoner | Recall
 
 # How the places begin that a business key of the scope `store` has.
 ONCE = "once:"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from decimal import Decimal
 from typing import Any, Literal, get_args
 
 import msgspec
@@ -80,6 +81,9 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     undo: the tool that takes a call back; undo_args: its arguments, with references to `args` and `result` (None: by
     name). changes: what else a call may change. rate, breaker: see there. heartbeat_seconds: a call that reports no progress
     for so long is given up (None: only its timeout counts). agent: a call of it starts a run of this agent.
+
+    observes: the facts that a call reports: a jmespath expression over the result by name, in which `{argument}` stands for the
+    value of one; valid_seconds: how long they stay true (None: for ever). cost_usd: the most that a call may cost.
     """
 
     tool: str
@@ -119,6 +123,9 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     breaker: Breaker | None = None
     heartbeat_seconds: float | None = None
     agent: str | None = None
+    observes: dict[str, str] = {}
+    valid_seconds: float | None = None
+    cost_usd: Decimal | None = None
 
     @property
     def asks_first(self) -> bool:

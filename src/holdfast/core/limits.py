@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import msgspec
@@ -13,7 +14,8 @@ from holdfast.errors import DefinitionError
 WORDS: dict[str, str] = {
     "parallel": "parallel_max", "steps": "steps_max", "attempts": "attempts_max", "turns": "turns_max",
     "idle_turns": "idle_turns_max", "children": "children_max", "wall": "wall_seconds", "person": "person_seconds",
-    "hold": "hold_seconds", "lost": "lost_max", "changes": "changes",
+    "hold": "hold_seconds", "lost": "lost_max", "changes": "changes", "revisions": "revisions_max", "tokens": "tokens_max",
+    "cost": "cost_usd_max",
 }  # fmt: skip
 
 
@@ -26,6 +28,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forb
     person is asked instead of it being made again. idle_turns_max: turns of the reasoner in a row that taught nothing new.
     hold_seconds: how long a call may be held back by an open circuit or a rate limit before it counts as failed.
     children_max: runs that the steps of this one may start. changes: for what else calls change, by name, how much in all.
+    revisions_max: plans, the first included. tokens_max: of all requests to models, in and out. cost_usd_max: US dollars for
+    models and tools together. Both are reserved before and settled after, so that they hold to the last token and cent.
     """
 
     parallel_max: int = 8
@@ -39,13 +43,24 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forb
     hold_seconds: float = 3600.0
     children_max: int = 100
     changes: dict[str, float] = {}
+    revisions_max: int = 100
+    tokens_max: int | None = None
+    cost_usd_max: Decimal | None = None
+
+
+# Those that hold only where they are given.
+_UNBOUNDED = frozenset({"tokens_max", "cost_usd_max"})
 
 
 def wrong_limits(limits: Limits) -> str | None:
     """The first limit under which no run could end well, or None."""
     for name in Limits.__struct_fields__:
         value = getattr(limits, name)
-        if name == "changes":
+        if name == "changes" or (value is None and name in _UNBOUNDED):
+            continue
+        if name == "cost_usd_max":
+            if not isinstance(value, Decimal) or not value.is_finite() or value < 0:
+                return f"{name} must be an amount of at least 0, such as Decimal('2.50'), not {value!r}"
             continue
         whole = not name.endswith("_seconds")
         if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
@@ -87,11 +102,25 @@ def within(most: Limits, given: dict[str, Any]) -> Limits:
             allowed = {str(one): float(amount) for one, amount in value.items() if _is_number(amount)}
             parts[name] = most.changes | {one: min(amount, most.changes.get(one, amount)) for one, amount in allowed.items()}
         elif name in Limits.__struct_fields__ and (number := _number(name, value)) is not None:
-            parts[name] = min(number, getattr(most, name))
+            allowed_most = getattr(most, name)
+            parts[name] = number if allowed_most is None else min(number, allowed_most)
     return msgspec.structs.replace(most, **parts)
 
 
-def _number(name: str, value: Any) -> float | None:
+def amount_of(value: Any) -> Decimal | None:
+    """An amount of US dollars from what authors write (a number, or a text such as `"2.50"`); None where it is none."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, str, Decimal)):
+        return None
+    try:
+        amount = Decimal(str(value))
+    except InvalidOperation:
+        return None
+    return amount if amount.is_finite() and amount >= 0 else None
+
+
+def _number(name: str, value: Any) -> float | Decimal | None:
+    if name == "cost_usd_max":
+        return amount_of(value)
     if name.endswith("_seconds"):
         try:
             return duration(value) or None

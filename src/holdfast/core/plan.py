@@ -15,7 +15,7 @@ import msgspec
 from holdfast.core import references, values
 from holdfast.core.contract import Contract, Gate, Retry, is_sound
 
-OnFailure = Literal["stop", "skip", "flag", "ask"]
+OnFailure = Literal["stop", "skip", "flag", "ask", "replan"]
 StandIns = Mapping[str, tuple[str, ...]]
 # Of one step, those of its alternatives included.
 ALTERNATIVES_MAX = 20
@@ -52,7 +52,11 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid
     `ask` a person while the rest goes on. occurrence: raised only for an intended repeat of what a business key
     calls the same. expect: what must be true afterwards, or the result is insufficient. alternative_to: begin only where
     that step was tried and not done, and stand in for it: who refers to it gets this step's result then (see `stand_ins`).
-    undoes: the step that this one takes back.
+    undoes: the step that this one takes back. `replan` as on_failure: the step is given up, and the reasoner is told.
+    rests_on: facts that it was planned on, beside those that it refers to. needs_fresh: facts that must be fresh before it
+    begins; one that is too old is observed again. abort_when: a jmespath expression over `facts`, `steps` (results) and
+    `inputs`; where it is true the step is not begun, and its on_failure follows. ask_when: likewise, over `args` too; where it
+    is true a person is asked first. confidence: how sure the reasoner is of it, 0 to 1.
     """
 
     id: str
@@ -68,6 +72,11 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid
     expect: Expect | None = None
     alternative_to: str = ""
     undoes: str = ""
+    rests_on: tuple[str, ...] = ()
+    needs_fresh: tuple[str, ...] = ()
+    abort_when: str = ""
+    ask_when: str = ""
+    confidence: float = 1.0
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

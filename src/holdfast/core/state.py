@@ -23,9 +23,13 @@ from rpds import HashTrieMap
 from holdfast.core import events as e
 from holdfast.core import values
 from holdfast.core.contract import Contract
+from holdfast.core.facts import Fact
 from holdfast.core.limits import Limits
+from holdfast.core.models import Part, Reserved, Usage
 from holdfast.core.pending import Pending
 from holdfast.core.plan import Goal, Step
+from holdfast.core.thinking import Acceptance, Question, Thinking
+from holdfast.core.thinking import Phase as ThinkingPhase
 
 Phase = Literal[
     "blocked",
@@ -128,6 +132,29 @@ else:  # The class takes no parameters at run time, and `checkpoint` reads these
     StepMap = NamesMap = NameMap = HashTrieMap
 
 
+class Turn(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """One turn of a model: what it said, and what came of that. outcome: `plan` (its calls became steps), `keep`, `ask`,
+    `interpret`, `finish`, `give_up`, `failed` (nothing of it was taken). problems: told to it after that. at: of its answer."""
+
+    turn: int
+    phase: ThinkingPhase
+    model: str
+    said: tuple[Part, ...] = ()
+    outcome: str = ""
+    problems: tuple[str, ...] = ()
+    at: float = 0.0
+
+
+class Setback(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """A request to a model that came to nothing, since one last answered. until: it is not asked again before that."""
+
+    model: str
+    kind: e.FailureKind
+    message: str
+    until: float
+    context: bool = False
+
+
 class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """What is known of a run after `version` entries.
 
@@ -141,6 +168,18 @@ class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
     turns in a row that did not. children: runs that its steps started. stop: how far the end is under way: a person was asked
     what becomes of what was done (shown_at_stop: the digest of what they were shown), it is taken back by the steps
     `undoing`, or kept.
+
+    thinking, accept: as declared. asking_model: the request that is under way. turns: what models said. conversation_bytes: of
+    all that they said and were told. setbacks, rounds: requests that came to nothing since one was answered, and how often all
+    models were tried. reason_at: no model is asked before that. spent, reserved: of the budget; what is reserved, by step, and
+    under "" for the model. failures: steps that failed in a row, of those that the reasoner is told of. suspicions: why the plan
+    may be wrong; while there is one, nothing new of it begins before the reasoner was asked. unseen: steps that ended since it
+    was. facts: what is believed, by name. to_observe: steps that report facts, which are not read off yet. questions: open ones
+    of the reasoner, by name; weighing: those of which it is not ruled yet whether a person is asked. interpreted, intent: what
+    the goal means. outdated: steps that rest on what turned out not to be so. observers: which step observed a fact; checks: the
+    step that looks at the proposed result, and the fact that a step observes anew. refusals: results that were refused.
+    recalled: whether the memory was asked; recalling: the fence of an open request; memories: ids of what it gave, by fact.
+    done_calls: effects by tool and arguments.
     """
 
     run_id: str
@@ -208,6 +247,34 @@ class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
     undoing: tuple[str, ...] = ()
     undone: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
+    thread: str = ""
+    thinking: Thinking | None = None
+    accept: Acceptance | None = None
+    asking_model: e.ProposalRequested | None = None
+    turns: tuple[Turn, ...] = ()
+    conversation_bytes: int = 0
+    setbacks: tuple[Setback, ...] = ()
+    rounds: int = 0
+    reason_at: float = 0.0
+    spent: Usage = Usage()
+    reserved: dict[str, Reserved] = {}
+    failures: int = 0
+    suspicions: tuple[str, ...] = ()
+    unseen: tuple[str, ...] = ()
+    facts: dict[str, Fact] = {}
+    to_observe: tuple[str, ...] = ()
+    questions: dict[str, Question] = {}
+    weighing: tuple[Question, ...] = ()
+    interpreted: bool = False
+    intent: str = ""
+    outdated: tuple[str, ...] = ()
+    observers: dict[str, str] = {}
+    checks: dict[str, str] = {}
+    refusals: int = 0
+    recalled: bool = False
+    recalling: int | None = None
+    memories: dict[str, str] = {}
+    done_calls: NameMap = HashTrieMap()
 
 
 def contract_of(state: State, step: StepState) -> Contract | None:

@@ -1,22 +1,31 @@
 """`propose(briefing) -> proposal` is the whole interface between a run and whatever thinks for it.
 
-A fixed plan, a plain function and (later) a model are reasoners. A proposal is never trusted: it is checked against the
-contracts like any input from outside. Reasoners may be as non-deterministic as they like: what they proposed is recorded.
+A fixed plan, a plain function and a model are reasoners. A proposal is never trusted: it is checked against the contracts like
+any input from outside. Reasoners may be as non-deterministic as they like: what they proposed is recorded.
 """
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from typing import Any, Protocol, TypeVar, overload
 
 import msgspec
 
 from holdfast.core import values
+from holdfast.core.commands import AskReasoner
 from holdfast.core.contract import Contract
 from holdfast.core.events import AnyEvent, FinishProposed, GiveUpProposed, PlanAdopted, ProposalFailed
+from holdfast.core.facts import Fact
+from holdfast.core.models import Part, Usage
+from holdfast.core.pending import Pending
 from holdfast.core.plan import Goal, Plan, Step, plain_plan, problems
-from holdfast.core.state import State, secret_names
+from holdfast.core.state import State, StepState, secret_names
+from holdfast.core.thinking import Phase, Question
+from holdfast.reasoners.model import Listener
 
 PROBLEMS_MAX = 50
+_T = TypeVar("_T")
 
 
 class StepReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,17 +57,25 @@ class OwedReport(msgspec.Struct, frozen=True, kw_only=True):
 class Briefing(msgspec.Struct, frozen=True, kw_only=True):
     """What a reasoner is told. owed: what the world still owes. changes: how much of what else calls changed, by name.
     refused: calls that failed for good, as tool and arguments; they are not made again as they are. problems: why its last
-    proposal was not taken."""
+    proposal was not taken. phase: what it is asked for. facts: what the run believes. now: seconds since the epoch. request: for
+    a model: which one, and the most that it may use. state: all that is known, for a reasoner that builds its own picture;
+    None where one is made by hand. listener: hears what a model says while it says it."""
 
     run_id: str
     goal: Goal
     turn: int
-    steps: tuple[StepReport, ...]
-    tools: tuple[Contract, ...]
+    steps: Sequence[StepReport]
+    tools: Sequence[Contract]
     problems: tuple[str, ...] = ()
-    owed: tuple[OwedReport, ...] = ()
+    owed: Sequence[OwedReport] = ()
     changes: dict[str, float] = {}
-    refused: tuple[tuple[str, dict[str, Any]], ...] = ()
+    refused: Sequence[tuple[str, dict[str, Any]]] = ()
+    phase: Phase = "plan"
+    facts: Mapping[str, Fact] = {}
+    now: float = 0.0
+    request: AskReasoner | None = None
+    state: State | None = None
+    listener: Listener | None = None
 
     def result(self, step: str) -> Any:
         """The result of a finished step, or None."""
@@ -66,7 +83,7 @@ class Briefing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Finish(msgspec.Struct, frozen=True):
-    """The goal is reached; result: any JSON."""
+    """The goal is reached; result: any JSON. Steps that have not begun are dropped."""
 
     result: Any = None
 
@@ -78,58 +95,138 @@ class GiveUp(msgspec.Struct, frozen=True):
 
 
 class Propose(msgspec.Struct, frozen=True, kw_only=True):
-    """Steps to do next. final: nothing more is to come. dropped: steps not begun that are given up."""
+    """Steps to do next. dropped: steps not begun that are given up. confidence: how sure the reasoner is, 0 to 1."""
 
     plan: Plan
     reason: str = ""
+    dropped: tuple[str, ...] = ()
+    confidence: float = 1.0
 
 
-Proposal = Propose | Finish | GiveUp
+class Keep(msgspec.Struct, frozen=True):
+    """The plan that is under way stands."""
+
+    reason: str = ""
+
+
+class Ask(msgspec.Struct, frozen=True, kw_only=True):
+    """Something must be known first. Whether a person is asked for it, or the guess is taken, is weighed by the run."""
+
+    questions: tuple[Question, ...]
+    reason: str = ""
+
+
+class Interpret(msgspec.Struct, frozen=True, kw_only=True):
+    """What the goal means. facts: what it says, and what is assumed; missing: what it does not say."""
+
+    intent: str
+    facts: tuple[Fact, ...] = ()
+    missing: tuple[Question, ...] = ()
+
+
+Proposal = Propose | Finish | GiveUp | Keep | Ask | Interpret
+
+
+class Thought(msgspec.Struct, frozen=True, kw_only=True):
+    """What a model said, beside what it proposes. model: that answered. said, usage, finish: see `model.Answer`. proposal: None
+    where nothing that was said could be taken; problems: why. notes: facts that it concluded. bytes: of the request."""
+
+    model: str
+    said: tuple[Part, ...]
+    usage: Usage
+    finish: str = ""
+    seconds: float = 0.0
+    bytes: int = 0
+    proposal: Proposal | None = None
+    problems: tuple[str, ...] = ()
+    notes: tuple[Fact, ...] = ()
 
 
 class Reasoner(Protocol):
-    """See the module's text. Errors that it raises count against the run's bound of failed proposals."""
+    """See the module's text. Errors that it raises count against the run's bound of failed proposals; a `ModelFailure` is
+    ruled on by its kind."""
 
-    async def propose(self, briefing: Briefing) -> Proposal:
+    async def propose(self, briefing: Briefing) -> Proposal | Thought:
         """What to do next."""
 
 
-def briefing(state: State) -> Briefing:
+class _Lazy(Sequence[_T]):
+    """Reports that are made when somebody reads them: a model reads the state itself, and a long run has many steps."""
+
+    def __init__(self, make: Callable[[], tuple[_T, ...]]):
+        self._make = make
+
+    @cached_property
+    def _made(self) -> tuple[_T, ...]:
+        return self._make()
+
+    @overload
+    def __getitem__(self, index: int) -> _T: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[_T]: ...
+
+    def __getitem__(self, index: int | slice) -> _T | Sequence[_T]:
+        return self._made[index]
+
+    def __len__(self) -> int:
+        return len(self._made)
+
+    def __eq__(self, other: object) -> bool:
+        return self._made == (other._made if isinstance(other, _Lazy) else other)
+
+    def __hash__(self) -> int:
+        return hash(self._made)
+
+    def __repr__(self) -> str:
+        return repr(self._made)
+
+
+def briefing(state: State, request: AskReasoner | None = None, now: float = 0.0, listener: Listener | None = None) -> Briefing:
     """What a reasoner is told about this state; pure."""
-    reports = (state.steps[name] for name in state.order)
     return Briefing(
         run_id=state.run_id,
         goal=state.goal,
         turn=state.turn,
-        steps=tuple(
-            StepReport(
-                id=s.step.id,
-                tool=s.tool,
-                phase=s.phase,
-                attempts=s.attempt,
-                value=s.value,
-                reason=s.reason,
-                left=s.left,
-            )
-            for s in reports
-        ),
-        tools=tuple(state.contracts.values()),
+        steps=_Lazy(lambda: tuple(_step_report(state.steps[name]) for name in state.order)),
+        tools=_Lazy(lambda: tuple(state.contracts.values())),
         problems=state.proposal_problems,
-        owed=tuple(
-            OwedReport(
-                step=owed.step,
-                tool=owed.tool,
-                about=owed.about,
-                by=owed.by,
-                since=owed.since,
-                until=owed.until,
-                args=owed.args,
-                items=owed.items,
-            )
-            for owed in state.pending.values()
-        ),
+        owed=_Lazy(lambda: tuple(map(_owed_report, state.pending.values()))),
         changes=state.changes,
-        refused=tuple((state.steps[name].tool, state.steps[name].args or {}) for name, *_ in state.failed_calls.values()),
+        refused=_Lazy(
+            lambda: tuple((state.steps[name].tool, state.steps[name].args or {}) for name, *_ in state.failed_calls.values())
+        ),
+        phase=request.phase if request is not None else "plan",
+        facts=state.facts,
+        now=now or state.at,
+        request=request,
+        state=state,
+        listener=listener,
+    )
+
+
+def _step_report(step: StepState) -> StepReport:
+    return StepReport(
+        id=step.step.id,
+        tool=step.tool,
+        phase=step.phase,
+        attempts=step.attempt,
+        value=step.value,
+        reason=step.reason,
+        left=step.left,
+    )
+
+
+def _owed_report(owed: Pending) -> OwedReport:
+    return OwedReport(
+        step=owed.step,
+        tool=owed.tool,
+        about=owed.about,
+        by=owed.by,
+        since=owed.since,
+        until=owed.until,
+        args=owed.args,
+        items=owed.items,
     )
 
 

@@ -32,7 +32,7 @@ import yaml
 
 from holdfast.core.contract import duration, retry_of
 from holdfast.core.events import OnStop
-from holdfast.core.limits import WORDS, Limits
+from holdfast.core.limits import WORDS, Limits, amount_of
 from holdfast.core.plan import Expect, Fallback, OnFailure, Plan, Step
 from holdfast.core.references import LITERAL, REF, SECRET
 from holdfast.errors import DefinitionError, LoadError, PlanError
@@ -324,6 +324,10 @@ def limits_of(data: Any, found: list[str], where: str = "limits") -> Limits:
             found.append(f"{where}: there is no limit {key!r}{_meant(key, tuple(LIMIT_KEYS))}")
         elif field == "changes":
             values[field] = _amounts(value, f"{where}: {key}", found)
+        elif field == "cost_usd_max":
+            if (amount := amount_of(value)) is None:
+                found.append(f"{where}: {key} is an amount of US dollars, not {value!r}")
+            values[field] = amount
         elif field.endswith("_seconds"):
             values[field] = _declared(partial(_some_time, value, key), where, found)
         elif not isinstance(value, int) or isinstance(value, bool) or value < 1:
@@ -356,6 +360,7 @@ def _is_amount(value: Any) -> bool:
 def limits_schema() -> dict[str, Any]:
     """The JSON Schema of a table of limits, as a plan file has it."""
     properties = {key: _LENGTH if field.endswith("_seconds") else _COUNT for key, field in LIMIT_KEYS.items()}
+    properties["cost"] = {"anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": r"^\d+(\.\d+)?$"}]}
     properties["changes"] = {"type": "object", "additionalProperties": {"type": "number", "minimum": 0}}
     return {"type": "object", "additionalProperties": False, "properties": properties}
 

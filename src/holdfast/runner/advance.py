@@ -18,7 +18,7 @@ from holdfast import inbox
 from holdfast.agent import Agent
 from holdfast.core import checkpoint
 from holdfast.core import events as e
-from holdfast.core.commands import ONCE, AskReasoner, CallTool, Command, RunProbe
+from holdfast.core.commands import ONCE, AskReasoner, CallTool, Command, Recall, RunProbe
 from holdfast.core.contract import Contract, differences
 from holdfast.core.decide import Decision, Room, decide
 from holdfast.core.evolve import evolve, fold
@@ -28,7 +28,7 @@ from holdfast.journal.base import Batch, Checkpoint, Claim, Full, Head, Journal,
 from holdfast.runner import holdings
 from holdfast.runner.children import report, start_child
 from holdfast.runner.judge import check_delivery
-from holdfast.runner.perform import REASONER_TIMEOUT_SECONDS, Hands, perform
+from holdfast.runner.perform import Hands, perform
 
 # A wait shorter than this is sat out in memory; a longer one parks the run, which then costs nothing.
 HOLD_SECONDS = 1.0
@@ -391,8 +391,8 @@ class Advance:
     # --- effects --------------------------------------------------------------------------------------------------
 
     def _launch(self, command: Command, state: State) -> None:
-        timeout = REASONER_TIMEOUT_SECONDS if isinstance(command, AskReasoner) else command.timeout_seconds
-        self._begin_flight(command, partial(self._fly, command=command, state=state), timeout + OVERDUE_SECONDS)
+        fly = partial(self._fly, command=command, state=state)
+        self._begin_flight(command, fly, command.timeout_seconds + OVERDUE_SECONDS)
 
     def _begin_flight(self, about: Command | Judging, fly: Callable[[int], Coroutine[Any, Any, None]], seconds: float) -> None:
         self._flight_number = number = self._flight_number + 1
@@ -511,6 +511,8 @@ def _overdue(command: Command) -> e.AnyEvent:
         return e.ProbeAnswered(step=command.step, probe=command.probe, verdict="not_yet", message=why)
     if isinstance(command, AskReasoner):
         return e.ProposalFailed(turn=command.turn, problems=(f"the reasoner: {why}",))
+    if isinstance(command, Recall):
+        return e.MemoryRecalled(failure=why)
     return e.CallUnknown(step=command.step, attempt=command.attempt, why=why)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from holdfast.core import events as e
-from holdfast.core.evolve import calls, rulings, runs, words
+from holdfast.core.evolve import beliefs, calls, minds, rulings, runs, words
 from holdfast.core.state import State
 
 
@@ -66,6 +66,24 @@ RULES: dict[type[e.Event], Callable[[State, Any, e.Entry], State]] = {
     e.InterruptExpired: words.interrupt_expired,
     e.LimitReached: runs.limit_reached,
     e.UndoPlanned: runs.undo_planned,
+    e.ThinkingChanged: minds.thinking_changed,
+    e.ModelAnswered: minds.model_answered,
+    e.ModelFailed: minds.model_failed,
+    e.ModelCallLost: minds.model_call_lost,
+    e.ReasonerHeld: minds.reasoner_held,
+    e.PlanKept: minds.plan_kept,
+    e.QuestionsProposed: minds.questions_proposed,
+    e.GoalInterpreted: minds.goal_interpreted,
+    e.GoalChanged: minds.goal_changed,
+    e.Inferred: minds.inferred,
+    e.PlanSuspected: minds.plan_suspected,
+    e.CheckPlanned: minds.check_planned,
+    e.FinishRuled: minds.finish_ruled,
+    e.RecallIntended: beliefs.recall_intended,
+    e.MemoryRecalled: beliefs.memory_recalled,
+    e.FactsLearned: beliefs.facts_learned,
+    e.FactsInvalidated: beliefs.facts_invalidated,
+    e.ReobservationPlanned: beliefs.reobservation_planned,
     e.RunCompleted: runs.run_completed,
     e.RunFailed: runs.run_failed,
     e.RunCancelled: runs.run_cancelled,
