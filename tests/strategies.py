@@ -9,8 +9,11 @@ from hypothesis import strategies as st
 
 from holdfast.core import events as e
 from holdfast.core.contract import SAFETIES, AtDeadline, Breaker, Contract, Difference, Rate, Retry
+from holdfast.core.facts import Drift, Fact, Source
 from holdfast.core.limits import Limits
+from holdfast.core.models import ModelTerms, Part, PartKind, Price, Reserved, Usage
 from holdfast.core.plan import Expect, Fallback, Goal, OnFailure, Plan, Step
+from holdfast.core.thinking import PHASES, Acceptance, Asking, AskPolicy, Question, Reassess, Thinking
 
 NAMES = ("a", "b", "c", "d", "e", "f")
 TOOLS = ("t", "u", "v")
@@ -30,6 +33,8 @@ json_tables = st.dictionaries(texts, json_values, max_size=4)
 times = st.floats(min_value=0, max_value=4e9, allow_nan=False)
 seconds = st.floats(min_value=0, max_value=1e6, allow_nan=False)
 counts = st.integers(min_value=1, max_value=1000)
+money = st.decimals(min_value=0, max_value=1_000_000, places=6)
+shares = st.floats(min_value=0, max_value=1, allow_nan=False)
 
 retries = st.builds(
     Retry,
@@ -89,6 +94,9 @@ limits = st.builds(
     lost_max=st.integers(1, 4),
     idle_turns_max=st.sampled_from([2, 5]),
     hold_seconds=st.sampled_from([50.0, 3600.0]),
+    revisions_max=st.sampled_from([3, 100]),
+    tokens_max=st.sampled_from([None, None, 10_000]),
+    cost_usd_max=st.none() | money,
 )
 
 
@@ -153,13 +161,17 @@ some_contracts = st.lists(
         rate=st.none() | st.builds(Rate, calls=counts, per_seconds=seconds),
         breaker=st.none() | st.builds(Breaker, failures_max=counts),
         agent=st.none() | texts,
+        observes=st.dictionaries(texts, texts, max_size=2),
+        valid_seconds=st.none() | seconds,
+        cost_usd=st.none() | money,
     ),
     max_size=2,
 ).map(tuple)
 some_steps = st.builds(
     Step, id=texts, tool=texts, args=json_tables, after=text_lists, retry=st.none() | retries, alternative_to=texts, undoes=texts,
     fallbacks=st.lists(st.builds(Fallback, tool=texts, args=st.none() | json_tables), max_size=2).map(tuple),
-    expect=st.none() | st.builds(Expect, that=texts, tool=texts, args=json_tables),
+    expect=st.none() | st.builds(Expect, that=texts, tool=texts, args=json_tables), rests_on=text_lists, needs_fresh=text_lists,
+    abort_when=texts, ask_when=texts, confidence=shares,
 )  # fmt: skip
 some_plans = st.builds(
     Plan,
@@ -167,7 +179,60 @@ some_plans = st.builds(
     final=st.booleans(),
     result=json_values,
 )  # fmt: skip
+usages = st.builds(
+    Usage, input_tokens=counts, output_tokens=counts, cache_read_tokens=counts, cache_write_tokens=counts, requests=counts,
+    cost_usd=money,
+)  # fmt: skip
+reservations = st.builds(Reserved, input_tokens=counts, output_tokens=counts, cost_usd=money)
+parts = st.builds(
+    Part, kind=st.sampled_from(get_args(PartKind)), text=texts, id=texts, tool=texts, args=json_values, step=texts, problem=texts,
+    signature=texts, provider=texts, details=json_values,
+)  # fmt: skip
+questions = st.builds(
+    Question, name=texts, text=texts, why=texts, answer_schema=json_tables, options=st.lists(json_values, max_size=2).map(tuple),
+    has_guess=st.booleans(), guess=json_values, confidence=shares, basis=texts, rests_on=text_lists,
+)  # fmt: skip
+some_questions = st.lists(questions, max_size=2).map(tuple)
+some_facts = st.lists(
+    st.builds(
+        Fact, name=texts, value=json_values, source=st.sampled_from(get_args(Source)), by=texts, at=times,
+        ttl_seconds=st.none() | seconds, confidence=shares, rests_on=text_lists, basis=texts, confirmed_by=texts,
+        stale=st.booleans(), pinned=st.booleans(),
+    ),
+    max_size=2,
+).map(tuple)  # fmt: skip
+drifts = st.builds(Drift, name=texts, believed=json_values, observed=json_values, source=st.sampled_from(get_args(Source)))
+prices = st.builds(Price, input_usd=money, output_usd=money, cache_read_usd=st.none() | money, cache_write_usd=st.none() | money)
+terms = st.builds(
+    ModelTerms, name=texts, price=prices, context_bytes_max=counts, output_tokens_max=counts, timeout_seconds=seconds
+)
+thinkings = st.builds(
+    Thinking,
+    models=st.dictionaries(texts, terms, max_size=2),
+    routes=st.dictionaries(texts, text_lists, max_size=2),
+    cheaper=text_lists,
+    horizon=st.integers(0, 5),
+    reassess=st.sampled_from(get_args(Reassess)),
+    interpret=st.booleans(),
+    asking=st.dictionaries(
+        texts,
+        st.builds(Asking, policy=st.sampled_from(get_args(AskPolicy)), cost_of_asking=seconds, cost_of_wrong=seconds),
+        max_size=2,
+    ),
+    confidence_min=shares,
+    repairs_max=counts,
+    failures_max=counts,
+    retry=retries,
+    breaker=st.none() | st.builds(Breaker, failures_max=counts),
+    overhead_bytes=counts,
+    recall=counts,
+    result_schema=json_tables,
+    instructions=texts,
+)
+acceptances = st.builds(Acceptance, that=texts, tool=texts, finishes_max=counts)
+_thinking_phase = st.sampled_from(PHASES)
 _call = {"step": texts, "attempt": counts}
+_spent = st.none() | usages
 _owed = {"until": st.none() | times, "by": texts, "handle": texts, "signal": texts}
 _on_stop = st.sampled_from(get_args(e.OnStop))
 _ending = {"unknown": text_lists, "undone": text_lists, "kept": text_lists}
@@ -177,7 +242,7 @@ EVENTS: dict[type[e.Event], st.SearchStrategy[Any]] = {
     e.RunStarted: st.builds(
         e.RunStarted, run_id=texts, agent=texts, goal=goals, contracts=some_contracts, agent_version=texts, limits=limits,
         tenant=texts, priority=st.integers(-9, 9), labels=st.dictionaries(texts, texts, max_size=2), on_stop=_on_stop, parent=texts,
-        parent_step=texts, depth=st.integers(0, 8),
+        parent_step=texts, depth=st.integers(0, 8), thread=texts, thinking=st.none() | thinkings, accept=st.none() | acceptances,
     ),
     e.RunResumed: st.builds(e.RunResumed, worker=texts),
     e.AgentChanged: st.builds(
@@ -195,10 +260,19 @@ EVENTS: dict[type[e.Event], st.SearchStrategy[Any]] = {
     e.SignalReceived: st.builds(e.SignalReceived, name=texts, value=json_values, by=texts),
     e.ChildEnded: st.builds(
         e.ChildEnded, step=texts, child=texts, status=st.sampled_from(["completed", "failed", "cancelled"]), result=json_values,
-        reason=texts, attempts=counts, partial=text_lists,
+        reason=texts, attempts=counts, partial=text_lists, spent=_spent,
     ),
-    e.ProposalRequested: st.builds(e.ProposalRequested, turn=counts),
-    e.CallIntended: st.builds(e.CallIntended, **_call, tool=texts, key=texts, args=json_tables, granted=st.none() | limits),
+    e.ThinkingChanged: st.builds(e.ThinkingChanged, thinking=thinkings),
+    e.GoalChanged: st.builds(e.GoalChanged, goal=goals, by=texts, note=texts),
+    e.ProposalRequested: st.builds(
+        e.ProposalRequested, turn=counts, phase=_thinking_phase, model=texts, reason=texts, reserved=st.none() | reservations,
+        attempt=counts,
+    ),
+    e.RecallIntended: st.builds(e.RecallIntended, query=texts, count=counts),
+    e.CallIntended: st.builds(
+        e.CallIntended, **_call, tool=texts, key=texts, args=json_tables, granted=st.none() | limits,
+        reserved=st.none() | reservations,
+    ),
     e.ProbeIntended: st.builds(e.ProbeIntended, step=texts, probe=counts),
     e.PlanAdopted: st.builds(
         e.PlanAdopted, turn=counts, revision=counts, plan=some_plans, reason=texts, dropped=text_lists
@@ -206,12 +280,24 @@ EVENTS: dict[type[e.Event], st.SearchStrategy[Any]] = {
     e.ProposalFailed: st.builds(e.ProposalFailed, turn=counts, problems=text_lists),
     e.FinishProposed: st.builds(e.FinishProposed, turn=counts, result=json_values),
     e.GiveUpProposed: st.builds(e.GiveUpProposed, turn=counts, reason=texts),
-    e.CallSucceeded: st.builds(e.CallSucceeded, **_call, value=json_values, seconds=seconds, changes=changes, cut=cuts),
-    e.CallPartial: st.builds(
-        e.CallPartial, **_call, **_owed, value=json_values, left=text_lists, rest=st.none() | json_tables, changes=changes, cut=cuts
+    e.ModelAnswered: st.builds(
+        e.ModelAnswered, turn=counts, model=texts, usage=usages, said=st.lists(parts, max_size=2).map(tuple), finish=texts,
+        seconds=seconds, bytes=counts,
     ),
-    e.CallDeferred: st.builds(e.CallDeferred, **_call, **_owed, changes=changes),
-    e.CallFailed: st.builds(e.CallFailed, **_call, failure=failures, changes=changes),
+    e.ModelFailed: st.builds(e.ModelFailed, turn=counts, model=texts, failure=failures, usage=usages),
+    e.PlanKept: st.builds(e.PlanKept, turn=counts, reason=texts),
+    e.QuestionsProposed: st.builds(e.QuestionsProposed, turn=counts, questions=some_questions, reason=texts),
+    e.GoalInterpreted: st.builds(e.GoalInterpreted, turn=counts, intent=texts, facts=some_facts, missing=some_questions),
+    e.MemoryRecalled: st.builds(e.MemoryRecalled, facts=some_facts, ids=text_lists, failure=texts),
+    e.CallSucceeded: st.builds(
+        e.CallSucceeded, **_call, value=json_values, seconds=seconds, changes=changes, cut=cuts, spent=_spent
+    ),
+    e.CallPartial: st.builds(
+        e.CallPartial, **_call, **_owed, value=json_values, left=text_lists, rest=st.none() | json_tables, changes=changes,
+        cut=cuts, spent=_spent,
+    ),
+    e.CallDeferred: st.builds(e.CallDeferred, **_call, **_owed, changes=changes, spent=_spent),
+    e.CallFailed: st.builds(e.CallFailed, **_call, failure=failures, changes=changes, spent=_spent),
     e.CallUnknown: st.builds(e.CallUnknown, **_call, why=texts, crashed=st.booleans()),
     e.ProbeAnswered: st.builds(
         e.ProbeAnswered, step=texts, probe=counts, verdict=st.sampled_from(get_args(e.Verdict)), value=json_values, message=texts,
@@ -234,18 +320,37 @@ EVENTS: dict[type[e.Event], st.SearchStrategy[Any]] = {
     e.CallHeld: st.builds(e.CallHeld, step=texts, tool=texts, why=st.sampled_from(["circuit", "rate"]), until=times),
     e.CallRefused: st.builds(e.CallRefused, step=texts, same_as=texts, failure=failures),
     e.UndoPlanned: st.builds(e.UndoPlanned, reason=texts, steps=st.lists(some_steps, max_size=2).map(tuple), kept=text_lists),
-    e.StepSkipped: st.builds(e.StepSkipped, step=texts, reason=texts, flagged=st.booleans(), needless=st.booleans()),
+    e.StepSkipped: st.builds(
+        e.StepSkipped, step=texts, reason=texts, flagged=st.booleans(), needless=st.booleans(), told=st.booleans()
+    ),
     e.StepFailed: st.builds(e.StepFailed, step=texts, reason=texts),
     e.Asked: st.builds(
         e.Asked, interrupt=texts, kind=st.sampled_from(get_args(e.InterruptKind)), about=st.sampled_from(get_args(e.InterruptSubject)),
         question=texts, options=st.lists(options, max_size=3).map(tuple), digest=texts, expires_at=times, step=texts, tool=texts,
-        args=json_tables,
+        args=json_tables, asks=st.none() | questions, facts=text_lists,
     ),
     e.InterruptExpired: st.builds(e.InterruptExpired, interrupt=texts),
     e.LimitReached: st.builds(e.LimitReached, limit=texts, allowed=seconds),
     e.RunCompleted: st.builds(e.RunCompleted, result=json_values, skipped=text_lists, flagged=text_lists, partial=text_lists,
-        replaced=st.dictionaries(texts, texts, max_size=2)),
+        replaced=st.dictionaries(texts, texts, max_size=2), outdated=text_lists, guessed=text_lists),
     e.RunFailed: st.builds(e.RunFailed, reason=texts, **_ending),
     e.RunCancelled: st.builds(e.RunCancelled, by=texts, reason=texts, **_ending),
+    e.ModelCallLost: st.builds(e.ModelCallLost, turn=counts, model=texts, usage=usages),
+    e.ReasonerHeld: st.builds(e.ReasonerHeld, until=times, reason=texts),
+    e.Inferred: st.builds(e.Inferred, question=questions, why=texts),
+    e.FactsLearned: st.builds(
+        e.FactsLearned, facts=some_facts, drifts=st.lists(drifts, max_size=2).map(tuple), step=texts, reason=texts
+    ),
+    e.FactsInvalidated: st.builds(
+        e.FactsInvalidated, facts=text_lists, because=texts, dropped=text_lists, outdated=text_lists
+    ),
+    e.ReobservationPlanned: st.builds(e.ReobservationPlanned, fact=texts, for_step=texts, step=some_steps),
+    e.CheckPlanned: st.builds(e.CheckPlanned, turn=counts, step=some_steps),
+    e.FinishRuled: st.builds(e.FinishRuled, turn=counts, accepted=st.booleans(), by=texts, reason=texts),
+    e.PlanSuspected: st.builds(
+        e.PlanSuspected,
+        why=st.sampled_from(["failures", "drift", "goal", "correction", "answer", "partial"]),
+        reason=texts,
+    ),
 }  # fmt: skip
 events = st.one_of(*EVENTS.values())

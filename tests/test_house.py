@@ -33,8 +33,8 @@ engines
 runner
 starting
 agent
-inbox
-journal tools reasoners views
+inbox memory
+journal tools reasoners views pricing
 core
 errors
 """

@@ -6,16 +6,19 @@ with the arguments goal, inputs and limits; its contract names it (`Contract.age
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any, get_args
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Literal, get_args
 
 import msgspec
 
 from holdfast.core.events import OnStop
 from holdfast.core.limits import Limits, wrong_limits
 from holdfast.core.plan import Plan, Step, plain_plan, problems, schema_problem
+from holdfast.core.thinking import WHOLE_PLAN, Acceptance, Asking, Reassess, Thinking
 from holdfast.core.values import SECRET_NAMES, plain
 from holdfast.errors import DefinitionError, OutsideStore, PlanError, UsageError
+from holdfast.mind import Mind, accepting, asking_of, recall_of
+from holdfast.models import ModelName, Models, models_of
 from holdfast.reasoners.base import Briefing, Reasoner
 from holdfast.reasoners.function import FunctionReasoner
 from holdfast.reasoners.planfile import PlanReasoner, limits_schema, step_of
@@ -32,6 +35,15 @@ class Agent:
     never written, wherever they stand in inputs, arguments or results; those of its agents are added. on_stop: what becomes of
     what was done when a run fails or is cancelled: it is kept, undone, or a person is asked. agents: those whose runs its
     steps may start; each is a tool by its name.
+
+    With a model in place of a plan: model: what is asked, as `provider:name`, several in order, or `Models(…)`. instructions:
+    how it is to go about its work. horizon: how many steps in a row it may plan at once; 1 acts and looks in turns, `"plan"`
+    plans all. reassess: when a plan under way is looked at again: after every `step`, on `surprise`, `never`. interpret:
+    whether the first turn says what is known, missing and assumed (None: where a declared input is not given). ask: whether a
+    person is asked for what is missing, by name of the input or for all. confidence_min: a plan that the model trusts less is
+    put to a person, call by call. memory: how many memories of its thread a run starts with; True for 20. result: the type, or
+    JSON Schema, of the result. accept: what counts as done: a jmespath expression over `result` and `facts`, a function or tool
+    that looks at the `result`.
 
     Raises DefinitionError, or PlanError with everything that is wrong in the plan.
     """
@@ -51,11 +63,23 @@ class Agent:
         on_stop: OnStop = "keep",
         agents: Iterable[Agent] = (),
         source: str | None = None,
+        model: Models | ModelName | Iterable[ModelName] | None = None,
+        instructions: str = "",
+        horizon: int | Literal["plan"] = 1,
+        reassess: Reassess = "surprise",
+        interpret: bool | None = None,
+        ask: Mapping[str, Asking] | Asking | None = None,
+        confidence_min: float = 0.0,
+        repairs_max: int = 3,
+        failures_max: int = 3,
+        memory: int | bool = False,
+        result: Any = None,
+        accept: Acceptance | Tool[..., Any] | Callable[..., Any] | str | None = None,
     ):
         if not name or any(not (ch.isalnum() or ch in "-_.") for ch in name):
             raise DefinitionError(f"{name!r} is no name for an agent", hint="use letters, digits, - _ and .")
-        if (plan is None) == (reasoner is None):
-            raise DefinitionError(f"agent {name} needs either a plan or a reasoner")
+        if sum(given is not None for given in (plan, reasoner, model)) != 1:
+            raise DefinitionError(f"agent {name} needs either a plan, a reasoner or a model")
         if on_stop not in get_args(OnStop):
             raise DefinitionError(
                 f"agent {name}: on_stop is {on_stop!r}", hint=f"it is one of {', '.join(get_args(OnStop))}, or left out"
@@ -63,7 +87,17 @@ class Agent:
         self.name = name
         self.on_stop: OnStop = on_stop
         self.agents = _by_name(name, agents)
-        self.toolbox = _toolbox(name, tools, self.agents)
+        self.mind: Mind | None = None
+        if model is not None:
+            self.mind = Mind(
+                models_of(model), instructions=instructions, horizon=WHOLE_PLAN if horizon == "plan" else horizon,
+                reassess=reassess, interpret=interpret, asking=asking_of(ask), confidence_min=confidence_min,
+                repairs_max=repairs_max, failures_max=failures_max, recall=recall_of(memory), result=result,
+            )  # fmt: skip
+        given_tools, self.accept = accepting(list(tools), accept)
+        if self.mind is not None:
+            given_tools = self.mind.with_own_tools(name, given_tools)
+        self.toolbox = _toolbox(name, given_tools, self.agents)
         self.family()  # Whatever is wrong in it is said here.
         self.goal = goal
         self.version = version
@@ -87,6 +121,8 @@ class Agent:
             found = problems(self.plan, self.toolbox.contracts, known, secrets=self.secret_names)
             if found:
                 raise PlanError(found, source=source)
+        elif self.mind is not None:
+            self.reasoner = self.mind.reasoner
         else:
             self.reasoner = reasoner if hasattr(reasoner, "propose") else FunctionReasoner(reasoner)  # type: ignore[assignment,arg-type]
 
@@ -96,7 +132,7 @@ class Agent:
         if self.inputs is not None:
             for name, schema in self.inputs.items():
                 if name not in given:
-                    if not schema.get("optional"):
+                    if not schema.get("optional") and not self._finds_out():
                         found.append(f"the input {name} is missing")
                 elif problem := schema_problem(given[name], {key: part for key, part in schema.items() if key != "optional"}):
                     found.append(f"the input {name}: {problem}")
@@ -107,6 +143,18 @@ class Agent:
             raise UsageError(
                 f"agent {self.name}: " + "; ".join(found), hint="give inputs as --input name=value or --input @file.json"
             )
+
+    def _finds_out(self) -> bool:
+        """Whether what the inputs leave open is read off the words of the goal, asked for or inferred."""
+        return self.mind is not None and self.mind.interpret is not False
+
+    def thinking(self, given: dict[str, Any] | None = None) -> Thinking | None:
+        """How a run of this agent thinks; None where no model is asked. given: its inputs. DefinitionError for a model whose
+        price nobody knows."""
+        if self.mind is None:
+            return None
+        missing = any(name not in (given or {}) and not form.get("optional") for name, form in (self.inputs or {}).items())
+        return self.mind.thinking(self.toolbox.contracts, self.inputs or {}, missing=missing)
 
     def family(self) -> dict[str, Agent]:
         """All agents below this one by name: those whose runs its steps may start, those whose runs these may start, and so on.

@@ -19,11 +19,12 @@ from typing import Any, get_args
 
 import msgspec
 
-from holdfast import inbox, scheduling
+from holdfast import inbox, memory, scheduling
 from holdfast.agent import Agent
 from holdfast.core.events import Asked, Entry, OnStop
 from holdfast.core.evolve import fold
 from holdfast.core.gates import GateState
+from holdfast.core.memory import Memory
 from holdfast.core.schedule import CatchUp, Firing, Overlap, Standing
 from holdfast.core.state import State, status
 from holdfast.core.tokens import token_digest
@@ -40,6 +41,7 @@ from holdfast.errors import (
 )
 from holdfast.journal.base import Journal, Owed, RunRow, Worker
 from holdfast.journal.sqlite import SqliteJournal
+from holdfast.memory import Recaller
 from holdfast.runner.clock import Clock, SystemClock
 from holdfast.runner.perform import Hands
 from holdfast.runner.threads import Threads
@@ -105,6 +107,7 @@ class Holdfast:
     db: path of the SQLite file, or a Journal. secrets: where `{$secret: NAME}` comes from; default: the environment.
     lease_seconds: how long a dead worker's runs wait to be taken over. tenant_parallel: calls at once by tenant, "*" for
     the others. on_error: told of runs that cannot be advanced. on_rest: told of each run that was given back here.
+    recaller: chooses what is recalled of a thread, by meaning; left out, its words do.
     """
 
     def __init__(
@@ -121,14 +124,16 @@ class Holdfast:
         tenant_parallel: dict[str, int] | None = None,
         on_error: Callable[[str, HoldfastError], None] | None = None,
         on_rest: Callable[[str], None] | None = None,
+        recaller: Recaller | None = None,
     ):
         self.journal: Journal = _store(db) if isinstance(db, (str, os.PathLike)) else db
         self._clock = clock or SystemClock()
         self._threads = threads or Threads()
         self._lease_seconds = lease_seconds
+        self._recaller = recaller
         self._embedded = Embedded(
             self.journal,
-            Hands(self._clock, self._threads, secrets),
+            Hands(self._clock, self._threads, secrets, recaller=recaller),
             worker=worker,
             lease_seconds=lease_seconds,
             parallel_runs=parallel_runs,
@@ -171,14 +176,16 @@ class Holdfast:
         tenant: str = "",
         priority: int = 0,
         labels: dict[str, str] | None = None,
+        thread: str = "",
         patience_seconds: float | None = None,
     ) -> Run:
         """Start a run, or continue it, and go on until it has ended or only a person can move it on.
 
-        goal, inputs: may be left out where the run is there already. patience_seconds: return earlier where the run is to
+        goal, inputs: may be left out where the run is there already. thread: the conversation that it belongs to; what its runs
+        learned is remembered between them, where the agent has a memory. patience_seconds: return earlier where the run is to
         wait longer than that. Raises GoalMismatch where the id belongs to another goal, and UsageError for bad inputs.
         """
-        run_id, claim = await self._create(agent, goal, id, inputs, tenant, priority, labels or {}, here=True)
+        run_id, claim = await self._create(agent, goal, id, inputs, tenant, priority, labels or {}, thread, here=True)
         await self._engine_started()
         await self.engine.drive(run_id, claim, patience_seconds)
         return await self.show(run_id)
@@ -193,9 +200,10 @@ class Holdfast:
         tenant: str = "",
         priority: int = 0,
         labels: dict[str, str] | None = None,
+        thread: str = "",
     ) -> str:
         """Put a run into the store for whichever worker comes first, and return its id. Twice is once."""
-        run_id, _ = await self._create(agent, goal, id, inputs, tenant, priority, labels or {}, here=False)
+        run_id, _ = await self._create(agent, goal, id, inputs, tenant, priority, labels or {}, thread, here=False)
         return run_id
 
     async def has(self, agent: Agent, goal: str | None = None, *, id: str, inputs: dict[str, Any] | None = None) -> bool:
@@ -222,7 +230,7 @@ class Holdfast:
 
     async def _create(
         self, agent: Agent, text: str | None, run_id: str | None, inputs: dict[str, Any] | None, tenant: str, priority: int,
-        labels: dict[str, str], *, here: bool,
+        labels: dict[str, str], thread: str, *, here: bool,
     ) -> tuple[str, Any]:  # fmt: skip
         self.engine.load(agent)
         run_id = run_id if run_id is not None else new_id(agent)
@@ -230,7 +238,7 @@ class Holdfast:
         existing = await self.journal.row(run_id)
         _, goal_digest = goal_of(agent, text, inputs)
         if existing is None:
-            new, first = started(agent, run_id, text, inputs, tenant, priority, labels)
+            new, first = started(agent, run_id, text, inputs, tenant, priority, labels, thread=thread)
             claim = await self.journal.create(
                 new,
                 (first,),
@@ -358,6 +366,43 @@ class Holdfast:
         """What became of a schedule's times, the latest first. UsageError where there is no such schedule."""
         await scheduling.get(self.journal, name)
         return await self.journal.firings(name, limit)
+
+    # --- memory ---------------------------------------------------------------------------------------------------
+
+    async def memories(
+        self, thread: str | None = None, *, tenant: str | None = None, query: str | None = None, history: bool = False,
+        limit: int = 1000,
+    ) -> list[Memory]:  # fmt: skip
+        """What is remembered, of all threads or of one, the latest first.
+
+        thread: of the tenant that is given; without one, of the runs that have none. query: only what has a word of it, the best
+        first; it needs a thread. history: also what was superseded, and what is left of forgotten ones.
+        """
+        if query is not None:
+            return await memory.search(self.journal, query, tenant or "", thread or "", limit)
+        whose = tenant if thread is None else tenant or ""
+        return await self.journal.memories(whose, thread, history=history, limit=limit)
+
+    async def recall(self, thread: str, query: str, *, tenant: str = "", count: int = 20) -> list[Memory]:
+        """What a run of a thread that asks for this would start with, the best first."""
+        memory.check_thread(thread)
+        now = self._clock.now()
+        return list((await memory.recalled(self.journal, tenant, thread, query, count, now, self._recaller)).memories)
+
+    async def correct_memory(self, id: str, value: Any, *, by: str | None = None) -> Memory:
+        """Put another value in place of a wrong memory; it stays so whatever later runs guess. UsageError where there is none."""
+        return await memory.correct(self.journal, id, value, by or _user(), self._clock.now())
+
+    async def forget(
+        self, id: str | None = None, *, thread: str | None = None, tenant: str | None = None, by: str | None = None
+    ) -> int:
+        """Erase a memory, with all that was remembered under its name; or all of a thread; or all of a tenant. How many.
+
+        Journals of runs keep what happened in them; it is the memory that is erased, and what runs that go on had learned by
+        now is not put into it when they end. UsageError where nothing is named, or nothing is there under the id.
+        """
+        now = self._clock.now()
+        return await memory.forget(self.journal, by or _user(), now, memory_id=id, thread=thread, tenant=tenant)
 
     # --- looking --------------------------------------------------------------------------------------------------
 

@@ -68,6 +68,9 @@ def answer(
         raise AnswerRefused(
             f"{name} is never written down, and an answer is", run_id=state.run_id, step=asked.step, hint="leave it out"
         )
+    form = asked.asks.answer_schema if asked.asks is not None and decision == "respond" else {}
+    if form and (wrong := schema_problem(value, form)):
+        raise AnswerRefused(f"this is no answer to {asked.interrupt}: {wrong}", run_id=state.run_id, hint="respond VALUE")
     if decision == "edit":
         value = _edited(asked, contract, value, state.run_id)
     elif (

@@ -18,6 +18,7 @@ from holdfast.core.values import plain
 from holdfast.errors import UsageError
 from holdfast.journal.base import NewRun
 from holdfast.journal.codec import redact
+from holdfast.memory import check_thread
 
 ID_MAX = 200
 PRIORITY_MAX = 1_000_000
@@ -37,13 +38,16 @@ def started(
     parent_step: str = "",
     depth: int = 0,
     ends_with_parent: bool = True,
+    thread: str = "",
 ) -> tuple[NewRun, RunStarted]:
     """What `Journal.create` is given. goal: None takes the agent's. limits: in place of the agent's; parent, parent_step,
-    depth, ends_with_parent: of a run that another one starts.
+    depth, ends_with_parent: of a run that another one starts. thread: the conversation that it belongs to.
 
     Raises UsageError, with everything that is wrong, for an id, inputs or other parts that cannot be taken.
     """
     check_id(run_id)
+    if thread:
+        check_thread(thread)
     asked, goal_digest = goal_of(agent, goal, inputs)
     agent.check_inputs(asked.inputs)
     first = RunStarted(
@@ -61,6 +65,9 @@ def started(
         parent=parent,
         parent_step=parent_step,
         depth=depth,
+        thread=thread,
+        thinking=agent.thinking(asked.inputs),
+        accept=agent.accept,
     )
     first = _as_read(first)
     row = NewRun(

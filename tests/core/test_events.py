@@ -23,6 +23,9 @@ NAMES = {
     "run_resumed", "run_started", "step_failed", "step_skipped",
     "call_held", "call_refused", "callback_received", "callback_refused", "child_ended", "follow_up_suppressed", "pending_ruled",
     "rest_planned", "signal_received", "undo_planned",
+    "check_planned", "facts_invalidated", "facts_learned", "finish_ruled", "goal_changed", "goal_interpreted", "inferred",
+    "memory_recalled", "model_answered", "model_call_lost", "model_failed", "plan_kept", "plan_suspected", "questions_proposed",
+    "reasoner_held", "recall_intended", "reobservation_planned", "thinking_changed",
 }  # fmt: skip
 
 
@@ -50,8 +53,10 @@ def test_intents_and_outcomes_are_told_from_rulings() -> None:
     """Each effect has one of both; nothing is both."""
     assert not set(e.INTENTS) & set(e.OUTCOMES)
     assert set(e.INTENTS) | set(e.OUTCOMES) <= set(CLASSES)
-    assert {found.__name__ for found in e.INTENTS} == {"ProposalRequested", "CallIntended", "ProbeIntended"}
-    assert len(e.OUTCOMES) == 10
+    assert {found.__name__ for found in e.INTENTS} == {
+        "ProposalRequested", "RecallIntended", "CallIntended", "ProbeIntended",
+    }  # fmt: skip
+    assert len(e.OUTCOMES) == 16
 
 
 @pytest.mark.parametrize("kind", CLASSES)

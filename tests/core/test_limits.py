@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -11,6 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.core.limits import WORDS, Limits, reached, within, wrong_limits
+
+
+# Bounds that hold only where they are given.
+MAY_BE_LEFT_OUT = {"tokens_max", "cost_usd_max"}
 
 
 def test_a_run_within_its_bounds_has_reached_none() -> None:
@@ -35,8 +40,10 @@ def test_wall_time_is_reached_at_the_moment_for_which_the_run_is_woken(started_a
 def test_a_limit_under_which_nothing_could_run_is_wrong(name: str) -> None:
     """Each field: nothing, less than nothing, no number. The defaults are fine."""
     assert wrong_limits(Limits()) is None
-    assert wrong_limits(msgspec.structs.replace(Limits(), **{name: 1})) is None
-    wrong: list[Any] = [0, -1, True, "3", None, math.nan]
+    money = name == "cost_usd_max"
+    assert wrong_limits(msgspec.structs.replace(Limits(), **{name: Decimal(1) if money else 1})) is None
+    wrong: list[Any] = [-1, True, "3", math.nan] if name in MAY_BE_LEFT_OUT else [-1, True, "3", None, math.nan]
+    wrong += [Decimal(-1), Decimal("NaN"), Decimal("Infinity"), 1] if money else [0]
     for value in wrong if not name.endswith("_seconds") else [*wrong, math.inf]:
         found = wrong_limits(msgspec.structs.replace(Limits(), **{name: value}))
         assert found is not None and found.startswith(name), value
@@ -65,3 +72,20 @@ def test_what_may_be_changed_is_a_number_of_at_least_nothing(changes: Any) -> No
     found = wrong_limits(msgspec.structs.replace(Limits(), changes=changes))
     assert found is not None and found.startswith("changes"), found
     assert wrong_limits(Limits(changes={"credit": 0, "seats": 2.5})) is None
+
+
+def test_money_may_be_nothing_and_is_never_a_float() -> None:
+    """A run that may spend nothing is a run that may spend nothing; a float would not be the amount that was written."""
+    assert wrong_limits(Limits(cost_usd_max=Decimal(0))) is None
+    assert wrong_limits(Limits(tokens_max=None, cost_usd_max=None)) is None
+    wrong: Any = 0.5
+    assert wrong_limits(Limits(cost_usd_max=wrong)) is not None
+
+
+def test_what_may_be_spent_is_given_in_words_too() -> None:
+    """An amount as a text or a number; where there is no bound yet, any amount is below it."""
+    most = Limits(cost_usd_max=Decimal("2.00"))
+    assert within(most, {"cost": "0.10"}).cost_usd_max == Decimal("0.10")
+    assert within(most, {"cost": 5}).cost_usd_max == Decimal("2.00")
+    assert within(Limits(), {"cost": 0.1, "tokens": 500}) == Limits(cost_usd_max=Decimal("0.1"), tokens_max=500)
+    assert within(most, {"cost": "much"}) == most

@@ -13,7 +13,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from holdfast.cli import checking, lab, looking, options, owed, people, running, schedule, watching, working
+from holdfast.cli import checking, lab, looking, memory, options, owed, people, running, schedule, watching, working
 from holdfast.cli.text import say
 from holdfast.errors import HoldfastError
 
@@ -45,9 +45,10 @@ class Commands(TyperGroup):
     """The group of all commands, which knows how errors end."""
 
     def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]
-        """In the order in which people meet them; typer would put the group among them first."""
-        names = [name for name in super().list_commands(ctx) if name != "schedule"]
-        names.insert(names.index("check"), "schedule")
+        """In the order in which people meet them; typer would put the groups among them first."""
+        groups = ("schedule", "memory")
+        names = [name for name in super().list_commands(ctx) if name not in groups]
+        names[names.index("check") : names.index("check")] = groups
         return names
 
     def main(
@@ -108,7 +109,7 @@ def root(
         raise typer.Exit(options.WRONG)
 
 
-for commands in (running, working, looking, watching, people, owed, schedule, checking, lab):
+for commands in (running, working, looking, watching, people, owed, schedule, memory, checking, lab):
     commands.register(app)
 
 

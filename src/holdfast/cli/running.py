@@ -77,6 +77,15 @@ def run(
         list[str] | None,
         typer.Option("--label", metavar="NAME=TEXT", help="A mark to find it by, again for each.", show_default=False),
     ] = None,
+    thread: Annotated[
+        str,
+        typer.Option(
+            "--thread",
+            metavar="NAME",
+            help="The conversation it belongs to; what its runs learned is recalled.",
+            show_default=False,
+        ),
+    ] = "",
     parallel: Annotated[int, typer.Option("--parallel", metavar="N", min=1, help="With --each: runs at once.")] = 20,
     lease: Lease = 15.0,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing while it goes on.")] = False,
@@ -104,7 +113,9 @@ def run(
     terms = Terms(
         agent=agent, file=file, db=db, goal=goal, json=json, quiet=quiet,
         patience_seconds=duration(patience, what="--patience") if patience is not None else None,
-        start={"tenant": tenant, "priority": priority, "labels": dict(label_of(word) for word in label or ())},
+        start={
+            "tenant": tenant, "priority": priority, "labels": dict(label_of(word) for word in label or ()), "thread": thread,
+        },
     )  # fmt: skip
     inputs = loading.inputs_of(input) if input else None
     trouble = Trouble()

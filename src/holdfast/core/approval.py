@@ -50,6 +50,16 @@ OPTIONS: dict[str, tuple[Option, ...]] = {
         Option(decision="approve", means="take it back"),
         Option(decision="reject", means="keep what was done"),
     ),
+    "question": (
+        Option(decision="respond", means="this is the answer"),
+        Option(decision="reject", means="it will not be answered"),
+        Option(decision="cancel", means="cancel the whole run"),
+    ),
+    "reasoner": (
+        Option(decision="approve", means="ask the models again"),
+        Option(decision="reject", means="stop the run"),
+        Option(decision="cancel", means="cancel the whole run"),
+    ),
     "agent": (
         Option(decision="approve", means="go on under the new promises"),
         Option(decision="reject", means="stop the run"),

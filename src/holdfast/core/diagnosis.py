@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 
 from holdfast.core.contract import Contract, Retry, Safety
-from holdfast.core.events import AnyEvent, CallFailed, CallUnknown, Failure, FailureKind
+from holdfast.core.events import AnyEvent, CallFailed, CallUnknown, Failure, FailureKind, ModelFailed
 from holdfast.core.gates import Outcome
 from holdfast.core.plan import Fallback, Step
 from holdfast.core.retry import next_wait
@@ -83,7 +83,7 @@ def health(outcome: AnyEvent) -> Outcome:
     nothing."""
     if isinstance(outcome, CallUnknown):
         return "other" if outcome.crashed else "failed"
-    if isinstance(outcome, CallFailed):
+    if isinstance(outcome, (CallFailed, ModelFailed)):
         if outcome.failure.kind == "rate_limited":
             return "limited"
         return "failed" if outcome.failure.kind in PASSING or outcome.failure.kind == "crashed" else "other"

@@ -43,7 +43,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forb
     hold_seconds: float = 3600.0
     children_max: int = 100
     changes: dict[str, float] = {}
-    revisions_max: int = 100
+    revisions_max: int = 20
     tokens_max: int | None = None
     cost_usd_max: Decimal | None = None
 

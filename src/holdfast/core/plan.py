@@ -14,6 +14,7 @@ import msgspec
 
 from holdfast.core import references, values
 from holdfast.core.contract import Contract, Gate, Retry, is_sound
+from holdfast.core.facts import could_be, name_problem
 
 OnFailure = Literal["stop", "skip", "flag", "ask", "replan"]
 StandIns = Mapping[str, tuple[str, ...]]
@@ -100,7 +101,7 @@ class Goal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 def reads(step: Step, *, bare: bool = False) -> tuple[str, ...]:
     """The steps whose results this one reads. bare: only by references without a default."""
-    if not (step.args or step.fallbacks or step.expect):
+    if not (step.args or step.fallbacks or step.expect or step.abort_when or step.ask_when):
         return ()
     forms = (step.args, *(fallback.args for fallback in step.fallbacks))
     found = [name for form in forms for ref in references.find(form, bare=bare) for name in ref.steps]
@@ -108,7 +109,27 @@ def reads(step: Step, *, bare: bool = False) -> tuple[str, ...]:
         # What is looked at after a step cannot hold the step up.
         seen = references.find(step.expect.args, bare=bare)
         found += [name for ref in seen for name in ref.steps if name != step.id]
+    if not bare:
+        # Where nothing was done there is nothing to say about it, and the condition says what follows.
+        found += [name for _, condition in conditions(step) for name in condition.steps if name != step.id]
     return tuple(dict.fromkeys(found))
+
+
+def conditions(step: Step) -> Iterator[tuple[str, references.Reference]]:
+    """What must hold, or not, for the step to begin, or to begin unasked."""
+    if step.abort_when:
+        yield "abort_when", references.parse(step.abort_when)
+    if step.ask_when:
+        yield "ask_when", references.parse(step.ask_when, references.ASK_ROOTS)
+
+
+def believes(step: Step) -> tuple[str, ...]:
+    """The facts that a step rests on: those that it refers to, and those that it names."""
+    forms = [step.args, *(fallback.args for fallback in step.fallbacks)]
+    if step.expect is not None:
+        forms.append(step.expect.args)
+    found = [name for form in forms if form for name in references.facts_in(form)]
+    return tuple(dict.fromkeys((*found, *step.rests_on, *step.needs_fresh)))
 
 
 def needs(step: Step) -> tuple[str, ...]:
@@ -191,12 +212,13 @@ def fallbacks_of(step: Step, contract: Contract | None) -> tuple[Fallback, ...]:
     return (Fallback(tool=contract.fallback),)
 
 
-def expected(step: Step, inputs: dict[str, Any], result_of: Callable[[str], Any]) -> Expect | None:
-    """What must be true after a call of this step, with its references to inputs and steps put in; those to the result of the
-    call itself are left for `references.fill`. Raises references.Missing for one that leads nowhere."""
+def expected(step: Step, inputs: dict[str, Any], result_of: Callable[[str], Any], fact_of: Callable[[str], Any]) -> Expect | None:
+    """What must be true after a call of this step, with its references to inputs, steps and facts put in; those to the result of
+    the call itself are left for `references.fill`. Raises references.Missing for one that leads nowhere."""
     if step.expect is None or not step.expect.args:
         return step.expect
-    return msgspec.structs.replace(step.expect, args=references.resolve(step.expect.args, inputs, result_of, later=True))
+    args = references.resolve(step.expect.args, inputs, result_of, fact_of, later=True)
+    return msgspec.structs.replace(step.expect, args=args)
 
 
 def plain_plan(plan: Plan) -> Plan:
@@ -214,12 +236,13 @@ def problems(
     inputs: dict[str, Any] | None,
     before: Iterable[str] = (),
     secrets: frozenset[str] = values.SECRET_NAMES,
+    facts: Iterable[str] | None = None,
 ) -> list[str]:
     """Everything that makes a plan unsound, each as one sentence; empty when it may run.
 
     contracts: the tools there are. inputs: the run's inputs, or None where they are not known yet. before: ids of
     the steps that the run has already, which new ones may refer to and must not take again. secrets: names whose values
-    are never written down, and a plan is.
+    are never written down, and a plan is. facts: those that are known already; None where anything may be.
     """
     found: list[str] = []
     steps: dict[str, Step] = {}
@@ -228,7 +251,14 @@ def problems(
         if step.id in steps or step.id in known:
             found.append(f"step {step.id}: the id is taken already")
         steps.setdefault(step.id, step)
-    there = _There(steps=steps, known=known, contracts=contracts, inputs=inputs, stand_ins=stand_ins(plan))
+    there = _There(
+        steps=steps,
+        known=known,
+        contracts=contracts,
+        inputs=inputs,
+        stand_ins=stand_ins(plan),
+        facts=frozenset(facts) if facts is not None else None,
+    )
     for step in steps.values():
         found.extend(f"step {step.id}: {problem}" for problem in dict.fromkeys(_step_problems(step, there)))
         found.extend(f"step {step.id}: {_secret_problem(name)}" for name in _secrets_in(step, contracts, secrets))
@@ -242,19 +272,27 @@ def problems(
 
 
 class _There(msgspec.Struct, frozen=True, kw_only=True):
-    """What a plan is checked against. known: ids of earlier steps."""
+    """What a plan is checked against. known: ids of earlier steps. facts: that are known, where that is known."""
 
     steps: dict[str, Step]
     known: set[str]
     contracts: dict[str, Contract]
     inputs: dict[str, Any] | None
     stand_ins: dict[str, tuple[str, ...]]
+    facts: frozenset[str] | None
 
     def missing(self, name: str) -> str | None:
         """A sentence where there is no such step."""
         if name in self.steps or name in self.known:
             return None
         return f"there is no step {name}{_meant(name, self.steps)}"
+
+    def unheard_of(self, fact: str) -> bool:
+        """Whether nobody ever told, or will observe, a fact of this name."""
+        if self.facts is None or fact in self.facts or fact in (self.inputs or ()):
+            return False
+        patterns = (pattern for contract in self.contracts.values() for pattern in contract.observes)
+        return not any(could_be(pattern, fact) for pattern in patterns)
 
 
 def _step_problems(step: Step, there: _There) -> Iterator[str]:
@@ -287,6 +325,34 @@ def _step_problems(step: Step, there: _There) -> Iterator[str]:
     if step.expect is not None:
         for problem in _expect_problems(step, step.expect, there):
             yield f"expect: {problem}"
+    for key, names in (("rests_on", step.rests_on), ("needs_fresh", step.needs_fresh)):
+        for name in names:
+            if problem := name_problem(name):
+                yield f"{key}: {problem}"
+            elif key == "needs_fresh" and there.unheard_of(name):
+                yield f"{key}: {_nobody_tells(name)}"
+    for key, condition in conditions(step):
+        for problem in _condition_problems(step, condition, there):
+            yield f"{key}: {problem}"
+    if not 0.0 <= step.confidence <= 1.0:
+        yield "confidence is a number from 0 to 1"
+
+
+def _nobody_tells(fact: str) -> str:
+    return f"nobody has told the fact {fact}, and no tool observes it"
+
+
+def _condition_problems(step: Step, condition: references.Reference, there: _There) -> Iterator[str]:
+    if condition.problem:
+        yield condition.problem
+    for name in condition.steps:
+        if name == step.id:
+            yield f"{condition.expression} is this step itself, which has no result before it begins"
+        elif missing := there.missing(name):
+            yield f"{condition.expression}: {missing}"
+    for name in condition.inputs:
+        if there.inputs is not None and name not in there.inputs:
+            yield f"{condition.expression} names the input {name}, which is not given{_meant(name, there.inputs)}"
 
 
 def _expect_problems(step: Step, expect: Expect, there: _There) -> Iterator[str]:
@@ -419,6 +485,9 @@ def _reference_problems(value: Any, there: _There, after: Step | None = None) ->
         for name in reference.inputs:
             if there.inputs is not None and name not in there.inputs and not _has_default(value, reference.expression):
                 yield f"{reference.expression} names the input {name}, which is not given{_meant(name, there.inputs)}"
+        for name in reference.facts:
+            if there.unheard_of(name) and not _has_default(value, reference.expression):
+                yield f"{reference.expression}: {_nobody_tells(name)}"
 
 
 def _has_default(value: Any, expression: str) -> bool:

@@ -1,7 +1,9 @@
 """References between steps: `{$ref: steps.mailbox.address}` in the arguments of a plan.
 
-A reference is a jmespath expression (https://jmespath.org/specification.html) over `{"inputs": …, "steps": {id: result}}`.
-It is pure and total: it can neither loop nor call out. Three forms stand in arguments, at any depth:
+A reference is a jmespath expression (https://jmespath.org/specification.html) over
+`{"inputs": …, "steps": {id: result}, "facts": {name: value}}`. It is pure and total: it can neither loop nor call out. A fact is
+looked up at the moment of the call, and only one that may be believed then is there. Three forms stand in arguments, at any
+depth:
 
     {$ref: EXPRESSION}                  the value; it must be there
     {$ref: EXPRESSION, default: VALUE}  the value, or VALUE where nothing is there
@@ -10,7 +12,7 @@ It is pure and total: it can neither loop nor call out. Three forms stand in arg
 
 Where something is said about a call that was made, references start elsewhere: at `result` in the arguments of what is looked
 at after it (`expect:`), at `args` and `result` in those of what takes it back. A *condition* (`that:`, `sufficient=`) is an
-expression over a result itself.
+expression over a result itself; one of a plan (`abort_when:`, `ask_when:`) starts where references do.
 """
 
 from __future__ import annotations
@@ -26,7 +28,11 @@ import msgspec
 
 REF, SECRET, LITERAL = "$ref", "$secret", "$literal"
 # Where references may start: in a plan, in what is looked at after a call, and in what takes a call back.
-PLAN_ROOTS, RESULT_ROOTS, CALL_ROOTS = ("inputs", "steps"), ("result",), ("args", "result")
+PLAN_ROOTS, RESULT_ROOTS, CALL_ROOTS = ("inputs", "steps", "facts"), ("result",), ("args", "result")
+# Where a condition on the call itself may start.
+ASK_ROOTS = (*PLAN_ROOTS, "args")
+# Of what many things go by name, one is to be named.
+_NAMED = {"steps": "name the step: steps.ID", "facts": "name the fact: facts.NAME"}
 _PLAIN_PATH = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 _DEPTH_MAX = 64
 
@@ -40,12 +46,13 @@ class Missing(Exception):
 
 
 class Reference(msgspec.Struct, frozen=True, kw_only=True):
-    """A parsed reference: which steps and inputs it reads. roots: where it starts, each once. path is set where it is a plain
-    dotted path."""
+    """A parsed reference: which steps, inputs and facts it reads. roots: where it starts, each once. path is set where it is a
+    plain dotted path."""
 
     expression: str
     steps: tuple[str, ...]
     inputs: tuple[str, ...]
+    facts: tuple[str, ...] = ()
     roots: tuple[str, ...] = ()
     path: tuple[str, ...] = ()
     problem: str | None = None
@@ -66,6 +73,7 @@ def parse(expression: str, roots: tuple[str, ...] = PLAN_ROOTS) -> Reference:
         expression=expression,
         steps=tuple(dict.fromkeys(name for name in reads.get("steps", ()) if name)),
         inputs=tuple(dict.fromkeys(name for name in reads.get("inputs", ()) if name)),
+        facts=tuple(dict.fromkeys(name for name in reads.get("facts", ()) if name)),
         roots=tuple(root for root in roots if reads[root]),
         path=path,
         problem=f"{shown!r}: {problem}" if problem else None,
@@ -85,14 +93,14 @@ def _shown(expression: str) -> str:
 
 
 def _collect(node: Any, reads: dict[str, list[str]]) -> str | None:
-    """Find `steps.ID` and `inputs.NAME` at the roots of an expression's tree ("" for a root that is read whole); a sentence on
-    the first wrong root."""
+    """Find `steps.ID`, `inputs.NAME` and `facts.NAME` at the roots of an expression's tree ("" for a root that is read whole);
+    a sentence on the first wrong root."""
     kind, children = node.get("type"), node.get("children", [])
     if kind == "field":
         if node["value"] not in reads:
             return f"starts at {node['value']!r}; a reference starts at {' or '.join(reads)}"
-        if node["value"] == "steps":
-            return "name the step: steps.ID"
+        if node["value"] in _NAMED:
+            return _NAMED[node["value"]]
         reads[node["value"]].append("")
         return None
     if kind in ("current", "identity"):
@@ -148,6 +156,11 @@ def find(value: Any, roots: tuple[str, ...] = PLAN_ROOTS, *, bare: bool = False)
             yield from find(part, roots, bare=bare)
 
 
+def facts_in(form: Any, *, bare: bool = False) -> tuple[str, ...]:
+    """The names of the facts that arguments refer to. bare: only those without a default."""
+    return tuple(dict.fromkeys(name for reference in find(form, bare=bare) for name in reference.facts))
+
+
 def is_later(expression: Any) -> bool:
     """Whether a reference after a call reads the result of that call, which is only there then."""
     found = parse(str(expression), RESULT_ROOTS)
@@ -176,12 +189,24 @@ def malformed(value: Any, depth: int = 0) -> Iterator[str]:
             yield from malformed(part, depth + 1)
 
 
+def nobody_knows(name: str) -> Any:
+    """Where no facts are believed."""
+    raise LookupError(name)
+
+
 def resolve(
-    value: Any, inputs: dict[str, Any], result_of: Callable[[str], Any], *, for_call: bool = False, later: bool = False
+    value: Any,
+    inputs: dict[str, Any],
+    result_of: Callable[[str], Any],
+    fact_of: Callable[[str], Any] = nobody_knows,
+    *,
+    for_call: bool = False,
+    later: bool = False,
 ) -> Any:
     """Arguments with every reference replaced by its value; secrets stay as they are.
 
-    result_of: the result of a finished step by its id. for_call: what looks like a secret in a value is marked as a literal,
+    result_of: the result of a finished step by its id. fact_of: the value of a fact that may be believed now; LookupError where
+    there is none. for_call: what looks like a secret in a value is marked as a literal,
     or else data of the world could have secrets put into itself at the moment of the call. later: references to `result` stay
     as they are, for `fill` to put in once it is there; what looks like one in a value is marked too. Raises Missing for a
     reference that leads nowhere and has no default.
@@ -191,17 +216,39 @@ def resolve(
             if later and is_later(value[REF]):
                 return value
             reference = parse(value[REF])
-            document = {"inputs": inputs, "steps": {step: result_of(step) for step in reference.steps}}
-            found = _look_up(value, reference, document)
+            found = _look_up(value, reference, document_of(reference, inputs, result_of, fact_of))
             return _marked(found, with_refs=later) if for_call or later else found
         if LITERAL in value:
             return _marked(value[LITERAL], with_refs=later) if for_call or later else value[LITERAL]
         if SECRET in value:
             return value
-        return {key: resolve(part, inputs, result_of, for_call=for_call, later=later) for key, part in value.items()}
+        parts = value.items()
+        return {key: resolve(part, inputs, result_of, fact_of, for_call=for_call, later=later) for key, part in parts}
     if isinstance(value, (list, tuple)):
-        return [resolve(part, inputs, result_of, for_call=for_call, later=later) for part in value]
+        return [resolve(part, inputs, result_of, fact_of, for_call=for_call, later=later) for part in value]
     return value
+
+
+def document_of(
+    reference: Reference, inputs: dict[str, Any], result_of: Callable[[str], Any], fact_of: Callable[[str], Any]
+) -> dict[str, Any]:
+    """What a reference, or a condition, is looked up in: no more than what it reads."""
+    document: dict[str, Any] = {"inputs": inputs, "steps": {step: result_of(step) for step in reference.steps}, "facts": {}}
+    for name in reference.facts:
+        try:
+            document["facts"][name] = fact_of(name)
+        except LookupError:
+            continue
+    return document
+
+
+def quoted(value: Any) -> Any:
+    """Data as arguments: whatever in it looks like a form is marked as a literal, so that it stays what it is."""
+    if isinstance(value, dict):
+        if REF in value or SECRET in value or LITERAL in value:
+            return {LITERAL: value}
+        return {key: quoted(part) for key, part in value.items()}
+    return [quoted(part) for part in value] if isinstance(value, (list, tuple)) else value
 
 
 def fill(value: Any, *, result: Any, args: dict[str, Any] | None = None) -> Any:

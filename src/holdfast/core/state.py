@@ -122,6 +122,8 @@ class StepState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, g
     undo: str = ""
     cut: e.Cut | None = None
     done_at: int = 0
+    believes: tuple[str, ...] = ()
+    sent: str = ""
 
 
 if TYPE_CHECKING:
@@ -172,14 +174,16 @@ class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
     thinking, accept: as declared. asking_model: the request that is under way. turns: what models said. conversation_bytes: of
     all that they said and were told. setbacks, rounds: requests that came to nothing since one was answered, and how often all
     models were tried. reason_at: no model is asked before that. spent, reserved: of the budget; what is reserved, by step, and
-    under "" for the model. failures: steps that failed in a row, of those that the reasoner is told of. suspicions: why the plan
-    may be wrong; while there is one, nothing new of it begins before the reasoner was asked. unseen: steps that ended since it
-    was. facts: what is believed, by name. to_observe: steps that report facts, which are not read off yet. questions: open ones
-    of the reasoner, by name; weighing: those of which it is not ruled yet whether a person is asked. interpreted, intent: what
-    the goal means. outdated: steps that rest on what turned out not to be so. observers: which step observed a fact; checks: the
-    step that looks at the proposed result, and the fact that a step observes anew. refusals: results that were refused.
-    recalled: whether the memory was asked; recalling: the fence of an open request; memories: ids of what it gave, by fact.
-    done_calls: effects by tool and arguments.
+    under "" for the model. failures: steps that failed in a row, of those that the reasoner is told of. suspicions: why the
+    plan may be wrong; while there is one, nothing new of it begins before the reasoner was asked. unseen: steps that ended
+    since it was. facts: what is believed, by name. to_observe: steps that report facts, which are not read off yet. questions:
+    open ones of the reasoner, by name; weighing: those of which it is not ruled yet whether a person is asked. interpreted,
+    intent: what the goal means. outdated: steps that rest on what turned out not to be so. observers: which step observed a
+    fact; checks: the step that looks at the proposed result, and the fact that a step observes anew. refusals, refused_because:
+    results that were refused; accepted: this one is not. unanswered: questions that nobody answered, and why. recalled: whether
+    the memory was asked; recalling: the fence of an open request; memories: ids of what it gave, by fact. done_calls: effects
+    by tool and arguments. shaken: facts that are not what they were, or steps that rest on such, of which it is not
+    ruled yet what that takes down. reobserved: for each step that waited for that, the steps that observed a fact anew.
     """
 
     run_id: str
@@ -271,10 +275,15 @@ class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
     observers: dict[str, str] = {}
     checks: dict[str, str] = {}
     refusals: int = 0
+    refused_because: tuple[str, ...] = ()
+    accepted: bool = False
+    unanswered: dict[str, str] = {}
     recalled: bool = False
     recalling: int | None = None
     memories: dict[str, str] = {}
     done_calls: NameMap = HashTrieMap()
+    shaken: tuple[str, ...] = ()
+    reobserved: dict[str, tuple[str, ...]] = {}
 
 
 def contract_of(state: State, step: StepState) -> Contract | None:

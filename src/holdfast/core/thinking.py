@@ -51,8 +51,9 @@ class Question(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 class Acceptance(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """What counts as done. that: a jmespath expression over the proposed result (as `result`) and the facts (as `facts`).
-    tool: a `read` tool that is called with the result (and with `goal` and `facts` where it has such arguments), and answers
-    true, false, or {accepted, reason}. finishes_max: how often a result may be refused before the run stops."""
+    tool: a `read` tool that is called with the result (and with `goal`, `facts` and `steps`, the results of all steps, where it
+    has such arguments), and answers true, false, why not, or {accepted, reason}. finishes_max: how often a result may be refused
+    before the run stops."""
 
     that: str = ""
     tool: str = ""
@@ -69,7 +70,8 @@ class Thinking(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     confidence_min: a plan that the model trusts less is put to a person, call by call. repairs_max: proposals in a row that
     cannot be taken. failures_max: steps that fail in a row before the plan counts as wrong. retry, breaker: of requests to a
     provider. overhead_bytes: of each request before any of the run is in it (instructions and tools). recall: how many
-    memories are looked for at the start; 0 for none. result_schema: of the result. digest: of the instructions.
+    memories are looked for at the start; 0 for none. result_schema: of the result. inputs: JSON Schema of each declared input,
+    by name. instructions: the digest of what the agent is told.
     """
 
     models: dict[str, ModelTerms]
@@ -87,6 +89,7 @@ class Thinking(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     overhead_bytes: int = 0
     recall: int = 0
     result_schema: dict[str, Any] = {}
+    inputs: dict[str, Any] = {}
     instructions: str = ""
 
 

@@ -21,6 +21,7 @@ import msgspec
 from holdfast.core.contract import Breaker, Rate
 from holdfast.core.events import AnyEvent, Entry
 from holdfast.core.gates import GateState, Outcome, Why
+from holdfast.core.memory import Memory
 from holdfast.core.schedule import Firing, Standing
 from holdfast.core.state import Status
 
@@ -29,6 +30,8 @@ MessageKind = Literal["answer", "cancel", "callback", "refused", "signal", "chil
 REFUSALS_MAX = 10
 # How many times of a schedule are remembered, with what became of each; those that wait are not counted.
 FIRINGS_MAX = 1000
+# How many memories are listed where it is not said.
+MEMORIES_MAX = 1000
 # The statuses after which nothing more comes.
 ENDED: tuple[Status, ...] = ("completed", "failed", "cancelled")
 
@@ -160,8 +163,9 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     of which nothing is owed or in doubt any more; all their slots are given back. gated: calls that must pass the gates of
     their tools; where one may not, nothing is written. heard: what these gates learn, before any of these calls. tokens: to
     be known from now on. owed: opened or changed; paid: steps of which nothing is owed any more. contents: large values by
-    digest. release: give the claim back with it. When the release ends a run, a run that waits for it gets a message of the
-    kind `child`, and its own children that end with it get one of the kind `cancel`, all in the same commit.
+    digest. memories: what the run learned, each kept once by its id; which of a line is in force is found in the same commit
+    (`journal/remembering.py`). release: give the claim back with it. When the release ends a run, a run that waits for it gets
+    a message of the kind `child`, and its own children that end with it get one of the kind `cancel`, all in the same commit.
     """
 
     run_id: str
@@ -179,6 +183,7 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     owed: tuple[Owed, ...] = ()
     paid: tuple[str, ...] = ()
     contents: dict[str, bytes] = {}
+    memories: tuple[Memory, ...] = ()
     release: Release | None = None
 
 
@@ -357,6 +362,32 @@ class Journal(Protocol):
     async def firings(self, name: str, limit: int = FIRINGS_MAX) -> list[Firing]:
         """What became of a schedule's times, the latest first. Of one that is written again, the last holds, and it stays
         caught up."""
+
+    async def memories(
+        self,
+        tenant: str | None = None,
+        thread: str | None = None,
+        *,
+        query: str | None = None,
+        history: bool = False,
+        limit: int = MEMORIES_MAX,
+    ) -> list[Memory]:
+        """What is remembered, of all tenants and threads or of one, the latest first. query: only what has a word of it, what
+        has most of it first; it needs a tenant and a thread, and no text is an error in it. history: those that were superseded
+        and what is left of forgotten ones as well; without a query."""
+
+    async def memory(self, memory_id: str) -> Memory | None:
+        """A memory by its id, in force or not, or what is left of a forgotten one."""
+
+    async def correct_memory(self, memory_id: str, value: Any, by: str, at: float) -> Memory | None:
+        """Put another value in place of a memory, or of the one that took over from it: what is in force now. None for one that
+        is not there or was forgotten. A value that stands already, put there by a person, changes nothing."""
+
+    async def forget(
+        self, by: str, at: float, *, memory_id: str | None = None, tenant: str = "", thread: str | None = None
+    ) -> int:
+        """Erase memories: one with all of its line, those of a thread, or all of a tenant; how many. What is learned of them
+        by then, in runs that end later, is not kept either."""
 
     async def seen(self, worker: Worker) -> None:
         """Note that a worker is alive."""

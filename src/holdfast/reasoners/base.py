@@ -14,12 +14,23 @@ import msgspec
 
 from holdfast.core import values
 from holdfast.core.commands import AskReasoner
-from holdfast.core.contract import Contract
-from holdfast.core.events import AnyEvent, FinishProposed, GiveUpProposed, PlanAdopted, ProposalFailed
-from holdfast.core.facts import Fact
-from holdfast.core.models import Part, Usage
+from holdfast.core.contract import Contract, digest
+from holdfast.core.events import (
+    AnyEvent,
+    FactsLearned,
+    FinishProposed,
+    GiveUpProposed,
+    GoalInterpreted,
+    ModelAnswered,
+    PlanAdopted,
+    PlanKept,
+    ProposalFailed,
+    QuestionsProposed,
+)
+from holdfast.core.facts import RANK, Fact
+from holdfast.core.models import Part, Usage, cost
 from holdfast.core.pending import Pending
-from holdfast.core.plan import Goal, Plan, Step, plain_plan, problems
+from holdfast.core.plan import Goal, Plan, Step, plain_plan, problems, schema_problem
 from holdfast.core.state import State, StepState, secret_names
 from holdfast.core.thinking import Phase, Question
 from holdfast.reasoners.model import Listener
@@ -183,7 +194,7 @@ class _Lazy(Sequence[_T]):
 
 
 def briefing(state: State, request: AskReasoner | None = None, now: float = 0.0, listener: Listener | None = None) -> Briefing:
-    """What a reasoner is told about this state; pure."""
+    """What a reasoner is told about this state; pure. request: what it is asked. now: seconds since the epoch."""
     return Briefing(
         run_id=state.run_id,
         goal=state.goal,
@@ -230,30 +241,134 @@ def _owed_report(owed: Pending) -> OwedReport:
     )
 
 
+def events_of(proposal: object, state: State, turn: int) -> tuple[AnyEvent, ...]:
+    """The events that come of what a reasoner returned: what a model said, the facts that it noted, and its proposal, adopted if
+    it is sound, else failed with every problem. They belong into one commit."""
+    if not isinstance(proposal, Thought):
+        return (taken(proposal, state, turn),)
+    events: list[AnyEvent] = [_answered(proposal, state, turn)]
+    if notes := _notes(proposal, state):
+        events.append(FactsLearned(facts=notes, reason=f"noted by {proposal.model}"))
+    if proposal.proposal is None:
+        problems = proposal.problems or ("nothing was proposed",)
+        events.append(ProposalFailed(turn=turn, problems=_bounded(list(problems))))
+    else:
+        events.append(taken(proposal.proposal, state, turn))
+    return tuple(events)
+
+
+def _answered(thought: Thought, state: State, turn: int) -> ModelAnswered:
+    """What it cost is worked out here, by the price that was written down when the run started."""
+    terms = state.thinking.models.get(thought.model) if state.thinking is not None else None
+    usage = msgspec.structs.replace(thought.usage, requests=1)
+    if terms is not None:
+        usage = msgspec.structs.replace(usage, cost_usd=cost(terms.price, usage))
+    return ModelAnswered(
+        turn=turn,
+        model=thought.model,
+        usage=usage,
+        said=thought.said,
+        finish=thought.finish,
+        seconds=thought.seconds,
+        bytes=thought.bytes,
+    )
+
+
+def _notes(thought: Thought, state: State) -> tuple[Fact, ...]:
+    """What a model concluded is a guess, and never takes the place of what was seen or said."""
+    found = []
+    for fact in thought.notes:
+        known = state.facts.get(fact.name)
+        if known is not None and (known.pinned or RANK[known.source] > RANK["inferred"]):
+            continue
+        found.append(msgspec.structs.replace(fact, source="inferred", by=thought.model, confirmed_by="", pinned=False))
+    return tuple(found)
+
+
 def taken(proposal: object, state: State, turn: int) -> AnyEvent:
     """The event that a proposal becomes: adopted if it is sound, else failed with every problem."""
     if isinstance(proposal, (Plan, Step)):
         proposal = Propose(plan=proposal if isinstance(proposal, Plan) else Plan(steps=(proposal,), final=False))
     match proposal:
         case Finish(result):
-            try:
-                return FinishProposed(turn=turn, result=values.plain(result))
-            except ValueError as error:
-                return ProposalFailed(turn=turn, problems=(f"the result cannot be written as JSON: {error}",))
+            return _finished(result, state, turn)
         case GiveUp(reason):
             return GiveUpProposed(turn=turn, reason=reason)
-        case Propose(plan=plan, reason=reason):
-            plan, found = _checked(plan, state)
-            if not found and not plan.steps and not plan.final:
-                found.append("the proposal has no step, and says neither finish nor give up")
-            if found:
-                return ProposalFailed(turn=turn, problems=_bounded(found))
-            return PlanAdopted(turn=turn, revision=state.revision + 1, plan=plan, reason=reason)
+        case Keep(reason):
+            return PlanKept(turn=turn, reason=reason)
+        case Ask(questions=questions, reason=reason):
+            return _asked(questions, reason, state, turn)
+        case Interpret(intent=intent, facts=facts, missing=missing):
+            missing = tuple(question for question in missing if question.name not in state.facts)
+            return GoalInterpreted(turn=turn, intent=intent, facts=facts, missing=missing)
+        case Propose():
+            return _adopted(proposal, state, turn)
         case _:
             pass
     return ProposalFailed(
-        turn=turn, problems=(f"{type(proposal).__name__} is no proposal; return a Plan, a Step, Finish or GiveUp",)
+        turn=turn, problems=(f"{type(proposal).__name__} is no proposal; return a Plan, a Step, Finish, Ask or GiveUp",)
     )
+
+
+def _finished(result: Any, state: State, turn: int) -> AnyEvent:
+    try:
+        plain = values.plain(result)
+    except ValueError as error:
+        return ProposalFailed(turn=turn, problems=(f"the result cannot be written as JSON: {error}",))
+    schema = state.thinking.result_schema if state.thinking is not None else {}
+    if schema and (wrong := schema_problem(plain, schema)):
+        return ProposalFailed(turn=turn, problems=(f"the result is not of the form that is asked for: {wrong}",))
+    return FinishProposed(turn=turn, result=plain)
+
+
+def _asked(questions: tuple[Question, ...], reason: str, state: State, turn: int) -> AnyEvent:
+    """Nobody is asked twice: what was answered is known, and who did not answer is not asked again."""
+    found = []
+    for question in questions:
+        known = state.facts.get(question.name)
+        if known is not None and not known.stale and known.source in ("told", "observed"):
+            found.append(f"{question.name} is known already: it is {known.value!r}")
+        elif question.name in state.unanswered:
+            found.append(f"{question.name} was asked, and {state.unanswered[question.name]}; go on without it, or give up")
+        elif question.name in state.questions:
+            found.append(f"{question.name} is being asked")
+    if not questions:
+        found.append("nothing is asked")
+    if found:
+        return ProposalFailed(turn=turn, problems=_bounded(found))
+    return QuestionsProposed(turn=turn, questions=questions, reason=reason)
+
+
+def _adopted(proposal: Propose, state: State, turn: int) -> AnyEvent:
+    plan, found = _checked(proposal.plan, state)
+    for name in proposal.dropped:
+        step = state.steps.get(name)
+        if step is None:
+            found.append(f"there is no step {name} to drop")
+        elif step.phase not in ("blocked", "ready"):
+            found.append(f"step {name} has begun, and is {step.phase}: it cannot be dropped")
+    found += _repeats(plan, state)
+    if not found and not plan.steps and not plan.final and not proposal.dropped:
+        found.append("the proposal has no step, and says neither finish nor give up")
+    if found:
+        return ProposalFailed(turn=turn, problems=_bounded(found))
+    return PlanAdopted(turn=turn, revision=state.revision + 1, plan=plan, reason=proposal.reason, dropped=proposal.dropped)
+
+
+def _repeats(plan: Plan, state: State) -> list[str]:
+    """Steps that would do an effect again which is done or under way. One that is meant has another occurrence."""
+    found = []
+    for step in plan.steps if state.thinking is not None else ():
+        contract = state.contracts.get(step.tool)
+        if contract is None or contract.safety in ("read", "idempotent") or step.undoes:
+            continue
+        name = state.done_calls.get(digest([step.tool, step.args]))
+        if name is None or name in state.undone:
+            continue
+        before = state.steps[name]
+        if before.phase not in ("skipped", "failed") and before.occurrence == step.occurrence:
+            found.append(f"step {step.id} would repeat step {name}, which is {before.phase}: use its result")
+    return found
 
 
 # The last plan that was found sound, what it was checked for, and its plain form: a plan file proposes the same plan to each

@@ -67,7 +67,8 @@ class Model(Protocol):
 
 class ModelFailure(Exception):
     """A request came to nothing. kind: as for tools; `invalid_input` with context=True where the request was longer than the
-    model takes. retry_after_seconds: what the provider asked for. usage: what it counted all the same."""
+    model takes. retry_after_seconds: what the provider asked for. usage: what it counted all the same; charged: it may have
+    answered, and counted that, though nothing of it arrived (a time-out, a broken connection)."""
 
     def __init__(
         self,
@@ -77,6 +78,7 @@ class ModelFailure(Exception):
         retry_after_seconds: float | None = None,
         context: bool = False,
         usage: Usage | None = None,
+        charged: bool = False,
     ):
         super().__init__(message)
         self.kind: FailureKind = kind
@@ -84,6 +86,7 @@ class ModelFailure(Exception):
         self.retry_after_seconds = retry_after_seconds
         self.context = context
         self.usage = usage or Usage()
+        self.charged = charged
 
 
 def size(request: Request) -> int:

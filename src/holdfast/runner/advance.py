@@ -18,17 +18,23 @@ from holdfast import inbox
 from holdfast.agent import Agent
 from holdfast.core import checkpoint
 from holdfast.core import events as e
+from holdfast.core.budget import lost
 from holdfast.core.commands import ONCE, AskReasoner, CallTool, Command, Recall, RunProbe
 from holdfast.core.contract import Contract, differences
 from holdfast.core.decide import Decision, Room, decide
 from holdfast.core.evolve import evolve, fold
+from holdfast.core.memory import learned
 from holdfast.core.state import State, contract_of, status
+from holdfast.core.thinking import Thinking
 from holdfast.errors import JournalCorrupt, JournalUnavailable, Superseded
 from holdfast.journal.base import Batch, Checkpoint, Claim, Full, Head, Journal, Release
+from holdfast.reasoners.verbs import READ_MORE
 from holdfast.runner import holdings
 from holdfast.runner.children import report, start_child
 from holdfast.runner.judge import check_delivery
 from holdfast.runner.perform import Hands, perform
+from holdfast.runner.reading import read_on
+from holdfast.runner.recollection import recall
 
 # A wait shorter than this is sat out in memory; a longer one parks the run, which then costs nothing.
 HOLD_SECONDS = 1.0
@@ -179,6 +185,9 @@ class Advance:
             self._outcomes.append(e.RunResumed(worker=self.terms.worker))
         contracts = self.agent.toolbox.contracts
         pending = state.changed
+        thinking = self.agent.thinking(state.goal.inputs) if not state.ended else None
+        if thinking is not None and state.thinking is not None and not _same(thinking, state.thinking):
+            self._outcomes.append(e.ThinkingChanged(thinking=thinking))
         if state.ended or (pending is not None and pending.contracts == tuple(contracts.values())):
             return state
         found = differences(state.contracts, contracts)
@@ -376,13 +385,14 @@ class Advance:
             owed=owed,
             paid=paid,
             contents=dict(self._contents),
+            memories=learned(after, now) if after.ended and not state.ended else (),
             release=release,
         )
 
     def _shares(self, state: State) -> bool:
         """Whether the tools of the run ask for anything that runs share; looked at once for each set of contracts."""
         if self._looked_at is not state.contracts:
-            self._looked_at, self._sharing = state.contracts, holdings.shares(state.contracts)
+            self._looked_at, self._sharing = state.contracts, holdings.shares(state.contracts, state.thinking)
         return self._sharing
 
     def _tenant_capacity(self, state: State) -> int | None:
@@ -408,8 +418,12 @@ class Advance:
             self._land(number, e.CallFailed(step=command.step, attempt=command.attempt, failure=failure))
         elif isinstance(command, CallTool) and command.contract.agent is not None:
             self._land(number, await start_child(command, self.agent, state, self._journal, self._clock.now()))
+        elif isinstance(command, CallTool) and command.tool == READ_MORE:
+            self._land(number, await read_on(command, state, self._journal))
+        elif isinstance(command, Recall):
+            self._land(number, await recall(command, self._journal, self._clock.now(), self._hands.recaller))
         else:
-            self._land(number, await perform(command, self.agent, state, self._hands, self._contents))
+            self._land(number, *await perform(command, self.agent, state, self._hands, self._contents))
 
     async def _still_holds(self) -> bool:
         """The fence guards the journal, not the wire: a worker that was stopped past its lease must not send before it has
@@ -426,10 +440,10 @@ class Advance:
             self.renew(kept[0], asked_at)
         return True
 
-    def _land(self, number: int, outcome: e.AnyEvent) -> None:
+    def _land(self, number: int, *outcome: e.AnyEvent) -> None:
         if self._flights.pop(number, None) is None:
             return  # It was overdue, and its outcome is written down as unknown.
-        self._outcomes.append(outcome)
+        self._outcomes.extend(outcome)
         self._notify()
 
     def _end_overdue(self, now: float) -> None:
@@ -500,6 +514,11 @@ def _is_waited_for(room: Room) -> bool:
     return any(not name.startswith(ONCE) for name in room.free)
 
 
+def _same(now: Thinking, before: Thinking) -> bool:
+    """Whether a run would think as it did. What its first turn was for is settled then."""
+    return msgspec.structs.replace(now, interpret=before.interpret) == before
+
+
 def _may_be_delivered(agent: Agent) -> bool:
     return any(contract.callback for contract in agent.toolbox.contracts.values())
 
@@ -510,6 +529,9 @@ def _overdue(command: Command) -> e.AnyEvent:
     if isinstance(command, RunProbe):
         return e.ProbeAnswered(step=command.step, probe=command.probe, verdict="not_yet", message=why)
     if isinstance(command, AskReasoner):
+        if command.model and command.reserved is not None:
+            failure = e.Failure(kind="transient", message=why)
+            return e.ModelFailed(turn=command.turn, model=command.model, failure=failure, usage=lost(command.reserved))
         return e.ProposalFailed(turn=command.turn, problems=(f"the reasoner: {why}",))
     if isinstance(command, Recall):
         return e.MemoryRecalled(failure=why)

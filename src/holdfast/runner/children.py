@@ -52,6 +52,7 @@ async def start_child(command: CallTool, agent: Agent, state: State, journal: Jo
             parent_step=command.step,
             depth=state.depth + 1,
             ends_with_parent=not args.get("detached", False),
+            thread=state.thread,
         )
     except HoldfastError as error:
         return _failed(command, "invalid_input", str(error))
@@ -74,6 +75,10 @@ def _limits(own: Limits, granted: Limits | None) -> Limits:
     if granted is None:
         return own
     most: dict[str, Any] = {name: getattr(granted, name) for name in ("attempts_max", "wall_seconds", "steps_max", "turns_max")}
+    # Without a budget of its own it has none; a run of a child that has one is not given more.
+    means = {name: getattr(granted, name) for name in ("cost_usd_max", "tokens_max") if getattr(granted, name) is not None}
+    own = msgspec.structs.replace(own, **{name: means[name] for name in means if getattr(own, name) is None})
+    most |= means
     return within(own, most)
 
 
@@ -88,5 +93,6 @@ def report(state: State) -> dict[str, Any]:
         "result": msgspec.to_builtins(state.result),
         "reason": state.reason,
         "attempts": state.attempts,
+        "spent": msgspec.to_builtins(state.spent) if state.spent.requests or state.spent.cost_usd else None,
         "partial": [*state.partial, *state.skipped, *state.flagged],
     }

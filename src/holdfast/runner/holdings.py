@@ -9,21 +9,22 @@ from __future__ import annotations
 from collections import Counter
 
 from holdfast.core import events as e
-from holdfast.core.commands import CallTool, Command, once_name, once_seconds
+from holdfast.core.commands import AskReasoner, CallTool, Command, once_name, once_seconds
 from holdfast.core.contract import Contract
 from holdfast.core.decide import Room
 from holdfast.core.diagnosis import health
 from holdfast.core.pending import Pending
 from holdfast.core.state import State, StepState
+from holdfast.core.thinking import Thinking, gate_name
 from holdfast.core.tokens import token_digest, token_for
 from holdfast.journal.base import Full, Gated, Heard, Owed, Slot, Token
 
 _CALL_OUTCOMES = (e.CallSucceeded, e.CallPartial, e.CallDeferred, e.CallFailed, e.CallUnknown)
 
 
-def shares(contracts: dict[str, Contract]) -> bool:
-    """Whether any of these tools asks for something that runs share."""
-    return any(
+def shares(contracts: dict[str, Contract], thinking: Thinking | None = None) -> bool:
+    """Whether any of these tools, or the models, ask for something that runs share."""
+    return (thinking is not None and thinking.breaker is not None) or any(
         contract.parallel_max is not None
         or contract.rate is not None
         or contract.breaker is not None
@@ -91,16 +92,30 @@ def gated(before: State, commands: tuple[Command, ...]) -> tuple[Gated, ...]:
             step = before.steps.get(command.step)
             if step is not None and step.held_since is not None:
                 turns[command.tool] = min(step.due_at, turns.get(command.tool, step.due_at))
-    return tuple(
-        Gated(tool=tool, calls=count, rate=contracts[tool].rate, breaker=contracts[tool].breaker, turn=turns.get(tool))
-        for tool, count in calls.items()
+    return (
+        *_gated_models(before, commands),
+        *(
+            Gated(tool=tool, calls=count, rate=contracts[tool].rate, breaker=contracts[tool].breaker, turn=turns.get(tool))
+            for tool, count in calls.items()
+        ),
     )
+
+
+def _gated_models(before: State, commands: tuple[Command, ...]) -> list[Gated]:
+    """The requests to models: a provider that is down is left alone by all runs of the store."""
+    breaker = before.thinking.breaker if before.thinking is not None else None
+    if breaker is None:
+        return []
+    asked = [command.terms for command in commands if type(command) is AskReasoner and command.terms is not None]
+    return [Gated(tool=gate_name(terms), calls=1, rate=None, breaker=breaker) for terms in asked]
 
 
 def heard(before: State, events: tuple[e.AnyEvent, ...]) -> tuple[Heard, ...]:
     """What the gates of tools learn from the outcomes of calls."""
     found: list[Heard] = []
     for event in events:
+        if isinstance(event, (e.ModelAnswered, e.ModelFailed)):
+            found.extend(_heard_of_model(before, event))
         if not isinstance(event, _CALL_OUTCOMES):
             continue
         tool = before.steps[event.step].tool
@@ -110,6 +125,15 @@ def heard(before: State, events: tuple[e.AnyEvent, ...]) -> tuple[Heard, ...]:
         wait = event.failure.retry_after_seconds if isinstance(event, e.CallFailed) else None
         found.append(Heard(tool=tool, outcome=health(event), breaker=contract.breaker, retry_after_seconds=wait))
     return tuple(found)
+
+
+def _heard_of_model(before: State, event: e.ModelAnswered | e.ModelFailed) -> list[Heard]:
+    thinking = before.thinking
+    if thinking is None or thinking.breaker is None or event.model not in thinking.models:
+        return []
+    wait = event.failure.retry_after_seconds if isinstance(event, e.ModelFailed) else None
+    name = gate_name(thinking.models[event.model])
+    return [Heard(tool=name, outcome=health(event), breaker=thinking.breaker, retry_after_seconds=wait)]
 
 
 def tokens(

@@ -11,6 +11,7 @@ import msgspec
 
 from holdfast.core.commands import CallTool, RunProbe
 from holdfast.core.tokens import token_for
+from holdfast.memory import Recaller
 from holdfast.runner.clock import Clock
 from holdfast.runner.heartbeat import Heartbeat
 from holdfast.runner.threads import Threads, TimedOut
@@ -19,12 +20,16 @@ from holdfast.tools.toolbox import SecretProvider
 
 
 class Hands(msgspec.Struct, frozen=True):
-    """What performing needs from outside. token_secret: of the store; without it no tool is given a callback token."""
+    """What performing needs from outside. token_secret: of the store; without it no tool is given a callback token. words: hears
+    what a model says while it says it (run, turn, kind of the part, the new words). recaller: chooses what is
+    recalled, in place of its words."""
 
     clock: Clock
     threads: Threads
     secrets: SecretProvider
     token_secret: bytes = b""
+    words: Callable[[str, int, str, str], None] | None = None
+    recaller: Recaller | None = None
 
 
 def call_of(command: CallTool | RunProbe, run_id: str, seconds: float, hands: Hands, *, callback: bool = False) -> Call:

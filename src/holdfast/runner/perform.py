@@ -14,7 +14,8 @@ from typing import Any, get_args
 import msgspec
 
 from holdfast.agent import Agent
-from holdfast.core.commands import AskReasoner, CallTool, Command, RunProbe
+from holdfast.core.budget import lost
+from holdfast.core.commands import AskReasoner, CallTool, RunProbe
 from holdfast.core.events import (
     AnyEvent,
     CallDeferred,
@@ -28,17 +29,20 @@ from holdfast.core.events import (
     FailureKind,
     FinishProposed,
     GiveUpProposed,
+    ModelFailed,
     PlanAdopted,
     ProbeAnswered,
     ProposalFailed,
     Verdict,
 )
+from holdfast.core.models import Usage, cost
 from holdfast.core.references import REF, fill
 from holdfast.core.state import State
 from holdfast.core.values import plain, redacted_in
 from holdfast.errors import InvalidOutput, MissingSecret, ToolFailure, Unknown
 from holdfast.journal.codec import blob_digest, redact
-from holdfast.reasoners.base import briefing, taken
+from holdfast.reasoners.base import briefing, events_of
+from holdfast.reasoners.model import ModelFailure
 from holdfast.runner.heartbeat import Heartbeat
 from holdfast.runner.invoke import Hands as Hands
 from holdfast.runner.invoke import call_of, contained, invoke
@@ -52,21 +56,22 @@ from holdfast.tools.function import Tool
 from holdfast.tools.signature import Inquiry
 from holdfast.tools.toolbox import arguments_in, scrubbed_value
 
-REASONER_TIMEOUT_SECONDS = 600.0
 # A poll that fails in one of these ways could not look, or could not read what it saw; in any other it says what the other
 # side said.
 _COULD_NOT_LOOK = frozenset({"transient", "rate_limited", "unavailable", "invalid_output"})
 
 
-async def perform(command: Command, agent: Agent, state: State, hands: Hands, contents: dict[str, bytes]) -> AnyEvent:
-    """Do what the command says and return its outcome. contents: takes the large values that belong to the outcome, by digest;
-    they are to be stored in the commit that carries it."""
+async def perform(
+    command: CallTool | RunProbe | AskReasoner, agent: Agent, state: State, hands: Hands, contents: dict[str, bytes]
+) -> tuple[AnyEvent, ...]:
+    """Do what the command says and return its outcome: one event, or more where a model was asked. contents: takes the large
+    values that belong to the outcome, by digest; they are to be stored in the commit that carries it."""
     if type(command) is CallTool:
-        return await call_tool(command, agent, state.run_id, hands, contents)
+        return (await call_tool(command, agent, state.run_id, hands, contents),)
     if type(command) is RunProbe:
-        return await run_probe(command, agent, state.run_id, hands, contents)
+        return (await run_probe(command, agent, state.run_id, hands, contents),)
     assert type(command) is AskReasoner
-    return await ask_reasoner(command, agent, state)
+    return await ask_reasoner(command, agent, state, hands)
 
 
 async def call_tool(command: CallTool, agent: Agent, run_id: str, hands: Hands, contents: dict[str, bytes]) -> AnyEvent:
@@ -90,14 +95,43 @@ async def run_probe(command: RunProbe, agent: Agent, run_id: str, hands: Hands, 
     return await _Probing(command, tool, asked, agent, run_id, hands, contents).answer()
 
 
-async def ask_reasoner(command: AskReasoner, agent: Agent, state: State) -> AnyEvent:
+async def ask_reasoner(command: AskReasoner, agent: Agent, state: State, hands: Hands) -> tuple[AnyEvent, ...]:
     """Ask the reasoner, and check what it proposes."""
+    heard = hands.words
+    listener = None if heard is None else lambda kind, said: heard(state.run_id, command.turn, kind, said)
+    told = briefing(state, command, hands.clock.now(), listener)
     try:
-        async with asyncio.timeout(REASONER_TIMEOUT_SECONDS):
-            proposal = await contained(agent.reasoner.propose(briefing(state)))
-        return _in_bounds(taken(proposal, state, command.turn), agent)
+        async with asyncio.timeout(command.timeout_seconds):
+            proposal = await contained(agent.reasoner.propose(told))
+        return tuple(_in_bounds(event, agent) for event in events_of(proposal, state, command.turn))
+    except ModelFailure as failure:
+        return (_model_failed(command, failure),)
+    except TimeoutError:
+        why = f"no answer within {command.timeout_seconds:g} s"
     except Exception as surprise:  # noqa: BLE001 — the border: any surprise becomes a recorded outcome.
-        return ProposalFailed(turn=command.turn, problems=(f"{type(surprise).__name__}: {text(surprise, ())}",))
+        why = f"{type(surprise).__name__}: {text(surprise, ())}"
+        if command.model:
+            return (_model_failed(command, ModelFailure("crashed", why, charged=True)),)
+        return (ProposalFailed(turn=command.turn, problems=(why,)),)
+    if command.model:
+        return (_model_failed(command, ModelFailure("transient", why, charged=True)),)
+    return (ProposalFailed(turn=command.turn, problems=(f"the reasoner: {why}",)),)
+
+
+def _model_failed(command: AskReasoner, failure: ModelFailure) -> ModelFailed:
+    """What the provider counted is spent. Where it said nothing, a request that it may have answered counts in full."""
+    usage = failure.usage
+    if failure.charged and not usage.tokens and command.reserved is not None:
+        usage = lost(command.reserved)
+    elif command.terms is not None:
+        usage = msgspec.structs.replace(usage, cost_usd=cost(command.terms.price, usage), requests=1)
+    said = Failure(
+        kind=failure.kind,
+        message=words(failure.message),
+        retry_after_seconds=failure.retry_after_seconds,
+        detail={"context": True} if failure.context else None,
+    )
+    return ModelFailed(turn=command.turn, model=command.model, failure=said, usage=usage)
 
 
 class _Calling:
@@ -156,7 +190,7 @@ class _Calling:
     async def _outcome_of(self, returned: Any, seconds: float) -> AnyEvent:
         step, attempt = self.command.step, self.command.attempt
         if isinstance(returned, Deferred):
-            return CallDeferred(step=step, attempt=attempt, changes=self._changes(), **self._owed(returned))
+            return CallDeferred(step=step, attempt=attempt, changes=self._changes(), spent=self._spent(), **self._owed(returned))
         if isinstance(returned, Partial):
             return self._partial(returned)
         result = result_of_call(self.tool, returned, self.agent, self.secrets)
@@ -166,7 +200,9 @@ class _Calling:
             failure = await judged(self.command, self.tool, result, self.agent, self.run_id, self.hands, until)
             if failure is not None:
                 return self._failed(failure)
-        return CallSucceeded(step=step, attempt=attempt, value=value, seconds=seconds, changes=self._changes(), cut=cut)
+        return CallSucceeded(
+            step=step, attempt=attempt, value=value, seconds=seconds, changes=self._changes(), spent=self._spent(), cut=cut
+        )
 
     def _partial(self, returned: Partial) -> CallPartial:
         """What a part was, and what is left. It is not judged: it is known not to be enough."""
@@ -179,6 +215,7 @@ class _Calling:
             left=_items(returned.left, self.secrets),
             rest=self._rest(returned.rest),
             changes=self._changes(),
+            spent=self._spent(),
             cut=cut,
             **self._owed(returned),
         )
@@ -216,14 +253,20 @@ class _Calling:
             for change in changes
         )
 
+    def _spent(self) -> Usage | None:
+        """What it says that it cost."""
+        return self.call.reports.used if self.call is not None else None
+
     def _failed(self, failure: Failure) -> CallFailed:
-        return CallFailed(step=self.command.step, attempt=self.command.attempt, failure=failure, changes=self._changes())
+        return CallFailed(
+            step=self.command.step, attempt=self.command.attempt, failure=failure, changes=self._changes(), spent=self._spent()
+        )
 
     def _open(self, kind: FailureKind, why: str) -> AnyEvent:
         """The outcome where nobody can say whether it happened: failed only where that changes nothing."""
         if self.changes_nothing:
             return self._failed(Failure(kind=kind, message=why))
-        return CallUnknown(step=self.command.step, attempt=self.command.attempt, why=why)
+        return CallUnknown(step=self.command.step, attempt=self.command.attempt, why=why, spent=self._spent())
 
     def _overtime(self) -> str:
         """Why a call was ended, with the last that was heard of it."""

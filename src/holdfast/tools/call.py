@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import msgspec
 
 from holdfast.core.events import Change
+from holdfast.core.limits import amount_of
+from holdfast.core.models import ZERO, Usage
 
 # What a call reports to have changed is added up by name and note; past so many of them, the notes are dropped, then the rest.
 CHANGES_MAX = 100
@@ -22,13 +25,19 @@ class Cancelled(BaseException):
 class Reports:
     """What a call has reported so far; from any thread. words: its last progress. on_progress: told of each."""
 
-    __slots__ = ("_amounts", "_lock", "on_progress", "words")
+    __slots__ = ("_amounts", "_lock", "on_progress", "used", "words")
 
     def __init__(self) -> None:
         self.words = ""
         self.on_progress: Callable[[], None] | None = None
+        self.used: Usage | None = None
         self._amounts: dict[tuple[str, str], float] = {}
         self._lock = threading.Lock()
+
+    def use(self, usage: Usage) -> None:
+        """Count what was used."""
+        with self._lock:
+            self.used = usage if self.used is None else self.used + usage
 
     def add(self, name: str, amount: Any, note: str) -> None:
         """One more change. An amount that is no finite number counts as 0, and the note says what it was."""
@@ -75,6 +84,13 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
         """Report something else that this call changed ("credit", 3). It is recorded with the outcome, whatever that is; the
         amounts of one name and note are added up."""
         self.reports.add(str(name), amount, str(note))
+
+    def spent(self, cost_usd: Decimal | str | float = 0, *, input_tokens: int = 0, output_tokens: int = 0) -> None:
+        """Report what this call cost, in place of what its tool declares (`cost=`). It is settled with the outcome, whatever that
+        is; several reports are added up. An amount that is none, or below nothing, counts as nothing."""
+        tokens = [count if isinstance(count, int) and count > 0 else 0 for count in (input_tokens, output_tokens)]
+        amount = amount_of(cost_usd)
+        self.reports.use(Usage(input_tokens=tokens[0], output_tokens=tokens[1], cost_usd=amount if amount is not None else ZERO))
 
     def progress(self, words: str = "") -> None:
         """Report that it goes on ("page 3 of 9"). Keeps a tool with `heartbeat=` alive; the last words are shown when its time

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from decimal import ROUND_DOWN, Decimal
 from typing import Any
 
+from holdfast.core import budget, recovery, references
 from holdfast.core import events as e
-from holdfast.core import recovery, references
 from holdfast.core.approval import asks_first, shown_digest
 from holdfast.core.commands import CallTool, call_key, once_name
 from holdfast.core.contract import Contract, digest
 from holdfast.core.decide.owed import Owed
 from holdfast.core.diagnosis import SETTLED_BY_ARGUMENTS
 from holdfast.core.limits import Limits, within
+from holdfast.core.models import GRAIN, ZERO, Reserved
 from holdfast.core.plan import fallbacks_of
 from holdfast.core.state import StepState, source_of
 
@@ -103,6 +105,8 @@ class Calls(Owed):
             state.failed_calls and not again and self._failed_before(step, args)
         ):
             return
+        if state.thinking is not None and not again and self._done_before(step, contract, args):
+            return
         if self._no_attempt_left(step, contract):
             return
         if asks_first(contract, step.step) and step.approved != shown_digest(step.tool, args, contract):
@@ -115,13 +119,18 @@ class Calls(Owed):
             return
         if step.tool in self.held and self._hold(step):
             return
-        if (contract.agent is not None or contract.changes) and self._too_much(step, contract, key):
+        if (contract.agent is not None or contract.changes or contract.cost_usd is not None) and self._too_much(
+            step, contract, key
+        ):
             return
         for capped in self.places.keys() & {step.tool, ""}:
             self.places[capped] -= 1
         granted = self._granted(step, args) if contract.agent is not None else None
+        reserved = self._reservation(contract, granted)
         attempt = step.attempt + 1
-        self._rule(e.CallIntended(step=name, attempt=attempt, tool=step.tool, key=key, args=args, granted=granted))
+        self._rule(
+            e.CallIntended(step=name, attempt=attempt, tool=step.tool, key=key, args=args, granted=granted, reserved=reserved)
+        )
         self.commands.append(
             CallTool(
                 step=name,
@@ -248,6 +257,20 @@ class Calls(Owed):
         self._refuse(step, failure, same_as=other)
         return True
 
+    def _done_before(self, step: StepState, contract: Contract, args: dict[str, Any]) -> bool:
+        """Refuse a call by which a model would repeat an effect. One that is meant has another occurrence."""
+        if contract.safety in ("read", "idempotent") or step.step.undoes or step.insisted:
+            return False
+        name = self.state.done_calls.get(digest([step.tool, args]))
+        if name is None or name == step.step.id:
+            return False
+        before = self.state.steps[name]
+        if before.phase in ("skipped", "failed") or before.occurrence != step.occurrence or before.step.id in self.state.undone:
+            return False
+        message = f"step {name} {'did' if before.phase == 'done' else 'is doing'} this very call; its result stands"
+        self._refuse(step, e.Failure(kind="conflict", message=message), same_as=name)
+        return True
+
     def _refuse(self, step: StepState, failure: e.Failure, same_as: str = "") -> None:
         self._rule(e.CallRefused(step=step.step.id, same_as=same_as, failure=failure))
         self.refused = True
@@ -295,6 +318,8 @@ class Calls(Owed):
         if contract.agent is not None and key != step.key and self.state.children >= limits.children_max:
             self._rule(e.LimitReached(limit="children_max", allowed=float(limits.children_max)))
             return True
+        if contract.cost_usd is not None and contract.agent is None and self._is_too_dear(step, contract.cost_usd):
+            return True
         used_up = next(
             (name for name in contract.changes if name in limits.changes and self._changed(name) >= limits.changes[name]), None
         )
@@ -303,6 +328,27 @@ class Calls(Owed):
         message = f"the run may change {used_up} by {limits.changes[used_up]:g} in all, and has"
         self._refuse(step, e.Failure(kind="too_expensive", message=message))
         return True
+
+    def _is_too_dear(self, step: StepState, cost_usd: Decimal) -> bool:
+        """Whether the budget does not pay for the call. What is held for others may be given back, and is waited for."""
+        state = self.state
+        need = Reserved(cost_usd=cost_usd)
+        if budget.means(state.limits, state.spent, state.reserved).allows(need):
+            return False
+        left = budget.means(state.limits, state.spent, {})
+        if not left.allows(need):
+            said = budget.dollars(left.cost_usd) if left.cost_usd is not None else "nothing"
+            message = f"it may cost {budget.dollars(cost_usd)}, and {said} of the budget are left"
+            self._refuse(step, e.Failure(kind="too_expensive", message=message))
+        return True
+
+    def _reservation(self, contract: Contract, granted: Limits | None) -> Reserved | None:
+        """What is held of the budget for a call: what it may cost, or what the run that it starts may spend."""
+        if granted is None:
+            return Reserved(cost_usd=contract.cost_usd) if contract.cost_usd is not None else None
+        if granted.cost_usd_max is None and granted.tokens_max is None:
+            return None
+        return Reserved(input_tokens=granted.tokens_max or 0, cost_usd=granted.cost_usd_max or ZERO)
 
     def _changed(self, name: str) -> float:
         return self.state.changes.get(name, 0.0)
@@ -340,5 +386,17 @@ class Calls(Owed):
             steps_max=limits.steps_max,
             turns_max=limits.turns_max,
             parallel_max=limits.parallel_max,
+            **self._granted_means(given),
         )
         return within(most, given) if isinstance(given, dict) else most
+
+    def _granted_means(self, given: Any) -> dict[str, Any]:
+        """The share of the budget that a run gets which is started here: what it is given, or else half of what is left."""
+        left = budget.means(self.state.limits, self.state.spent, self.state.reserved)
+        named = given.keys() if isinstance(given, dict) else set()
+        cost_usd, tokens = left.cost_usd, left.tokens
+        if cost_usd is not None and not named & {"cost", "cost_usd_max"}:
+            cost_usd = (cost_usd / 2).quantize(GRAIN, rounding=ROUND_DOWN)
+        if tokens is not None and not named & {"tokens", "tokens_max"}:
+            tokens = max(tokens // 2, 1)
+        return {"cost_usd_max": cost_usd, "tokens_max": tokens}

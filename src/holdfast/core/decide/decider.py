@@ -53,9 +53,13 @@ class Decider(Ends):
             if self._stopping():
                 self._stop()
             return
+        if self._recalls():
+            return
         if self.state.rests:
             self._plan_rests()
-        self._begin_all()
+        self._suspect()
+        if not self._must_think_first():
+            self._begin_all()
         if not self._stopping():
             self._ask_reasoner_or_end()
         if self._stopping() and not self.state.ended:

@@ -16,6 +16,7 @@ from holdfast.core.gates import Why
 from holdfast.core.plan import Expect, expected
 from holdfast.core.references import resolve
 from holdfast.core.state import State, StepState, contract_of, result_of
+from holdfast.core.thinking import Question
 
 
 class Room(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,7 +101,7 @@ class Desk:
 
     def _ask(
         self, about: e.InterruptSubject, kind: e.InterruptKind, question: str, shown: str, step: StepState | None = None,
-        args: dict[str, Any] | None = None, options: str | None = None,
+        args: dict[str, Any] | None = None, options: str | None = None, asks: Question | None = None, facts: tuple[str, ...] = (),
     ) -> None:  # fmt: skip
         subject = step.step.id if step is not None else about
         expires_at = self.now + self.state.limits.person_seconds
@@ -118,6 +119,8 @@ class Desk:
                 step=step.step.id if step else "",
                 tool=step.tool if step else "",
                 args=args or {},
+                asks=asks,
+                facts=facts,
             )
         )
         self._wake(expires_at)

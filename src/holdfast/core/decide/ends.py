@@ -6,17 +6,15 @@ from typing import Any
 
 from holdfast.core import events as e
 from holdfast.core import limits, references
-from holdfast.core.commands import AskReasoner
 from holdfast.core.contract import digest
-from holdfast.core.decide.calls import Calls
-from holdfast.core.evolve.runs import idle_turns
+from holdfast.core.decide.minds import Minds
 from holdfast.core.state import State, result_of, source_of, unknown_steps
 from holdfast.core.undo import undo_plan
 
 PROPOSAL_FAILURES_MAX = 3
 
 
-class Ends(Calls):
+class Ends(Minds):
     """See the module's text."""
 
     # --- bounds and holds -----------------------------------------------------------------------------------------
@@ -53,34 +51,37 @@ class Ends(Calls):
         state = self.state
         if state.proposing is not None:
             if state.proposing < state.fence:
+                self._lose_request()
                 self._propose()
             return
+        if state.weighing:
+            self._weigh()
+        if self.state.questions or any(asked.about == "reasoner" for asked in self.state.interrupts.values()):
+            self._settle_questions()
+            return
+        if self._phase() is not None and state.open_steps and not state.finishing:
+            self._propose()  # The plan that is under way is looked at again.
+            return
+        state = self.state
         if state.open_steps:
             return
         if state.pending and (state.finishing or state.final or not state.news):
             return  # A run that is owed something does not end; its reasoner may go on, as long as it has learned something.
-        if state.finishing:
-            self._complete(state.result)
-        elif state.planned and state.final:
-            self._complete(self._result())
-        elif state.proposal_failures >= PROPOSAL_FAILURES_MAX and self._on_stop() != "keep":
-            self._rule(e.LimitReached(limit="proposal_failures_max", allowed=float(PROPOSAL_FAILURES_MAX)))
-        elif state.proposal_failures >= PROPOSAL_FAILURES_MAX:
+        if state.finishing or (state.planned and state.final):
+            result = state.result if state.finishing else self._result()
+            if self._is_accepted(result):
+                self._complete(result)
+            elif not (self._stopping() or self.state.open_steps or self.state.finishing):
+                self._propose()  # It was refused, and goes back to the reasoner.
+            return
+        repairs = state.thinking.repairs_max if state.thinking is not None else PROPOSAL_FAILURES_MAX
+        if state.proposal_failures >= repairs and self._on_stop() != "keep":
+            self._rule(e.LimitReached(limit="proposal_failures_max", allowed=float(repairs)))
+        elif state.proposal_failures >= repairs:
+            # What was done is named as kept: nothing is taken back.
             self._rule(e.RunFailed(reason="the reasoner proposed nothing that can be run: " + "; ".join(state.proposal_problems)))
         else:
             self._propose()
-
-    def _propose(self) -> None:
-        state, bounds = self.state, self.state.limits
-        turn = state.turn + 1
-        if turn > bounds.turns_max or idle_turns(state) >= bounds.idle_turns_max:
-            limit, allowed = (
-                ("turns_max", bounds.turns_max) if turn > bounds.turns_max else ("idle_turns_max", bounds.idle_turns_max)
-            )
-            self._rule(e.LimitReached(limit=limit, allowed=float(allowed)))
-            return
-        self._rule(e.ProposalRequested(turn=turn))
-        self.commands.append(AskReasoner(turn=turn))
 
     def _result(self) -> Any:
         state = self.state
@@ -99,6 +100,8 @@ class Ends(Calls):
                 flagged=state.flagged,
                 partial=tuple(name for name in state.order if state.steps[name].left and not self._rest_is_done(name)),
                 replaced=replaced,
+                outdated=state.outdated,
+                guessed=tuple(name for name, fact in state.facts.items() if fact.source == "inferred" and not fact.confirmed_by),
             )
         )
 

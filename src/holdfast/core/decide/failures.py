@@ -106,7 +106,7 @@ class Failures(Doubts):
         elif policy == "stop":
             self._rule(e.StepFailed(step=name, reason=reason))
         else:
-            self._rule(e.StepSkipped(step=name, reason=reason, flagged=policy == "flag"))
+            self._rule(e.StepSkipped(step=name, reason=reason, flagged=policy == "flag", told=policy == "replan"))
 
     def _has_alternative(self, name: str) -> bool:
         """Whether another step is still to stand in for this one."""

@@ -128,6 +128,7 @@ class CallUnknown(Event, frozen=True, kw_only=True):
     attempt: int
     why: str
     crashed: bool = False
+    spent: Usage | None = None
 
 
 class ProbeAnswered(Event, frozen=True, kw_only=True):

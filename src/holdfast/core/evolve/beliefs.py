@@ -2,26 +2,125 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
+from msgspec.structs import replace
+
 from holdfast.core import events as e
-from holdfast.core.evolve.steps import following
+from holdfast.core.evolve.steps import add_steps, following, put
+from holdfast.core.facts import Fact, is_change, is_guess, replaces
+from holdfast.core.fallout import fallout
 from holdfast.core.state import State
 
 
+def learn(state: State, facts: Iterable[Fact], step: str = "") -> dict[str, Any]:
+    """The fields of the state that change when facts are believed from now on, by who is believed over whom. Where something
+    else was believed before and anything rests on it, what follows from that is ruled before anything begins. step: which
+    observed them."""
+    believed, observers = dict(state.facts), dict(state.observers)
+    changed: list[str] = []
+    for fact in facts:
+        before = believed.get(fact.name)
+        if step:
+            observers[fact.name] = step
+        if not replaces(fact, before):
+            continue
+        believed[fact.name] = fact
+        if is_change(fact, before) and fact.name not in changed:
+            changed.append(fact.name)
+    changes: dict[str, Any] = {"facts": believed}
+    if step:
+        changes["observers"] = observers
+    if changed:
+        found = [name for name in changed if _matters(replace(state, facts=believed), believed[name], step)]
+        changes["shaken"] = tuple(dict.fromkeys((*state.shaken, *found)))
+    return changes
+
+
+def _matters(state: State, fact: Fact, observer: str) -> bool:
+    """Whether something follows from it that a fact is another one now: what a person corrects, a model always hears of."""
+    if fact.pinned and state.thinking is not None:
+        return True
+    fell = fallout(state, (fact.name,))
+    return bool(fell.facts or fell.dropped or fell.waiting or any(name != observer for name in fell.outdated))
+
+
 def recall_intended(state: State, event: e.RecallIntended, entry: e.Entry) -> State:
-    return following(state, entry)
+    return following(state, entry, recalling=entry.fence)
 
 
 def memory_recalled(state: State, event: e.MemoryRecalled, entry: e.Entry) -> State:
-    return following(state, entry)
+    """What is known already is not overwritten by a memory. One that is taken is told apart by its id."""
+    changes = learn(state, event.facts)
+    taken = {
+        fact.name: memory for fact, memory in zip(event.facts, event.ids, strict=False) if changes["facts"][fact.name] is fact
+    }
+    return following(state, entry, recalled=True, recalling=None, memories={**state.memories, **taken}, **changes)
 
 
 def facts_learned(state: State, event: e.FactsLearned, entry: e.Entry) -> State:
-    return following(state, entry)
+    changes = learn(state, event.facts, event.step)
+    if event.step:
+        changes["to_observe"] = tuple(name for name in state.to_observe if name != event.step)
+    if any(state.facts.get(fact.name) != changes["facts"][fact.name] for fact in event.facts):
+        changes["news"] = True
+    return following(state, entry, **changes)
 
 
 def facts_invalidated(state: State, event: e.FactsInvalidated, entry: e.Entry) -> State:
-    return following(state, entry)
+    """What fell is not believed until it is observed again. Steps that have not begun are given up; what a person was asked
+    about them is asked no more."""
+    facts = dict(state.facts)
+    for name in event.facts:
+        if name in facts:
+            facts[name] = replace(facts[name], stale=True)
+    lists: dict[str, Any] = {"outdated": tuple(dict.fromkeys((*state.outdated, *event.outdated))), "shaken": ()}
+    state = following(state, entry, facts=facts, news=True, **lists)
+    for name in event.dropped:
+        state = _dropped(state, entry, name, event.because)
+    return state
+
+
+def _dropped(state: State, entry: e.Entry, name: str, because: str) -> State:
+    """Where nobody will plan again, a step that was wanted is named to a person at the end."""
+    before = state.steps[name]
+    told = state.thinking is not None
+    flagged = not told and state.final and before.step.on_failure != "skip"
+    interrupts = {other: asked for other, asked in state.interrupts.items() if other != before.interrupt}
+    step = replace(
+        before, phase="skipped", reason=f"it rests on what is not so: {because}", flagged=flagged, interrupt=None, callback=None
+    )
+    return put(
+        state,
+        entry,
+        step,
+        interrupts=interrupts,
+        skipped=(*state.skipped, name),
+        flagged=(*state.flagged, name) if flagged else state.flagged,
+        unseen=(*state.unseen, name) if told else state.unseen,
+    )
 
 
 def reobservation_planned(state: State, event: e.ReobservationPlanned, entry: e.Entry) -> State:
-    return following(state, entry)
+    waiting = {**state.reobserved, event.for_step: (*state.reobserved.get(event.for_step, ()), event.step.id)}
+    return add_steps(state, entry, (event.step,), checks={**state.checks, event.step.id: event.fact}, reobserved=waiting)
+
+
+# --- what a person says of a guess --------------------------------------------------------------------------------
+
+
+def guesses_heard(state: State, event: e.Answered, entry: e.Entry, question: e.Asked) -> dict[str, Any]:
+    """The fields of the state that change when a person was shown what is guessed: it is so, or this is so instead."""
+    if event.decision not in ("approve", "edit"):
+        return {}
+    given = event.value if event.decision == "edit" and isinstance(event.value, dict) else {}
+    said: list[Fact] = []
+    for name in question.facts:
+        fact = state.facts.get(name)
+        if name in given:
+            said.append(Fact(name=name, value=given[name], source="told", by=event.by, at=entry.at, pinned=True))
+        elif fact is not None and is_guess(fact):
+            # Who corrects some of what they are shown leaves the rest as it is.
+            said.append(replace(fact, confirmed_by=event.by))
+    return learn(state, said)

@@ -7,8 +7,9 @@ from typing import Any
 from msgspec.structs import replace
 
 from holdfast.core import events as e
-from holdfast.core.contract import Contract
+from holdfast.core.contract import Contract, digest
 from holdfast.core.diagnosis import changed_the_world
+from holdfast.core.evolve.minds import spent_by
 from holdfast.core.evolve.steps import counted, finish, flying, following, open_pending, put
 from holdfast.core.pending import Found, Pending, can_look, look_wait
 from holdfast.core.state import State, StepState, contract_of
@@ -26,6 +27,10 @@ def call_intended(state: State, event: e.CallIntended, entry: e.Entry) -> State:
         if contract.agent is not None:
             granted = event.granted.attempts_max if event.granted is not None else 0
             changes["children"] = state.children + (0 if again else 1)
+        if event.reserved is not None:
+            changes["reserved"] = {**state.reserved, event.step: event.reserved}
+        if state.thinking is not None and contract.safety not in ("read", "idempotent"):
+            changes["done_calls"] = state.done_calls.insert(digest([event.tool, event.args]), event.step)
     sent = replace(
         step,
         phase="flying",
@@ -52,7 +57,7 @@ def call_intended(state: State, event: e.CallIntended, entry: e.Entry) -> State:
 def call_succeeded(state: State, event: e.CallSucceeded, entry: e.Entry) -> State:
     step = flying(state, event.step, event.attempt)
     contract = state.contracts.get(step.tool)
-    changes = counted(state, event.changes)
+    changes = counted(state, event.changes) | spent_by(state, event.step, event)
     if contract is not None and contract.visible_within_seconds is not None and can_look(contract):
         sight = Pending(
             step=event.step,
@@ -71,7 +76,7 @@ def call_succeeded(state: State, event: e.CallSucceeded, entry: e.Entry) -> Stat
 
 def call_partial(state: State, event: e.CallPartial, entry: e.Entry) -> State:
     step = replace(flying(state, event.step, event.attempt), cut=event.cut, rest_args=event.rest)
-    changes = counted(state, event.changes)
+    changes = counted(state, event.changes) | spent_by(state, event.step, event)
     if event.left and event.rest is None:
         contract = contract_of(state, step)
         rest = _owed(step, event, entry, contract)
@@ -90,7 +95,9 @@ def call_deferred(state: State, event: e.CallDeferred, entry: e.Entry) -> State:
     owed = _owed(step, event, entry, contract)
     if step.callback is not None:
         owed = heard(owed, step.callback)
+    goes_on = contract is not None and contract.agent is not None
     changes = counted(state, event.changes) | open_pending(state, owed, contract)
+    changes |= spent_by(state, event.step, event, keep=goes_on)
     waiting = replace(
         step, phase="owed", handle=event.handle, doubt_since=None, due_at=0.0, verdict="none", probe=0, callback=None
     )
@@ -131,7 +138,7 @@ def call_failed(state: State, event: e.CallFailed, entry: e.Entry) -> State:
     failed = replace(step, phase="diagnosis", failure=event.failure, landed=step.landed or landed)
     if landed and not step.landed:
         failed = replace(failed, done_at=entry.sequence)
-    return put(state, entry, failed, **counted(state, event.changes))
+    return put(state, entry, failed, **counted(state, event.changes), **spent_by(state, event.step, event))
 
 
 def call_unknown(state: State, event: e.CallUnknown, entry: e.Entry) -> State:
@@ -153,7 +160,7 @@ def call_unknown(state: State, event: e.CallUnknown, entry: e.Entry) -> State:
         verdict="none",
         probe=0,
     )
-    return put(state, entry, doubted)
+    return put(state, entry, doubted, **spent_by(state, event.step, event))
 
 
 def probe_intended(state: State, event: e.ProbeIntended, entry: e.Entry) -> State:

@@ -2,58 +2,268 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from holdfast.core import budget, routing
 from holdfast.core import events as e
-from holdfast.core.evolve.steps import following
-from holdfast.core.state import State
+from holdfast.core.evolve.steps import add_steps, following, put
+from holdfast.core.facts import Fact
+from holdfast.core.models import Part
+from holdfast.core.plan import Goal
+from holdfast.core.routing import Tried
+from holdfast.core.state import Setback, State, Turn
+from holdfast.core.thinking import Question
 
 
 def thinking_changed(state: State, event: e.ThinkingChanged, entry: e.Entry) -> State:
-    return following(state, entry)
+    """What other models would not do says nothing of these."""
+    return following(state, entry, thinking=event.thinking, setbacks=(), reason_at=0.0)
+
+
+# --- requests -----------------------------------------------------------------------------------------------------
+
+
+def requested(state: State, event: e.ProposalRequested) -> dict[str, Any]:
+    """The fields of the state that change with a request to a model."""
+    if not event.model:
+        return {}
+    changes: dict[str, Any] = {"asking_model": event, "reason_at": 0.0}
+    if event.reserved is not None:
+        changes["reserved"] = {**state.reserved, "": event.reserved}
+    return changes
 
 
 def model_answered(state: State, event: e.ModelAnswered, entry: e.Entry) -> State:
-    return following(state, entry)
+    """What it proposes follows in an event of its own, which closes the request."""
+    phase = state.asking_model.phase if state.asking_model is not None else "plan"
+    turn = Turn(turn=event.turn, phase=phase, model=event.model, said=event.said, at=entry.at)
+    kept = tuple(setback for setback in state.setbacks if setback.model != event.model or setback.context)
+    return following(
+        state,
+        entry,
+        turns=(*state.turns, turn),
+        conversation_bytes=state.conversation_bytes + _said_bytes(event.said),
+        setbacks=tuple(setback for setback in kept if setback.context or setback.until > entry.at),
+        spent=state.spent + event.usage,
+        reserved=_freed(state),
+    )
 
 
 def model_failed(state: State, event: e.ModelFailed, entry: e.Entry) -> State:
-    return following(state, entry)
+    """The turn goes on: the same model later, or another one now."""
+    thinking, failure = state.thinking, event.failure
+    assert thinking is not None, "only a run that asks models has one that failed"
+    context = _is_context(failure)
+    before = sum(1 for setback in state.setbacks if setback.model == event.model and setback.context == context)
+    until = routing.until_after(
+        thinking,
+        failure.kind,
+        context=context,
+        failures=before + 1,
+        at=entry.at,
+        run_id=state.run_id,
+        model=event.model,
+        retry_after_seconds=failure.retry_after_seconds,
+    )
+    setback = Setback(model=event.model, kind=failure.kind, message=failure.message, until=until, context=context)
+    return following(
+        state,
+        entry,
+        proposing=None,
+        setbacks=(*state.setbacks, setback),
+        spent=state.spent + event.usage,
+        reserved=_freed(state),
+    )
 
 
 def model_call_lost(state: State, event: e.ModelCallLost, entry: e.Entry) -> State:
-    return following(state, entry)
+    return following(state, entry, proposing=None, spent=state.spent + event.usage, reserved=_freed(state), news=True)
 
 
 def reasoner_held(state: State, event: e.ReasonerHeld, entry: e.Entry) -> State:
-    return following(state, entry)
+    return following(state, entry, reason_at=event.until)
+
+
+def tried(state: State) -> dict[str, Tried]:
+    """What is known of the models that did not answer."""
+    found: dict[str, Tried] = {}
+    for setback in state.setbacks:
+        before = found.get(setback.model, Tried())
+        found[setback.model] = Tried(
+            failures=before.failures + 1,
+            until=setback.until,
+            kind=setback.kind,
+            message=setback.message,
+            shorter=before.shorter + (1 if setback.context else 0),
+        )
+    return found
+
+
+def _is_context(failure: e.Failure) -> bool:
+    return isinstance(failure.detail, dict) and failure.detail.get("context") is True
+
+
+def _freed(state: State) -> dict[str, Any]:
+    return {name: held for name, held in state.reserved.items() if name}
+
+
+def _said_bytes(said: tuple[Part, ...]) -> int:
+    return sum(len(part.text) + (len(msgspec.json.encode(part.args)) if part.args is not None else 0) for part in said)
+
+
+# --- turns --------------------------------------------------------------------------------------------------------
+
+
+def closed(state: State, turn: int, outcome: str, problems: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The fields of the state that change when the reasoner's turn is over: what it knows now, and what is not in doubt any
+    more. A turn of which nothing could be taken leaves the doubts as they are."""
+    changes: dict[str, Any] = {"proposing": None}
+    if state.turns and state.turns[-1].turn == turn and not state.turns[-1].outcome:
+        last = replace(state.turns[-1], outcome=outcome, problems=problems)
+        changes["turns"] = (*state.turns[:-1], last)
+    if outcome != "failed":
+        changes |= {"proposal_failures": 0, "proposal_problems": (), "suspicions": (), "unseen": ()}
+    return changes
 
 
 def plan_kept(state: State, event: e.PlanKept, entry: e.Entry) -> State:
-    return following(state, entry)
+    return following(state, entry, **closed(state, event.turn, "keep"))
 
 
-def questions_proposed(state: State, event: e.QuestionsProposed, entry: e.Entry) -> State:
-    return following(state, entry)
-
-
-def goal_interpreted(state: State, event: e.GoalInterpreted, entry: e.Entry) -> State:
-    return following(state, entry)
+def drop_steps(state: State, entry: e.Entry, names: tuple[str, ...], reason: str) -> State:
+    """Give up steps that have not begun. One that began while that was proposed goes on."""
+    for name in names:
+        step = state.steps.get(name)
+        if step is not None and step.phase in ("blocked", "ready"):
+            state = put(state, entry, replace(step, phase="skipped", reason=reason))
+    return state
 
 
 def goal_changed(state: State, event: e.GoalChanged, entry: e.Entry) -> State:
-    return following(state, entry)
-
-
-def inferred(state: State, event: e.Inferred, entry: e.Entry) -> State:
-    return following(state, entry)
+    """The goal is another one from now on; what is done stays done. Whoever plans is told."""
+    suspicions = state.suspicions
+    if state.thinking is not None:
+        suspicions = (*suspicions, f"{event.by} changed the goal" + (f": {event.note}" if event.note else ""))
+    goal = Goal(text=event.goal.text or state.goal.text, inputs={**state.goal.inputs, **event.goal.inputs})
+    facts = state.facts
+    if state.thinking is not None:
+        given = {name: Fact(name=name, value=value, by=event.by, at=entry.at) for name, value in event.goal.inputs.items()}
+        facts = facts | given
+    return following(
+        state, entry, goal=goal, facts=facts, suspicions=suspicions, finishing=False, result=None, accepted=False, news=True
+    )
 
 
 def plan_suspected(state: State, event: e.PlanSuspected, entry: e.Entry) -> State:
-    return following(state, entry)
+    failures = 0 if event.why == "failures" else state.failures
+    return following(state, entry, suspicions=(*state.suspicions, event.reason), failures=failures, news=True)
+
+
+# --- questions ----------------------------------------------------------------------------------------------------
+
+
+def questions_proposed(state: State, event: e.QuestionsProposed, entry: e.Entry) -> State:
+    return following(state, entry, weighing=(*state.weighing, *event.questions), **closed(state, event.turn, "ask"))
+
+
+def goal_interpreted(state: State, event: e.GoalInterpreted, entry: e.Entry) -> State:
+    """What the words say is believed; what they do not say is weighed, question by question."""
+    facts = dict(state.facts)
+    for fact in event.facts:
+        if fact.name not in facts:
+            facts[fact.name] = replace(fact, at=entry.at)
+    return following(
+        state,
+        entry,
+        interpreted=True,
+        intent=event.intent,
+        facts=facts,
+        weighing=(*state.weighing, *event.missing),
+        news=True,
+        **closed(state, event.turn, "interpret"),
+    )
+
+
+def inferred(state: State, event: e.Inferred, entry: e.Entry) -> State:
+    """A guess is believed, as one."""
+    question = event.question
+    fact = Fact(
+        name=question.name,
+        value=question.guess,
+        source="inferred",
+        by="the reasoner",
+        at=entry.at,
+        confidence=question.confidence,
+        rests_on=question.rests_on,
+        basis=question.basis,
+    )
+    weighing = tuple(other for other in state.weighing if other.name != question.name)
+    return following(state, entry, weighing=weighing, facts={**state.facts, fact.name: fact}, news=True)
+
+
+def question_asked(state: State, question: Question) -> dict[str, Any]:
+    """The fields of the state that change when a person is asked."""
+    weighing = tuple(other for other in state.weighing if other.name != question.name)
+    return {"weighing": weighing, "questions": {**state.questions, question.name: question}}
+
+
+def question_answered(state: State, event: e.Answered, entry: e.Entry, question: Question) -> dict[str, Any]:
+    """What a person said is a fact. That they will not say is one, too."""
+    questions = {name: other for name, other in state.questions.items() if name != question.name}
+    if event.decision != "respond":
+        return {"questions": questions, "unanswered": _unanswered(state, question, f"{event.by} does not say"), "news": True}
+    told = Fact(name=question.name, value=event.value, source="told", by=event.by, at=entry.at, pinned=True)
+    return {"questions": questions, "facts": {**state.facts, question.name: told}, "news": True}
+
+
+def question_expired(state: State, question: Question) -> dict[str, Any]:
+    """Silence is no answer; the reasoner is told that there was none."""
+    questions = {name: other for name, other in state.questions.items() if name != question.name}
+    return {"questions": questions, "unanswered": _unanswered(state, question, "nobody answered"), "news": True}
+
+
+def _unanswered(state: State, question: Question, why: str) -> dict[str, str]:
+    return {**state.unanswered, question.name: why}
+
+
+# --- whether it is done -------------------------------------------------------------------------------------------
 
 
 def check_planned(state: State, event: e.CheckPlanned, entry: e.Entry) -> State:
-    return following(state, entry)
+    return add_steps(state, entry, (event.step,), checks={**state.checks, "": event.step.id})
 
 
 def finish_ruled(state: State, event: e.FinishRuled, entry: e.Entry) -> State:
-    return following(state, entry)
+    """A result that will not do goes back to the reasoner."""
+    checks = {name: step for name, step in state.checks.items() if name}
+    if event.accepted:
+        return following(state, entry, checks=checks, accepted=True)
+    return following(
+        state,
+        entry,
+        checks=checks,
+        finishing=False,
+        result=None,
+        refusals=state.refusals + 1,
+        refused_because=(*state.refused_because, event.reason),
+        news=True,
+    )
+
+
+def spent_by(state: State, step: str, event: e.Event, *, keep: bool = False) -> dict[str, Any]:
+    """The fields of the state that change when a call has ended: what it cost is settled, as it says or as it was declared.
+    keep: what it started goes on, and keeps its share of the budget."""
+    usage = getattr(event, "spent", None)
+    held = state.reserved.get(step)
+    if usage is None and (held is None or keep):
+        return {}
+    changes: dict[str, Any] = {}
+    if held is not None and not keep:
+        changes["reserved"] = {name: other for name, other in state.reserved.items() if name != step}
+        usage = usage if usage is not None else budget.lost(held)
+    if usage is not None:
+        changes["spent"] = state.spent + usage
+    return changes

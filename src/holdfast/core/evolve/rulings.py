@@ -176,11 +176,24 @@ def step_skipped(state: State, event: e.StepSkipped, entry: e.Entry) -> State:
     step = replace(before, phase="skipped", reason=event.reason, flagged=event.flagged, interrupt=None, callback=None)
     if event.needless:
         return put(state, entry, step)
+    if event.told:
+        return _told(state, event, entry, before, step)
     lists: dict[str, Any] = {"flagged": (*state.flagged, event.step)} if event.flagged else {}
     owed = state.pending.get(event.step)
     if owed is not None and owed.about == "result":
         lists["pending"] = without(state.pending, event.step)  # Whoever gives a step up does not wait for it any more.
     return given_up(state, entry, step, before, skipped=(*state.skipped, event.step), **lists)
+
+
+def _told(state: State, event: e.StepSkipped, entry: e.Entry, before: StepState, step: StepState) -> State:
+    """The reasoner is told. A plan of several steps is in doubt then."""
+    lists: dict[str, Any] = {"news": True}
+    owed = state.pending.get(event.step)
+    if owed is not None and owed.about == "result":
+        lists["pending"] = without(state.pending, event.step)
+    if state.thinking is not None and state.thinking.horizon != 1:
+        lists["suspicions"] = (*state.suspicions, f"step {event.step} failed: {event.reason}")
+    return given_up(state, entry, step, before, **lists)
 
 
 def step_failed(state: State, event: e.StepFailed, entry: e.Entry) -> State:

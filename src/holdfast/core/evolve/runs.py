@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from msgspec.structs import replace
-
 from holdfast.core import events as e
-from holdfast.core.evolve.steps import add_steps, following, put
+from holdfast.core.budget import dollars
+from holdfast.core.evolve.minds import closed, drop_steps, requested
+from holdfast.core.evolve.steps import add_steps, following
+from holdfast.core.facts import Fact
 from holdfast.core.state import State
 
 
@@ -25,6 +26,10 @@ def started(event: e.RunStarted, entry: e.Entry) -> State:
         parent=event.parent,
         parent_step=event.parent_step,
         depth=event.depth,
+        thread=event.thread,
+        thinking=event.thinking,
+        accept=event.accept,
+        facts=_told(event, entry) if event.thinking is not None else {},
         version=entry.sequence,
         fence=entry.fence,
         at=entry.at,
@@ -32,9 +37,16 @@ def started(event: e.RunStarted, entry: e.Entry) -> State:
     )
 
 
+def _told(event: e.RunStarted, entry: e.Entry) -> dict[str, Fact]:
+    """What the run was given is what it was told."""
+    return {name: Fact(name=name, value=value, by="the goal", at=entry.at) for name, value in event.goal.inputs.items()}
+
+
 def proposal_requested(state: State, event: e.ProposalRequested, entry: e.Entry) -> State:
+    if event.attempt > 1:  # The turn goes on with another request.
+        return following(state, entry, turn=event.turn, proposing=entry.fence, **requested(state, event))
     idle = idle_turns(state)
-    return following(state, entry, turn=event.turn, proposing=entry.fence, idle_turns=idle, news=False)
+    return following(state, entry, turn=event.turn, proposing=entry.fence, idle_turns=idle, news=False, **requested(state, event))
 
 
 def idle_turns(state: State) -> int:
@@ -45,7 +57,8 @@ def idle_turns(state: State) -> int:
 
 
 def plan_adopted(state: State, event: e.PlanAdopted, entry: e.Entry) -> State:
-    state = add_steps(
+    state = drop_steps(state, entry, event.dropped, f"dropped by revision {event.revision}: {event.reason}")
+    return add_steps(
         state,
         entry,
         event.plan.steps,
@@ -53,27 +66,25 @@ def plan_adopted(state: State, event: e.PlanAdopted, entry: e.Entry) -> State:
         planned=True,
         final=event.plan.final,
         result_form=event.plan.result,
-        proposing=None,
-        proposal_failures=0,
-        proposal_problems=(),
+        **closed(state, event.turn, "plan"),
     )
-    for name in event.dropped:
-        dropped = replace(state.steps[name], phase="skipped", reason=f"dropped by revision {event.revision}: {event.reason}")
-        state = put(state, entry, dropped)
-    return state
 
 
 def proposal_failed(state: State, event: e.ProposalFailed, entry: e.Entry) -> State:
     failures = state.proposal_failures + 1
-    return following(state, entry, proposing=None, proposal_failures=failures, proposal_problems=event.problems)
+    changes = closed(state, event.turn, "failed", event.problems)
+    return following(state, entry, proposal_failures=failures, proposal_problems=event.problems, **changes)
 
 
 def finish_proposed(state: State, event: e.FinishProposed, entry: e.Entry) -> State:
-    return following(state, entry, proposing=None, finishing=True, result=event.result)
+    """What is under way ends first; what has not begun is not needed."""
+    undone = tuple(name for name in state.order if state.steps[name].phase in ("blocked", "ready")) if state.open_steps else ()
+    state = drop_steps(state, entry, undone, "the goal was reached without it")
+    return following(state, entry, finishing=True, result=event.result, **closed(state, event.turn, "finish"))
 
 
 def give_up_proposed(state: State, event: e.GiveUpProposed, entry: e.Entry) -> State:
-    return following(state, entry, proposing=None, stopping=state.stopping or event.reason)
+    return following(state, entry, stopping=state.stopping or event.reason, **closed(state, event.turn, "give_up"))
 
 
 def limit_reached(state: State, event: e.LimitReached, entry: e.Entry) -> State:
@@ -82,6 +93,13 @@ def limit_reached(state: State, event: e.LimitReached, entry: e.Entry) -> State:
         why = f"{event.allowed:g} turns of the reasoner in a row taught nothing new"
     elif event.limit == "proposal_failures_max":
         why = "the reasoner proposed nothing that can be run: " + "; ".join(state.proposal_problems)
+    elif event.limit == "finishes_max":
+        why = f"its result was refused {event.allowed:g} times: " + "; ".join(state.refused_because[-3:])
+    elif event.limit == "cost_usd_max" and state.limits.cost_usd_max is not None:
+        why = f"the budget of {dollars(state.limits.cost_usd_max)} is used up: {dollars(state.spent.cost_usd)} are spent"
+        why += ", and the next request may take more than is left"
+    elif event.limit == "tokens_max":
+        why = f"the budget of {event.allowed:g} tokens is used up: {state.spent.tokens} are spent"
     return following(state, entry, stopping=state.stopping or why)
 
 

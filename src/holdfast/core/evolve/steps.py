@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import msgspec
 from msgspec.structs import replace
 
 from holdfast.core import events as e
 from holdfast.core.contract import Contract, digest
 from holdfast.core.diagnosis import PASSING
+from holdfast.core.facts import STEP_PREFIX
 from holdfast.core.pending import Pending, can_look, look_wait
-from holdfast.core.plan import Plan, Step, needs, reads, stand_ins, waits_for
+from holdfast.core.plan import Plan, Step, believes, needs, reads, stand_ins, waits_for
 from holdfast.core.state import AT_REST, ENDED, Phase, SettledBy, State, StepState
 
 
@@ -76,7 +78,15 @@ def add_steps(state: State, entry: e.Entry, added: Iterable[Step], **changes: An
         if not missing:
             ready.append(step.id)
         needed = needs(step) if read else ()
-        made = StepState(step=step, phase=phase, reads=needed, missing=missing, tool=step.tool, occurrence=step.occurrence)
+        made = StepState(
+            step=step,
+            phase=phase,
+            reads=needed,
+            missing=missing,
+            tool=step.tool,
+            occurrence=step.occurrence,
+            believes=believes(step),
+        )
         steps = steps.insert(step.id, made)
     return following(
         state,
@@ -115,9 +125,15 @@ def finish(
         reason="",
         done_at=entry.sequence,
     )
+    if state.thinking is not None:
+        changes |= _heard_of(state, step, value)
     contract = state.contracts.get(step.tool)
     if by != "reuse" and (contract is None or contract.safety != "read"):
         changes["effects"] = state.effects + 1
+    if by != "reuse" and contract is not None and contract.observes:
+        changes["to_observe"] = (*state.to_observe, step.step.id)
+    if step.step.id in state.outdated:
+        changes["shaken"] = (*state.shaken, f"{STEP_PREFIX}{step.step.id}")
     if step.step.undoes:
         changes |= taken_back(state, step)
     if not state.final:
@@ -126,6 +142,15 @@ def finish(
         if state.known.get(learned) is None:
             changes["known"], changes["news"] = state.known.insert(learned, step.step.id), True
     return put(state, entry, step, **changes)
+
+
+def _heard_of(state: State, step: StepState, value: Any) -> dict[str, Any]:
+    """The fields of the state that change when a model is to hear of a result."""
+    return {
+        "unseen": (*state.unseen, step.step.id),
+        "failures": 0,
+        "conversation_bytes": state.conversation_bytes + len(msgspec.json.encode([step.args, value])),
+    }
 
 
 def taken_back(state: State, step: StepState) -> dict[str, Any]:
@@ -137,7 +162,11 @@ def taken_back(state: State, step: StepState) -> dict[str, Any]:
 def given_up(state: State, entry: e.Entry, step: StepState, before: StepState, **changes: Any) -> State:
     """The tool in force did not do it, for good: the very same call need not be made again."""
     failure = before.failure
-    if failure is not None and before.args is not None and failure.kind not in PASSING and failure.detail != e.BY_A_PERSON:
+    if state.thinking is not None:
+        changes = {"unseen": (*state.unseen, before.step.id), "failures": state.failures + 1} | changes
+    # To a model a person's refusal is said once; it does not ask them again.
+    heard = failure is not None and (failure.detail != e.BY_A_PERSON or state.thinking is not None)
+    if failure is not None and before.args is not None and failure.kind not in PASSING and heard:
         failed = digest([before.tool, before.args])
         changes["failed_calls"] = {**state.failed_calls, failed: (before.step.id, state.effects, failure.kind)}
         if not state.final:

@@ -11,6 +11,7 @@ from holdfast.core.approval import shown_digest
 from holdfast.core.commands import child_run_id
 from holdfast.core.contract import Contract, weakest
 from holdfast.core.evolve.calls import heard
+from holdfast.core.evolve.minds import question_answered, question_asked, question_expired, spent_by
 from holdfast.core.evolve.steps import finish, following, put, taken_back, without
 from holdfast.core.pending import Found, Pending
 from holdfast.core.state import Phase, State, StepState, contract_of
@@ -84,7 +85,7 @@ def child_ended(state: State, event: e.ChildEnded, entry: e.Entry) -> State:
     owed, step = state.pending.get(event.step), state.steps.get(event.step)
     if step is None:
         return following(state, entry)  # Heard by a worker that lost its claim before the step was there; it can write nothing.
-    state = replace(state, attempts=state.attempts + event.attempts)
+    state = replace(state, attempts=state.attempts + event.attempts, **spent_by(state, event.step, event))
     if event.child == child_run_id(state.run_id, event.step, step.occurrence):
         step = replace(step, granted=0)
         state = replace(state, steps=state.steps.insert(event.step, step))
@@ -138,6 +139,10 @@ def asked(state: State, event: e.Asked, entry: e.Entry) -> State:
     changes: dict[str, Any] = {"interrupts": {**state.interrupts, event.interrupt: event}, "asked": state.asked + 1}
     if event.about == "agent":
         return following(state, entry, held_by=event.interrupt, **changes)
+    if event.about == "question" and event.asks is not None:
+        return following(state, entry, **question_asked(state, event.asks), **changes)
+    if event.about == "reasoner":
+        return following(state, entry, **changes)
     if event.about == "stop":
         return following(state, entry, stop="asked", shown_at_stop=event.digest, **changes)
     owed = state.pending.get(event.step)
@@ -159,6 +164,12 @@ def answered(state: State, event: e.Answered, entry: e.Entry) -> State:
         if event.decision == "approve" and state.changed is not None:
             return _adopt_contracts(state, state.changed)
         return replace(state, changed=None, stopping=state.stopping or f"the agent's promises became weaker ({said})")
+    if question.about == "question" and question.asks is not None:
+        return following(state, entry, **question_answered(state, event, entry, question.asks), **changes)
+    if question.about == "reasoner":
+        if event.decision == "approve":
+            return following(state, entry, setbacks=(), reason_at=0.0, **changes)
+        return following(state, entry, stopping=state.stopping or f"no model could be asked ({said})", **changes)
     if question.about == "stop":
         return following(state, entry, stop="agreed" if event.decision == "approve" else "keep", **changes)
     owed = state.pending.get(question.step)
@@ -239,6 +250,10 @@ def interrupt_expired(state: State, event: e.InterruptExpired, entry: e.Entry) -
     if question.about == "agent":
         stopping = "nobody answered whether the weaker promises will do"
         return following(state, entry, held_by=None, changed=None, stopping=stopping, **changes)
+    if question.about == "question" and question.asks is not None:
+        return following(state, entry, **question_expired(state, question.asks), **changes)
+    if question.about == "reasoner":
+        return following(state, entry, stopping=state.stopping or "no model could be asked, and nobody said to go on", **changes)
     if question.about == "stop":
         return following(state, entry, stop="keep", **changes)
     owed = state.pending.get(question.step)

@@ -14,13 +14,15 @@ import msgspec
 
 from holdfast.core.events import AnyEvent, Entry
 from holdfast.core.gates import GateState
+from holdfast.core.memory import Memory
 from holdfast.core.schedule import Firing, Standing
 from holdfast.errors import JournalCorrupt, JournalError, Superseded
-from holdfast.journal import codec
+from holdfast.journal import codec, remembering
 from holdfast.journal.base import (
     EMPTY,
     ENDED,
     FIRINGS_MAX,
+    MEMORIES_MAX,
     Batch,
     Checkpoint,
     Claim,
@@ -38,7 +40,7 @@ from holdfast.journal.base import (
     is_empty,
     rank,
 )
-from holdfast.journal.sqlite import mail, owed, places, schedules
+from holdfast.journal.sqlite import mail, memories, owed, places, schedules
 from holdfast.journal.sqlite.file import BUSY_SECONDS, File, all_rows, one_row
 from holdfast.journal.sqlite.rows import COLUMNS, number_of, row_of, run_row
 
@@ -338,6 +340,25 @@ class SqliteJournal:
     async def firings(self, name: str, limit: int = FIRINGS_MAX) -> list[Firing]:
         return await self._read(lambda c: schedules.firings(c, name, limit))
 
+    # --- memory ---------------------------------------------------------------------------------------------------
+
+    async def memories(
+        self, tenant: str | None = None, thread: str | None = None, *,
+        query: str | None = None, history: bool = False, limit: int = MEMORIES_MAX,
+    ) -> list[Memory]:  # fmt: skip
+        return await self._read(lambda c: memories.listed(c, tenant, thread, query, history, limit))
+
+    async def memory(self, memory_id: str) -> Memory | None:
+        return await self._read(lambda c: memories.one(c, memory_id))
+
+    async def correct_memory(self, memory_id: str, value: Any, by: str, at: float) -> Memory | None:
+        return await self._write(lambda c: remembering.correct(memory_id, value, by, at, memories.MemoryRows(c)))
+
+    async def forget(
+        self, by: str, at: float, *, memory_id: str | None = None, tenant: str = "", thread: str | None = None
+    ) -> int:
+        return await self._write(lambda c: memories.forget(c, by, at, memory_id, tenant, thread))
+
     # --- workers and checkpoints ----------------------------------------------------------------------------------
 
     async def seen(self, worker: Worker) -> None:
@@ -454,6 +475,8 @@ def _follow_up(connection: apsw.Connection, batch: Batch, number: int) -> None:
         mail.know(connection, number, token)
     if batch.owed or batch.paid:
         owed.owe(connection, batch, number)
+    if batch.memories:
+        remembering.remember(batch.memories, memories.MemoryRows(connection))
     if batch.release is not None:
         _release(connection, batch.run_id, number, batch.fence, batch.release, batch.at)
 

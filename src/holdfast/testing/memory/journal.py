@@ -7,10 +7,12 @@ from typing import Any, TypeVar
 
 from holdfast.core.events import AnyEvent
 from holdfast.core.gates import GateState
+from holdfast.core.memory import Memory
 from holdfast.core.schedule import Firing, Standing
 from holdfast.journal.base import (
     EMPTY,
     FIRINGS_MAX,
+    MEMORIES_MAX,
     Batch,
     Checkpoint,
     Claim,
@@ -147,6 +149,27 @@ class MemoryJournal:
 
     async def firings(self, name: str, limit: int = FIRINGS_MAX) -> list[Firing]:
         return await self._do("firings", self.store.schedules.firings, name, limit)
+
+    async def memories(
+        self, tenant: str | None = None, thread: str | None = None, *,
+        query: str | None = None, history: bool = False, limit: int = MEMORIES_MAX,
+    ) -> list[Memory]:  # fmt: skip
+        return await self._do("memories", self.store.memories.listed, tenant, thread, query, history, limit)
+
+    async def memory(self, memory_id: str) -> Memory | None:
+        return await self._do("memory", self.store.memories.one, memory_id)
+
+    async def correct_memory(self, memory_id: str, value: Any, by: str, at: float) -> Memory | None:
+        return await self._do("correct_memory", self._noted, self.store.memories.correct, memory_id, value, by, at)
+
+    async def forget(
+        self, by: str, at: float, *, memory_id: str | None = None, tenant: str = "", thread: str | None = None
+    ) -> int:
+        return await self._do("forget", self._noted, self.store.memories.forget, by, at, memory_id, tenant, thread)
+
+    def _noted(self, work: Callable[..., T], *args: Any) -> T:
+        self.store.writes += 1
+        return work(*args)
 
     async def seen(self, worker: Worker) -> None:
         await self._do("seen", self.store.note, worker)

@@ -36,6 +36,7 @@ from holdfast.journal.base import (
     rank,
 )
 from holdfast.journal.gating import Gating, gating
+from holdfast.testing.memory.memories import Memories
 from holdfast.testing.memory.schedules import Schedules
 
 
@@ -106,6 +107,7 @@ class MemoryStore:
         self.debts: dict[tuple[str, str], Owed] = {}
         self.seen: dict[str, Worker] = {}
         self.schedules = Schedules(self)
+        self.memories = Memories()
         self.writes = 0
         self._letters = 0
         # Told of each batch once it is written, for tests that look over the shoulder: run, first sequence, fence, time, events.
@@ -219,6 +221,8 @@ class MemoryStore:
             self.debts.pop((batch.run_id, step), None)
         for owed in batch.owed:
             self.debts[batch.run_id, owed.step] = msgspec.structs.replace(owed, run_id=batch.run_id)
+        if batch.memories:
+            self.memories.remember(batch.memories)
         if batch.release is not None:
             self._release(run, batch.release, batch.at)
 
