@@ -28,6 +28,7 @@ if str(ROOT / "src") not in sys.path:
 if str(ROOT / "scripts") not in sys.path:
     sys.path.insert(0, str(ROOT / "scripts"))
 
+from model_table import model_rows  # noqa: E402
 from outcome_table import outcome_rows  # noqa: E402
 
 import holdfast  # noqa: E402
@@ -83,6 +84,11 @@ def recovery_table() -> str:
 def outcome_table() -> str:
     """What follows from each outcome, by fault and safety."""
     return table(("outcome", "and", *SAFETIES), ((f"**{row[0]}**", *row[1:]) for row in outcome_rows()))
+
+
+def model_failure_table() -> str:
+    """What each failure of a provider becomes."""
+    return table(("what happens", "the library raises", "it counts as", "is spent", "the model is asked"), model_rows())
 
 
 OWED = {"result": "a result", "rest": "the rest of a part", "sight": "that it shows"}
@@ -291,6 +297,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "recovery-table": recovery_table,
     "outcome-table": outcome_table,
     "pending-table": pending_table,
+    "model-failure-table": model_failure_table,
     "failure-table": failure_table,
     "options-table": options_table,
     "limits-table": limits_table,

@@ -857,6 +857,41 @@ async def test_a_signal_settles_what_waits_for_its_name(db: Path) -> None:
         assert (await app.run(orders(tokens), id="early")).result == {"a": {"n": 5}}
 
 
+async def test_a_correction_replaces_what_a_run_believes_and_what_rests_on_it(db: Path) -> None:
+    """The person's word holds: a step that refers to the fact is called with it. What cannot be said is refused."""
+    sent: list[int] = []
+
+    @tool(safety="read", observes={"seats": "left"}, valid_for="1h")
+    def count() -> dict[str, int]:
+        return {"left": 3}
+
+    @tool(safety="keyed", key_ttl="24h", approve="always")
+    def invite(n: int) -> str:
+        sent.append(n)
+        return "invited"
+
+    plan = {"look": {"tool": "count"}, "party": {"tool": "invite", "args": {"n": {"$ref": "facts.seats"}}, "after": "look"}}
+    agent = Agent("party", tools=[count, invite], plan=plan)
+    async with Holdfast(db) as app:
+        (asked,) = (await app.run(agent, id="r")).questions
+        assert asked.args == {"n": 3}
+        with pytest.raises(AnswerRefused, match="no name"):
+            await app.correct("r", "a\nb", 1)
+        with pytest.raises(RunNotFound):
+            await app.correct("zz", "seats", 1)
+        await app.answer("r", "approve", by="ann")
+        await app.correct("r", "seats", 2, by="ann")
+        (asked,) = (await app.run(agent, id="r")).questions
+        assert asked.args == {"n": 2}, "what was approved was another call"
+        await app.answer("r", "approve", by="ann")
+        assert (await app.run(agent, id="r")).done
+        fact = (await app.state("r")).facts["seats"]
+        assert (fact.value, fact.source, fact.by, fact.pinned) == (2, "told", "ann", True)
+        with pytest.raises(AnswerRefused, match="completed"):
+            await app.correct("r", "seats", 9)
+    assert sent == [2]
+
+
 async def test_gates_are_seen_and_can_be_forgotten(db: Path) -> None:
     """An open circuit; whether there was anything to forget."""
 

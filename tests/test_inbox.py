@@ -12,6 +12,7 @@ import pytest
 from holdfast import inbox
 from holdfast.core import events as e
 from holdfast.core.contract import Contract
+from holdfast.core.facts import Drift, Fact
 from holdfast.core.limits import Limits
 from holdfast.errors import AnswerRefused, CallbackRefused
 from holdfast.journal.base import Message
@@ -409,3 +410,104 @@ def test_a_cancel_says_what_is_to_become_of_what_was_done(on_stop: Any) -> None:
     """Or leaves it to the agent's policy."""
     message = inbox.cancel(by="bob", now=T0, on_stop=on_stop)
     assert take(owing(), message) == e.CancelRequested(by="bob", reason="", on_stop=on_stop)
+
+
+# --- what is so -------------------------------------------------------------------------------------------------------
+
+
+def believing(**facts: Any) -> Story:
+    """A run that believes this, as guesses."""
+    story = Story([step("a", args={"x": 1})], tool())
+    for name, value in facts.items():
+        story.tell(e.FactsLearned(facts=(Fact(name=name, value=value, source="inferred", at=T0),)))
+    return story
+
+
+def test_a_correction_becomes_a_fact_that_somebody_told() -> None:
+    """As of when they said it; with what was believed before."""
+    story = believing(origin="JFK")
+    message = inbox.correct(story.run, "origin", "LGA", by="ann", now=T0 + 5)
+    assert (message.kind, message.slot) == ("correct", None)
+    event = inbox.taken(story.run, message, T0 + 900)
+    assert isinstance(event, e.FactsLearned)
+    assert event.facts == (Fact(name="origin", value="LGA", source="told", by="ann", at=T0 + 5, pinned=True),)
+    assert event.drifts == (Drift(name="origin", believed="JFK", observed="LGA", source="inferred"),)
+    story.tell(event)
+    assert story.run.facts["origin"].value == "LGA"
+
+
+def test_something_new_can_be_told_too() -> None:
+    """It corrects nothing."""
+    story = believing()
+    event = inbox.taken(story.run, inbox.correct(story.run, "city", None, by="ann", now=T0), T0)
+    assert isinstance(event, e.FactsLearned) and event.drifts == () and event.facts[0].value is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "by", "said"),
+    [
+        ("", 1, "ann", "no name"),
+        ("a\nb", 1, "ann", "no name"),
+        ("steps.a", 1, "ann", "no name"),
+        ("x", math.nan, "ann", "JSON"),
+        ("x", {"password": "p"}, "ann", "never written down"),
+        ("password", "p", "ann", "never written down"),
+        ("x", "y" * 20_000, "ann", "bytes"),
+        ("x", 1, "", "name of who"),
+    ],
+)
+def test_what_is_no_correction_is_refused(name: str, value: Any, by: str, said: str) -> None:
+    """Before anything is sent."""
+    with pytest.raises(AnswerRefused, match=said):
+        inbox.correct(believing().run, name, value, by=by, now=T0)
+
+
+def test_a_run_believes_no_end_of_things(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it believes already can always be corrected."""
+    monkeypatch.setattr(inbox, "FACTS_MAX", 2)
+    story = believing(a=1, b=2)
+    inbox.correct(story.run, "a", 3, by="ann", now=T0)
+    with pytest.raises(AnswerRefused, match="believes 2 things"):
+        inbox.correct(story.run, "c", 3, by="ann", now=T0)
+
+
+def guessing() -> Story:
+    """A run that asks whether two things are so."""
+    story = Story([step("a", "pay", args={"at": {"$ref": "facts.origin"}}, rests_on=("city",))], tool("pay", "irreversible"))
+    for name in ("city", "origin"):
+        story.tell(e.FactsLearned(facts=(Fact(name=name, value="x", source="inferred", at=T0),)))
+    story.decide()
+    assert story.asked.about == "fact"
+    return story
+
+
+def test_a_person_says_which_of_what_is_guessed_is_otherwise() -> None:
+    """By name; it is taken as said."""
+    story = guessing()
+    message = say(story, "edit", value={"origin": "LGA"})
+    event = inbox.taken(story.run, message, story.now)
+    assert isinstance(event, e.Answered) and event.value == {"origin": "LGA"}
+    story.tell(event)
+    assert story.run.facts["origin"].pinned and story.run.facts["origin"].by == "ann"
+    assert story.run.facts["city"].confirmed_by == "ann", "who corrects one of what they are shown has seen the others"
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ({}, "what is so instead"),
+        (None, "what is so instead"),
+        ({"hotel": 1}, "none of what is asked"),
+        ({"origin": {"password": 1}}, "never written down"),
+        ({"origin": "y" * 20_000}, "bytes"),
+    ],
+)
+def test_what_is_not_said_of_what_is_guessed_is_refused(value: Any, said: str) -> None:
+    """The question stays open."""
+    assert said in refused(guessing(), "edit", value=value)
+
+
+def test_a_guess_is_confirmed_or_refused() -> None:
+    """There is no result to respond with."""
+    assert "approve, cancel, edit, reject" in refused(guessing(), "respond", value=1)
+    assert say(guessing(), "approve").body["decision"] == "approve"

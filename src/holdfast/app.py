@@ -125,6 +125,7 @@ class Holdfast:
         on_error: Callable[[str, HoldfastError], None] | None = None,
         on_rest: Callable[[str], None] | None = None,
         recaller: Recaller | None = None,
+        on_words: Callable[[str, int, str, str], None] | None = None,
     ):
         self.journal: Journal = _store(db) if isinstance(db, (str, os.PathLike)) else db
         self._clock = clock or SystemClock()
@@ -133,7 +134,7 @@ class Holdfast:
         self._recaller = recaller
         self._embedded = Embedded(
             self.journal,
-            Hands(self._clock, self._threads, secrets, recaller=recaller),
+            Hands(self._clock, self._threads, secrets, words=on_words, recaller=recaller),
             worker=worker,
             lease_seconds=lease_seconds,
             parallel_runs=parallel_runs,
@@ -308,6 +309,22 @@ class Holdfast:
         """Say a word by name to a run: it settles what waits for that name, now or later. What a step is owed waits for the
         name of its step, unless its tool named another."""
         message = inbox.signal(await self.state(run_id), name, value, by=by or _user(), now=self._clock.now())
+        await self.journal.send(run_id, message)
+
+    async def correct(self, run_id: str, name: str, value: Any, *, by: str | None = None) -> None:
+        """Tell a run what is so. What it believed of that is replaced, what rests on it is invalidated, and no guess of a model
+        or of a memory changes it back. AnswerRefused where it cannot be said."""
+        message = inbox.correct(await self.state(run_id), name, value, by=by or _user(), now=self._clock.now())
+        await self.journal.send(run_id, message)
+
+    async def change_goal(
+        self, run_id: str, text: str = "", inputs: dict[str, Any] | None = None, *, by: str | None = None, note: str = ""
+    ) -> None:
+        """Tell a run that a model plans what it is for from now on. What is done stays done; nothing new begins before the model
+        has looked at its plan again. text: empty leaves the words as they are. inputs: those that change. AnswerRefused where it
+        cannot be said."""
+        state = await self.state(run_id)
+        message = inbox.goal(state, text, inputs or {}, by=by or _user(), now=self._clock.now(), note=note)
         await self.journal.send(run_id, message)
 
     # --- schedules ------------------------------------------------------------------------------------------------

@@ -20,12 +20,15 @@ from holdfast.core.events import (
     CallbackReceived,
     CancelRequested,
     ChildEnded,
+    FactsLearned,
     Failure,
+    GoalChanged,
     OnStop,
     SignalReceived,
 )
 from holdfast.core.events import CallbackRefused as CallbackWasRefused
-from holdfast.core.plan import schema_problem
+from holdfast.core.facts import VALUE_BYTES_MAX, Drift, Fact, is_change, name_problem, value_bytes
+from holdfast.core.plan import Goal, schema_problem
 from holdfast.core.references import has_secret, unmarked
 from holdfast.core.state import ENDED, State, secret_names
 from holdfast.core.values import plain, plain_secrets
@@ -37,6 +40,8 @@ from holdfast.journal.codec import redact
 FAILED_MAX = 2_000
 BY_MAX = 200
 SIGNALS_MAX = 100
+# How many facts a run may believe before people may tell it no new ones; those that are there can always be corrected.
+FACTS_MAX = 1_000
 
 
 def answer(
@@ -44,7 +49,8 @@ def answer(
 ) -> Message:
     """The message that answers an interrupt; AnswerRefused where it cannot be said.
 
-    interrupt: which one; needed only when several are open. value: the arguments for `edit`, the result for `respond`.
+    interrupt: which one; needed only when several are open. value: the arguments for `edit` (where a person is asked whether
+    something is so: what is so instead, by name), the result for `respond`.
     """
     asked = _which(state, interrupt)
     if not by:
@@ -71,7 +77,9 @@ def answer(
     form = asked.asks.answer_schema if asked.asks is not None and decision == "respond" else {}
     if form and (wrong := schema_problem(value, form)):
         raise AnswerRefused(f"this is no answer to {asked.interrupt}: {wrong}", run_id=state.run_id, hint="respond VALUE")
-    if decision == "edit":
+    if decision == "edit" and asked.about == "fact":
+        value = _corrected(asked, value, state)
+    elif decision == "edit":
         value = _edited(asked, contract, value, state.run_id)
     elif (
         decision == "respond"
@@ -127,6 +135,46 @@ def signal(state: State, name: str, value: Any, *, by: str, now: float) -> Messa
     return Message(kind="signal", body={"name": name, "value": value, "by": _written(by)}, at=now)
 
 
+def correct(state: State, name: str, value: Any, *, by: str, now: float) -> Message:
+    """The message that says what is so, whatever the run believes of it; AnswerRefused where it cannot be said."""
+    if not by:
+        raise AnswerRefused("a correction needs the name of who gives it", run_id=state.run_id, hint="--by NAME")
+    if name not in state.facts and len(state.facts) >= FACTS_MAX:
+        raise AnswerRefused(f"it believes {FACTS_MAX} things already, and {name[:40]!r} is none of them", run_id=state.run_id)
+    try:
+        value = plain(value)
+    except ValueError as error:
+        raise AnswerRefused(f"what is given cannot be written as JSON: {error}", run_id=state.run_id) from error
+    _check_fact(name, value, state)
+    return Message(kind="correct", body={"name": name, "value": value, "by": _written(by)[:BY_MAX]}, at=now)
+
+
+def _check_fact(name: Any, value: Any, state: State) -> None:
+    if problem := name_problem(name):
+        raise AnswerRefused(problem, run_id=state.run_id)
+    for secret in plain_secrets({name: value}, secret_names(state)):
+        raise AnswerRefused(f"{secret} is never written down, and a fact is", run_id=state.run_id, hint="leave it out")
+    if value_bytes(value) > VALUE_BYTES_MAX:
+        raise AnswerRefused(
+            f"{name} has more than {VALUE_BYTES_MAX} bytes", run_id=state.run_id, hint="a fact is small; say where the rest is"
+        )
+
+
+def goal(state: State, text: str, inputs: dict[str, Any], *, by: str, now: float, note: str = "") -> Message:
+    """The message that changes what a run is for; AnswerRefused where it cannot be said."""
+    if state.thinking is None:
+        hint = "its plan does not think again; cancel it and start another run"
+        raise AnswerRefused("only a run that a model plans can be given another goal", run_id=state.run_id, hint=hint)
+    if not text.strip() and not inputs:
+        raise AnswerRefused("the new goal says nothing", run_id=state.run_id, hint="give its words, or inputs")
+    try:
+        given = redact(plain(inputs), secret_names(state))
+    except ValueError as error:
+        raise AnswerRefused(f"the inputs cannot be written as JSON: {error}", run_id=state.run_id) from error
+    body = {"text": _written(text), "inputs": given, "by": _written(by)[:BY_MAX], "note": _written(note)}
+    return Message(kind="goal", body=body, at=now)
+
+
 def taken(state: State, message: Message, now: float) -> AnyEvent:
     """The event that a message becomes. An answer that came too late is written down as void."""
     body = message.body
@@ -138,6 +186,11 @@ def taken(state: State, message: Message, now: float) -> AnyEvent:
         return CallbackWasRefused(step=str(body["step"]), reason=str(body["reason"]), by=str(body["by"]))
     if message.kind == "signal":
         return SignalReceived(name=str(body["name"]), value=body["value"], by=str(body["by"]))
+    if message.kind == "goal":
+        changed = Goal(text=str(body["text"]), inputs=body["inputs"])
+        return GoalChanged(goal=changed, by=str(body["by"]), note=str(body["note"]))
+    if message.kind == "correct":
+        return _told(state, message)
     if message.kind == "child":
         return msgspec.convert({name: part for name, part in body.items() if part is not None}, ChildEnded)
     asked = state.interrupts.get(body["interrupt"])
@@ -155,6 +208,17 @@ def taken(state: State, message: Message, now: float) -> AnyEvent:
     return Answered(
         interrupt=body["interrupt"], decision=body["decision"], by=str(body["by"]), value=body["value"], note=str(body["note"])
     )
+
+
+def _told(state: State, message: Message) -> FactsLearned:
+    """What a person said is so, as of when they said it."""
+    name, by = str(message.body["name"]), str(message.body["by"])
+    fact = Fact(name=name, value=message.body["value"], source="told", by=by, at=message.at, pinned=True)
+    before = state.facts.get(name)
+    drifts: tuple[Drift, ...] = ()
+    if before is not None and is_change(fact, before):
+        drifts = (Drift(name=name, believed=before.value, observed=fact.value, source=before.source),)
+    return FactsLearned(facts=(fact,), drifts=drifts, reason=f"corrected by {by}" if before is not None else f"told by {by}")
 
 
 def delivered(state: State, message: Message, failure: Failure | None = None) -> CallbackReceived | CallbackWasRefused:
@@ -217,3 +281,18 @@ def _edited(asked: Asked, contract: Contract | None, value: Any, run_id: str) ->
         if wrong := schema_problem(shown, schema):
             raise AnswerRefused(f"{asked.tool} cannot take these arguments: {wrong}", run_id=run_id, step=asked.step)
     return whole
+
+
+def _corrected(asked: Asked, value: Any, state: State) -> dict[str, Any]:
+    """What is so, of the facts that a person was shown."""
+    if not isinstance(value, dict) or not value:
+        raise AnswerRefused(
+            "edit needs what is so instead", run_id=state.run_id, step=asked.step, hint=f"edit {asked.facts[0]}=value …"
+        )
+    for name, part in value.items():
+        if name not in asked.facts:
+            raise AnswerRefused(
+                f"{name} is none of what is asked", run_id=state.run_id, step=asked.step, hint=f"it is {', '.join(asked.facts)}"
+            )
+        _check_fact(name, part, state)
+    return value

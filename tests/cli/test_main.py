@@ -28,6 +28,7 @@ COMMANDS = (
     "signal",
     "gates",
     "schedule",
+    "memory",
     "check",
     "schema",
     "lab",

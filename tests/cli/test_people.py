@@ -120,3 +120,56 @@ def test_words_and_names_are_kept_as_json_too(cli: Cli) -> None:
         {"run_id": "pay", "interrupt": "money-1", "decision": "approve"}
     ]
     assert cli("cancel", "pay", "--json").records == [{"run_id": "pay", "decision": "cancel"}]
+
+
+# --- correct ----------------------------------------------------------------------------------------------------------
+
+SEATS = """
+from holdfast import tool
+
+@tool(safety="read", observes={"seats": "left"})
+def count(at: str) -> dict[str, int]:
+    "Count the seats."
+    return {"left": len(at)}
+
+@tool(safety="irreversible")
+def invite(n: int, at: str = "") -> str:
+    "Invite so many."
+    return f"{n} invited"
+"""
+PARTY = """
+goal: invite
+tools: seats.py
+steps:
+  look: {tool: count, args: {at: hall}}
+  party: {tool: invite, after: look, args: {n: {$ref: facts.seats}}}
+  note: {tool: invite, after: look, rests_on: seats, args: {n: 4, at: the door}, on_failure: skip}
+"""
+
+
+def test_correct_tells_a_run_what_is_so(cli: Cli, folder: Path) -> None:
+    """What refers to it is asked about anew, with the new value; what holds a copy is given up, and its question is closed."""
+    (folder / "seats.py").write_text(SEATS)
+    (folder / "party.yaml").write_text(PARTY)
+    assert run(cli, "party").code == 3
+    told = cli("correct", "party", "seats=2", "host=ann", "--by", "bob")
+    assert (told.code, told.out) == (0, "party  told: seats, host\n")
+    assert "go on with holdfast run FILE --id party" in told.err
+    (shown,) = cli("show", "party", "--json").records
+    assert shown["run"]["unheard"] == [{"to": "correct", "said": f"{name} is told by bob"} for name in ("seats", "host")]
+    assert run(cli, "party").code == 3
+    (after,) = cli("show", "party", "--json").records
+    (question,) = after["run"]["questions"]
+    assert question["args"] == {"n": 2}, "the arguments that are shown are those that would be sent"
+
+
+def test_correct_without_a_value_or_twice_is_used_wrongly(cli: Cli) -> None:
+    """And what no run can be told is refused."""
+    run(cli, "pay")
+    assert "is not name=value" in cli("correct", "pay", "seats").err
+    assert "given twice" in cli("correct", "pay", "a=1", "a=2").err
+    refused = cli("correct", "pay", "password=x")
+    assert refused.code == 2 and "never written down" in refused.err
+    assert cli("correct", "nobody", "a=1").code == 2
+    (said,) = cli("correct", "pay", 'a={"b": 1}', "--json").records
+    assert said == {"run_id": "pay", "told": {"a": {"b": 1}}}

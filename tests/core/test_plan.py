@@ -16,12 +16,14 @@ from holdfast.core.plan import (
     Fallback,
     Plan,
     Step,
+    believes,
     expected,
     fallbacks_of,
     gives_way_to,
     needs,
     plain_plan,
     problems,
+    reads,
     schema_problem,
     stand_ins,
     waits_for,
@@ -494,3 +496,73 @@ def _above(step: Step, of: dict[str, str]) -> list[str]:
     while name := of.get(name, ""):
         found.append(name)
     return found
+
+
+# --- facts and conditions ---------------------------------------------------------------------------------------------
+
+
+def sound(*steps: Step, facts: Any = None, observes: dict[str, str] | None = None) -> list[str]:
+    """What is wrong with a plan of tools that take anything."""
+    tools = {name: Contract(tool=name, safety="read", observes=(observes or {}) if name == "t" else {}) for name in ("t", "u")}
+    return problems(Plan(steps=steps), tools, {"max": 1}, facts=facts)
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"needs_fresh": ("a\nb",)}, "is no name of a fact"),
+        ({"rests_on": ("",)}, "is no name of a fact"),
+        ({"rests_on": ("steps.b",)}, "begins what is said of a step"),
+        ({"abort_when": "facts."}, "is not a jmespath expression"),
+        ({"abort_when": "args.n > `1`"}, "starts at 'args'"),
+        ({"ask_when": "result.n"}, "starts at 'result'"),
+        ({"abort_when": "facts"}, "name the fact"),
+        ({"abort_when": "steps.gone.n"}, "there is no step gone"),
+        ({"abort_when": "steps.a.n"}, "is this step itself"),
+        ({"ask_when": "inputs.most > `1`"}, "names the input most"),
+        ({"confidence": 1.5}, "confidence"),
+    ],
+)
+def test_what_a_step_says_of_facts_and_conditions_is_checked(fields: dict[str, Any], said: str) -> None:
+    """Before anything runs."""
+    (problem,) = sound(Step(id="a", tool="t", **fields))
+    assert said in problem and problem.startswith("step a: ")
+
+
+def test_conditions_that_are_sound() -> None:
+    """Over inputs, steps and facts; and the arguments where a person would be asked."""
+    step = Step(
+        id="a", tool="t", abort_when="steps.b.n > inputs.max", ask_when="args.amount > facts.limit", needs_fresh=("limit",),
+        rests_on=("offer.price",), args={"p": {"$ref": 'facts."offer.price"'}},
+    )  # fmt: skip
+    assert sound(step, Step(id="b", tool="u")) == []
+    assert waits_for(step) == ("b",), "a condition waits for what it names"
+    assert (reads(step), needs(step)) == (("b",), ()), "and does without"
+    assert believes(step) == ("offer.price", "limit")
+
+
+def test_conditions_that_wait_for_one_another_are_a_circle() -> None:
+    """As references are."""
+    a, b = Step(id="a", tool="t", abort_when="steps.b"), Step(id="b", tool="t", ask_when="steps.a")
+    assert any("circle" in problem for problem in sound(a, b))
+
+
+def test_a_fact_that_nobody_will_ever_know_is_a_problem_of_the_plan() -> None:
+    """Where it is known what is known: no tool observes it, no input has it, nobody has told it."""
+    step = Step(id="a", tool="t", needs_fresh=("seats UA1", "max", "told"), args={"r": {"$ref": "facts.rate"}})
+    assert sound(step) == []
+    assert sound(step, facts=("told", "rate"), observes={"seats {flight}": "left"}) == []
+    found = sound(step, facts=("told",))
+    assert len(found) == 2 and all("no tool observes it" in problem for problem in found)
+    does_without = Step(id="a", tool="t", args={"r": {"$ref": "facts.rate", "default": 1}}, rests_on=("rate",))
+    assert sound(does_without, facts=()) == []
+
+
+def test_every_form_of_a_step_says_what_it_rests_on() -> None:
+    """Its arguments, those of its fallbacks, what is looked at afterwards, and what it names."""
+    step = Step(
+        id="a", tool="t", args={"x": {"$ref": "facts.one"}}, fallbacks=(Fallback(tool="u", args={"x": {"$ref": "facts.two"}}),),
+        expect=Expect(tool="u", args={"x": {"$ref": "facts.three"}}), rests_on=("four",), needs_fresh=("five", "one"),
+    )  # fmt: skip
+    assert believes(step) == ("one", "two", "three", "four", "five")
+    assert expected(step, {}, {}.__getitem__, {"three": 3}.__getitem__) == Expect(tool="u", args={"x": 3})

@@ -15,11 +15,16 @@ from holdfast.core.references import (
     Missing,
     as_arguments,
     condition_problem,
+    facts_in,
     fill,
     find,
+    has_secret,
+    holds,
     is_later,
     malformed,
     parse,
+    picked,
+    quoted,
     resolve,
     unmet,
 )
@@ -339,3 +344,90 @@ def test_no_condition_breaks_the_judging(condition: str, value: Any) -> None:
     """Any text over any value holds, or does not for a reason."""
     assert unmet(condition, value) is None or isinstance(unmet(condition, value), str)
     condition_problem(condition)
+
+
+# --- facts ------------------------------------------------------------------------------------------------------------
+
+FACTS: dict[str, Any] = {"origin": "SFO", "offer": {"price": 5}, "seats UA 1": 3, "nothing": None}
+
+
+def known(form: Any) -> Any:
+    """What a form resolves to over the facts above."""
+    return resolve(form, INPUTS, RESULTS.__getitem__, FACTS.__getitem__)
+
+
+@pytest.mark.parametrize(
+    ("expression", "names", "value"),
+    [
+        ("facts.origin", ("origin",), "SFO"),
+        ("facts.offer.price", ("offer",), 5),
+        ('facts."seats UA 1"', ("seats UA 1",), 3),
+        ("[facts.origin, inputs.user.name]", ("origin",), ["SFO", "ann"]),
+        ("facts.gone || facts.origin", ("gone", "origin"), "SFO"),
+    ],
+)
+def test_a_reference_may_start_at_a_fact(expression: str, names: tuple[str, ...], value: Any) -> None:
+    """By its name, in quotes where it is more than a word."""
+    assert parse(expression).problem is None
+    assert parse(expression).facts == names
+    assert known({"$ref": expression}) == value
+    assert facts_in({"a": [{"$ref": expression}], "b": {"$literal": {"$ref": "facts.x"}}}) == names
+
+
+def test_a_fact_that_nobody_knows_is_missing_or_its_default() -> None:
+    """As for everything else; where no facts are known at all, too."""
+    assert known({"$ref": "facts.gone", "default": 1}) == 1
+    with pytest.raises(Missing, match=r"facts\.gone leads to nothing"):
+        known({"$ref": "facts.gone"})
+    with pytest.raises(Missing):
+        got({"$ref": "facts.origin"})
+    assert known({"$ref": "facts.nothing"}) is None, "it is known, and is null"
+    assert facts_in({"a": {"$ref": "facts.x", "default": 1}, "b": {"$ref": "facts.y"}}, bare=True) == ("y",)
+
+
+@pytest.mark.parametrize("expression", ["facts", "facts[0]", "facts.*", "length(facts)"])
+def test_all_facts_at_once_are_no_reference(expression: str) -> None:
+    """What a step rests on is to be told by name."""
+    assert parse(expression).problem is not None
+
+
+def test_after_a_call_there_are_no_facts() -> None:
+    """What is said of a call that was made is said of what went in and came out."""
+    assert parse("facts.x", RESULT_ROOTS).problem is not None
+    assert parse("facts.x", CALL_ROOTS).problem is not None
+
+
+@given(s.json_values)
+def test_quoted_data_stays_what_it_is(value: Any) -> None:
+    """Whatever in it looks like a form: as arguments it is itself again, has no secret put in and refers to nothing."""
+    form = quoted(value)
+    assert resolve(form, {}, {}.__getitem__) == value
+    assert list(find(form)) == [] and not has_secret(form)
+    sent = resolve({"a": form}, {}, {}.__getitem__, for_call=True)
+    assert not has_secret(sent)
+    assert quoted(form) == form or value != form
+
+
+def test_only_what_looks_like_a_form_is_marked() -> None:
+    """So that the rest can be read, and checked argument by argument."""
+    assert quoted({"a": {"$ref": "steps.a"}, "b": [1, {"$secret": "T"}], "c": {"$literal": 1}}) == {
+        "a": {"$literal": {"$ref": "steps.a"}},
+        "b": [1, {"$literal": {"$secret": "T"}}],
+        "c": {"$literal": {"$literal": 1}},
+    }
+    assert quoted({"a": [1, "x", None]}) == {"a": [1, "x", None]}
+
+
+@pytest.mark.parametrize(
+    ("expression", "held"),
+    [("n > `1`", True), ("n > `5`", False), ("gone > `1`", None), ("length(n)", None), ("names", False), ("n", True), ("!n", False)],
+)
+def test_whether_a_condition_holds_may_be_more_than_anybody_can_say(expression: str, held: bool | None) -> None:
+    """What finds nothing, and what cannot be worked out, is neither true nor false."""
+    assert holds(expression, {"n": 2, "names": []}) is held
+
+
+@given(st.text(max_size=12), s.json_values)
+def test_nothing_that_is_looked_for_raises(expression: str, value: Any) -> None:
+    """Whatever the expression and the value."""
+    picked(expression, value)

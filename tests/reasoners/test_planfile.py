@@ -330,3 +330,42 @@ async def test_a_plan_is_proposed_whole_whenever_it_is_asked_for() -> None:
     plan = Plan(steps=(Step(id="a", tool="t"),))
     briefing = Briefing(run_id="r", goal=Goal(), turn=1, steps=(), tools=())
     assert await PlanReasoner(plan).propose(briefing) == Propose(plan=plan, reason="the plan as written")
+
+
+# --- facts and conditions ---------------------------------------------------------------------------------------------
+
+
+def one_step(**form: Any) -> tuple[Step | None, list[str]]:
+    """A step as somebody wrote it, and what is wrong with it."""
+    found: list[str] = []
+    return step_of("a", {"tool": "t", **form}, found), found
+
+
+def test_a_step_says_what_it_rests_on_and_when_it_is_not_begun() -> None:
+    """One name or several; expressions as texts."""
+    made, found = one_step(needs_fresh="price", rests_on=["city", "hotel"], abort_when="facts.price > `9`", ask_when="args.n > `1`")
+    assert found == []
+    assert made == Step(
+        id="a", tool="t", needs_fresh=("price",), rests_on=("city", "hotel"), abort_when="facts.price > `9`",
+        ask_when="args.n > `1`",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("form", "said"),
+    [
+        ({"needs_fresh": {"price": 1}}, "needs_fresh: write a name or a list of names"),
+        ({"rests_on": 3}, "rests_on: write a name or a list of names"),
+        ({"abort_when": True}, "abort_when is a jmespath expression over inputs, steps and facts, not true or false"),
+        ({"abort_when": ""}, "not empty"),
+        ({"ask_when": ["x"]}, "ask_when is a jmespath expression over inputs, steps and facts, not a list"),
+        ({"ask_when": None}, "not empty"),
+        ({"on_failure": "replan"}, "a plan that is written down is not made again"),
+        ({"on_failure": "retry"}, "it is one of stop, skip, flag, ask"),
+    ],
+)
+def test_what_a_step_cannot_say_of_them(form: dict[str, Any], said: str) -> None:
+    """With the step and the key."""
+    made, (problem,) = one_step(**form)
+    assert made is None
+    assert said in problem and problem.startswith("step a: ")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -11,7 +12,7 @@ import pytest
 from holdfast.core.contract import Breaker, Contract, Rate
 from holdfast.errors import DefinitionError
 from holdfast.tools.declare import breaker_of, rate_of, size
-from holdfast.tools.function import NOT_YET, Call, Deferred, Partial, tool
+from holdfast.tools.function import NOT_YET, Call, Deferred, Partial, Secret, tool
 
 
 def looks(order: str) -> Any:
@@ -30,6 +31,7 @@ def test_everything_about_outcomes_that_is_declared_is_in_the_contract() -> None
         business_key="order", scope="store", sufficient="status == 'paid'", check=looks,
         undo={"tool": "take_back", "args": {"receipt": {"$ref": "result.number"}, "order": {"$ref": "args.order"}}},
         changes=("credit", "rate"), rate="10/1m", breaker="5/1m/30s", heartbeat="30s", timeout="1h", result_max="64KB", oversize="cut",
+        observes={"price": "offer.price", "status of {order}": "status"}, valid_for="10m", cost="0.05",
     )  # fmt: skip
     def pay(order: str, call: Call) -> dict[str, Any]: ...  # type: ignore[empty-body]
 
@@ -41,6 +43,7 @@ def test_everything_about_outcomes_that_is_declared_is_in_the_contract() -> None
         undo_args={"receipt": {"$ref": "result.number"}, "order": {"$ref": "args.order"}}, changes=("credit", "rate"),
         rate=Rate(calls=10, per_seconds=60.0), breaker=Breaker(failures_max=5, within_seconds=60.0, open_seconds=30.0),
         heartbeat_seconds=30.0, result_bytes_max=64_000, oversize="cut",
+        observes={"price": "offer.price", "status of {order}": "status"}, valid_seconds=600.0, cost_usd=Decimal("0.05"),
     )  # fmt: skip
     assert msgspec.json.decode(msgspec.json.encode(pay.contract), type=Contract) == pay.contract
 
@@ -232,3 +235,48 @@ def test_a_poll_needs_nothing_deferred_and_names_what_it_wants() -> None:
     everything = tool(poll=lambda **given: NOT_YET)(pay.function)
     assert everything.poll is not None
     assert everything.poll.given({"order": "7", "amount": 5}) == {"order": "7", "amount": 5}
+
+
+# --- what it observes and costs ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"observes": {"price": "offer."}}, "is not a jmespath expression"),
+        ({"observes": {"price": ""}}, "it is empty"),
+        ({"observes": {"": "a"}}, "is no name of a fact"),
+        ({"observes": {"a\nb": "a"}}, "is no name of a fact"),
+        ({"observes": {"of {item}": "a"}}, "{item} in 'of {item}' is no argument of it"),
+        ({"observes": {"of {token}": "a"}}, "is a secret"),
+        ({"observes": {"password": "a"}}, "never written down"),
+        ({"observes": ["price"]}, "observes is ['price']"),
+        ({"observes": {"price": 3}}, "observes is {'price': 3}"),
+        ({"valid_for": "10m"}, "it observes nothing"),
+        ({"observes": {"a": "a"}, "valid_for": 0}, "more than nothing"),
+        ({"observes": {"a": "a"}, "valid_for": "soon"}, "not a duration"),
+        ({"cost": "much"}, "no amount"),
+        ({"cost": -1}, "no amount"),
+        ({"cost": float("nan")}, "no amount"),
+        ({"cost": True}, "no amount"),
+    ],
+)
+def test_what_cannot_be_observed_or_paid_is_refused(options: dict[str, Any], said: str) -> None:
+    """With the tool and the option in it."""
+    with pytest.raises(DefinitionError) as caught:
+
+        @tool(safety="read", **options)
+        def look(order: str, token: Secret) -> dict[str, Any]: ...  # type: ignore[empty-body]
+
+    assert said in str(caught.value) and "look" in str(caught.value)
+
+
+@pytest.mark.parametrize(("cost", "usd"), [("0.10", "0.10"), (0.1, "0.1"), (2, "2"), (Decimal("1.5"), "1.5"), (0, "0")])
+def test_what_a_call_costs_is_the_amount_that_was_written(cost: Any, usd: str) -> None:
+    """Not what a float makes of it."""
+
+    @tool(safety="read", cost=cost)
+    def look() -> None: ...
+
+    assert look.contract.cost_usd == Decimal(usd)
+    assert msgspec.json.decode(msgspec.json.encode(look.contract), type=Contract).cost_usd == Decimal(usd)

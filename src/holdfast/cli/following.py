@@ -81,6 +81,10 @@ def _unheard(message: Message) -> Unheard:
             return Unheard(to="callback", said=cut(f"{what}{step} was delivered{by}"))
         case "signal":
             return Unheard(to="signal", said=cut(f"{body.get('name')} was sent{by}"))
+        case "goal":
+            return Unheard(to="goal", said=cut(f"it is for something else now{by}: {body.get('text') or body.get('inputs')}"))
+        case "correct":
+            return Unheard(to="correct", said=cut(f"{body.get('name')} is told{by}"))
         case "child":
             return Unheard(to="child", said=cut(f"run {body.get('child')} has ended: {body.get('status')}"))
         case _:

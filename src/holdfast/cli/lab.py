@@ -16,7 +16,8 @@ def register(app: typer.Typer) -> None:
     app.command("lab", epilog=EXAMPLES)(lab)
 
 
-EXAMPLES = examples("holdfast lab", "holdfast lab onboarding", "holdfast lab payment --said not-happened --dir /tmp/payment")
+EXAMPLES = examples("holdfast lab", "holdfast lab onboarding", "holdfast lab payment --said not-happened --dir /tmp/payment",
+    "holdfast lab runaway --model anthropic:claude-sonnet-4-5")
 
 
 def lab(
@@ -40,10 +41,20 @@ def lab(
             show_default=False,
         ),
     ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            metavar="MODEL",
+            help="What thinks, as provider:name; it costs money. A script by default, or `scripted`, which is free.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> int:
     """Run a story with faults and a crash.
 
-    At its end it is checked what the world saw, by the ledger of the services and not by the agent's own words.
+    At its end it is checked what the world saw, by the ledger of the services and not by the agent's own words. No model and no
+    key is needed.
     """
     from holdfast.labs import LABS, run_lab
 
@@ -52,4 +63,4 @@ def lab(
         for known, story in LABS.items():
             put(f"{known.ljust(width)}  {story}")
         return DONE
-    return run_lab(name, directory=directory, seed=seed, keep=keep, said=said)
+    return run_lab(name, directory=directory, seed=seed, keep=keep, said=said, model=model)

@@ -1,4 +1,4 @@
-"""`answer` and `cancel`: a person's word into a run."""
+"""`answer`, `correct` and `cancel`: a person's word into a run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 import typer
 
 from holdfast.cli.options import DONE, AsJson, By, Db, RunId, command, examples, in_store, wrong
-from holdfast.cli.text import put, put_json, say
+from holdfast.cli.text import one_line, put, put_json, say
 
 if TYPE_CHECKING:
     from holdfast.app import Holdfast
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 def register(app: typer.Typer) -> None:
     """Add these commands."""
     app.command("answer", epilog=ANSWER_EXAMPLES)(answer)
+    app.command("correct", epilog=CORRECT_EXAMPLES)(correct)
+    app.command("goal", epilog=GOAL_EXAMPLES)(goal)
     app.command("cancel", epilog=CANCEL_EXAMPLES)(cancel)
 
 
@@ -101,6 +103,86 @@ def _meant(decision: str, rest: list[str]) -> tuple[Any, str]:
     if rest:
         wrong(f"{decision} takes nothing more, and {' '.join(rest)!r} stands behind it", "give reasons with --note")
     return None, ""
+
+
+CORRECT_EXAMPLES = examples(
+    "holdfast correct trip-3 airport=LGA",
+    "holdfast correct trip-3 'nights=2' budget=300 --by ann",
+    "holdfast correct trip-3 traveller=@traveller.json",
+)
+
+
+def correct(
+    id: RunId,
+    facts: Annotated[list[str], typer.Argument(metavar="NAME=VALUE ...", help="What is so.", show_default=False)],
+    by: By = None,
+    json: AsJson = False,
+    db: Db = "holdfast.db",
+) -> int:
+    """Tell a run what is so.
+
+    What it believed of that is replaced. Exactly what rests on it is invalidated: what was concluded from it, and steps that
+    have not begun and hold a copy of it; steps that are done stay done and are named. No guess of a model or of a memory
+    changes it back. `holdfast show ID` says what the run believes.
+
+    Values are read as for `run --input`: JSON where it is a number, true, false, a list, an object or a quoted text, else
+    text.
+    """
+    from holdfast import loading
+
+    pairs = [loading.pair(word, "correct") for word in facts]
+    told = dict(pairs)
+    if len(told) < len(pairs):
+        wrong("a fact is given twice")
+
+    async def go(app: Holdfast) -> int:
+        for name, value in told.items():
+            await app.correct(id, name, value, by=by)
+        if json:
+            put_json([{"run_id": id, "told": told}])
+        else:
+            put(f"{id}  told: {one_line(', '.join(told))}")
+        await say_next(app, id, db)
+        return DONE
+
+    return in_store(db, go)
+
+
+GOAL_EXAMPLES = examples(
+    "holdfast goal trip-3 'To Boston instead, by train'", "holdfast goal trip-3 --input nights=3 --note 'the fair is longer'"
+)
+
+
+def goal(
+    id: RunId,
+    text: Annotated[str, typer.Argument(metavar="[TEXT]", help="The new goal, in words.", show_default=False)] = "",
+    input: Annotated[
+        list[str], typer.Option("--input", metavar="NAME=VALUE", help="An input that changes.", show_default=False)
+    ] = [],  # noqa: B006 — typer copies it.
+    note: Annotated[str, typer.Option("--note", metavar="TEXT", help="Why; the model is told.", show_default=False)] = "",
+    by: By = None,
+    json: AsJson = False,
+    db: Db = "holdfast.db",
+) -> int:
+    """Give a run another goal.
+
+    For runs that a model plans. What is done stays done, what is under way ends, and nothing new begins before the model has
+    looked at its plan again.
+    """
+    from holdfast import loading
+
+    inputs = dict(loading.pair(word, "goal --input") for word in input)
+
+    async def go(app: Holdfast) -> int:
+        await app.change_goal(id, text, inputs, by=by, note=note)
+        if json:
+            put_json([{"run_id": id, "goal": text, "inputs": inputs}])
+        else:
+            put(f"{id}  has another goal")
+        await say_next(app, id, db)
+        return DONE
+
+    return in_store(db, go)
 
 
 CANCEL_EXAMPLES = examples(

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Any, get_args
 
 from holdfast.core.events import OnStop
-from holdfast.core.plan import OnFailure
 from holdfast.reasoners import planfile
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -98,13 +97,26 @@ _STEP: dict[str, dict[str, Any]] = {
     "retry": _RETRY,
     "timeout": {**_DURATION, "description": f"of one attempt; {_DURATION['description']}"},
     "optional": {"type": "boolean", "description": "skip it where it fails, and go on"},
-    "on_failure": {"enum": list(get_args(OnFailure)), "description": "what follows when nothing is left to try"},
+    "on_failure": {"enum": list(planfile.ON_FAILURE), "description": "what follows when nothing is left to try"},
     "fallback": {
         "anyOf": [_FALLBACK, {"type": "array", "items": _FALLBACK}],
         "description": "other tools for the same step, in order",
     },
     "approve": {"enum": ["always", None], "description": "ask a person before each call"},
     "occurrence": {"type": "integer", "minimum": 1, "description": "raised for an intended repeat of the same business call"},
+    "needs_fresh": {**_NAMES, "description": "facts that must be fresh when it begins; one that is too old is observed again"},
+    "rests_on": {**_NAMES, "description": "facts that it was planned on; it is given up where one turns out not to be so"},
+    "abort_when": {
+        "type": "string",
+        "pattern": r"\S",
+        "description": "a jmespath expression over inputs, steps and facts; where it holds, or cannot be worked out, the step is "
+        "not begun, and on_failure follows",
+    },
+    "ask_when": {
+        "type": "string",
+        "pattern": r"\S",
+        "description": "likewise, over args too; where it holds, or cannot be worked out, a person is asked before the call",
+    },
     "description": {"description": "for readers; nothing is made of it"},
 }
 _FILE: dict[str, dict[str, Any]] = {

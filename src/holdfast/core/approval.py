@@ -55,6 +55,12 @@ OPTIONS: dict[str, tuple[Option, ...]] = {
         Option(decision="reject", means="it will not be answered"),
         Option(decision="cancel", means="cancel the whole run"),
     ),
+    "fact": (
+        Option(decision="approve", means="it is so, all of it"),
+        Option(decision="edit", means="this is so instead; the rest is so, as shown"),
+        Option(decision="reject", means="do not act on it"),
+        Option(decision="cancel", means="cancel the whole run"),
+    ),
     "reasoner": (
         Option(decision="approve", means="ask the models again"),
         Option(decision="reject", means="stop the run"),

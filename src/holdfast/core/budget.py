@@ -45,9 +45,14 @@ def means(limits: Limits, spent: Usage, reserved: Mapping[str, Reserved]) -> Mea
     return Means(cost_usd=cost_usd, tokens=tokens)
 
 
-def lost(reserved: Reserved) -> Usage:
-    """What counts as spent by an effect of which nothing more was heard."""
-    return Usage(input_tokens=reserved.input_tokens, output_tokens=reserved.output_tokens, requests=1, cost_usd=reserved.cost_usd)
+def lost(reserved: Reserved, requests: int = 1) -> Usage:
+    """What counts as spent by an effect of which nothing more was heard. requests: to models, that it was."""
+    return Usage(
+        input_tokens=reserved.input_tokens,
+        output_tokens=reserved.output_tokens,
+        requests=requests,
+        cost_usd=reserved.cost_usd,
+    )
 
 
 def dollars(amount: Decimal) -> str:

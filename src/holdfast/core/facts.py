@@ -61,6 +61,11 @@ class Drift(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     source: Source = "observed"
 
 
+def value_bytes(value: Any) -> int:
+    """How much a value takes as JSON."""
+    return len(msgspec.json.encode(value))
+
+
 # --- who is believed ----------------------------------------------------------------------------------------------
 
 

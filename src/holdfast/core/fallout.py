@@ -36,9 +36,6 @@ class Fallout(msgspec.Struct, frozen=True, kw_only=True):
     outdated: tuple[str, ...] = ()
     waiting: tuple[str, ...] = ()
 
-    def __bool__(self) -> bool:
-        return bool(self.facts or self.dropped or self.outdated or self.waiting)
-
 
 def fallout(state: State, shaken: Iterable[str]) -> Fallout:
     """What falls with these: names of facts, and of steps that are done as `steps.ID`. They themselves are not in it. A step
@@ -76,14 +73,18 @@ def is_under_way(step: StepState, state: State) -> bool:
     """Whether its call may have had its effect, or have it yet."""
     if step.phase in ("flying", "doubt", "probe_wait", "probing", "owed"):
         return True
-    if step.phase == "asking" and step.interrupt is not None:
-        if state.interrupts[step.interrupt].about not in _NOT_UNDER_WAY:
-            return True
+    if step.phase == "asking" and step.interrupt is not None and state.interrupts[step.interrupt].about not in _NOT_UNDER_WAY:
+        return True
     return step.phase not in ENDED and (step.doubt_since is not None or step.landed)
 
 
 def _rests_on(state: State, step: StepState, fallen: dict[str, None]) -> bool:
-    return not fallen.keys().isdisjoint(step.believes) or _reads_fallen(state, step, fallen)
+    return any(name in fallen and not _is_from(state, name, step) for name in step.believes) or _reads_fallen(state, step, fallen)
+
+
+def _is_from(state: State, fact: str, step: StepState) -> bool:
+    """Whether it was this step that observed what is believed now: it knows better, and its own result says so."""
+    return fact in state.facts and state.facts[fact].source == "observed" and state.observers.get(fact) == step.step.id
 
 
 def _reads_fallen(state: State, step: StepState, fallen: dict[str, None]) -> bool:

@@ -212,7 +212,12 @@ def fallbacks_of(step: Step, contract: Contract | None) -> tuple[Fallback, ...]:
     return (Fallback(tool=contract.fallback),)
 
 
-def expected(step: Step, inputs: dict[str, Any], result_of: Callable[[str], Any], fact_of: Callable[[str], Any]) -> Expect | None:
+def expected(
+    step: Step,
+    inputs: dict[str, Any],
+    result_of: Callable[[str], Any],
+    fact_of: Callable[[str], Any] = references.nobody_knows,
+) -> Expect | None:
     """What must be true after a call of this step, with its references to inputs, steps and facts put in; those to the result of
     the call itself are left for `references.fill`. Raises references.Missing for one that leads nowhere."""
     if step.expect is None or not step.expect.args:
@@ -327,8 +332,8 @@ def _step_problems(step: Step, there: _There) -> Iterator[str]:
             yield f"expect: {problem}"
     for key, names in (("rests_on", step.rests_on), ("needs_fresh", step.needs_fresh)):
         for name in names:
-            if problem := name_problem(name):
-                yield f"{key}: {problem}"
+            if wrong := name_problem(name):
+                yield f"{key}: {wrong}"
             elif key == "needs_fresh" and there.unheard_of(name):
                 yield f"{key}: {_nobody_tells(name)}"
     for key, condition in conditions(step):

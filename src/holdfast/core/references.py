@@ -321,6 +321,21 @@ def condition_problem(expression: str) -> str | None:
     return None
 
 
+def picked(expression: str, value: Any) -> Any:
+    """What an expression finds in a value; None where that is nothing, or cannot be worked out."""
+    try:
+        return jmespath.search(expression, value)
+    except Exception:  # noqa: BLE001 — whatever the library thinks of a value from outside.
+        return None
+
+
+def holds(expression: str, value: Any) -> bool | None:
+    """Whether a condition holds of a value, by what is true in jmespath; None where it finds nothing or cannot be worked out, so
+    that nobody can say."""
+    found = picked(expression, value)
+    return None if found is None else not (found is False or (isinstance(found, (str, list, dict)) and not found))
+
+
 def unmet(expression: str, value: Any) -> str | None:
     """Why a condition does not hold of a value, as a sentence; None where it holds. As in jmespath, null, false and what is
     empty are not true, and 0 is. A condition that cannot be worked out (`length` of a number) does not hold."""

@@ -80,29 +80,32 @@ class Nobody(msgspec.Struct, frozen=True, kw_only=True):
 
 class Tried(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of the requests to one model since it last answered. failures: how many; until: not before; kind, message:
-    of the last one; shorter: how often its context was halved."""
+    of the last one; input_bytes: the most that a request may have, since a longer one was too long (None: it is not known)."""
 
     failures: int = 0
     until: float = 0.0
     kind: FailureKind = "transient"
     message: str = ""
-    shorter: int = 0
+    input_bytes: int | None = None
 
 
 def until_after(
     thinking: Thinking, kind: FailureKind, *, context: bool, failures: int, at: float, run_id: str, model: str,
     retry_after_seconds: float | None = None,
 ) -> float:  # fmt: skip
-    """When a model may be asked again after its request failed so. failures: in a row, this one included."""
+    """When a model may be asked again after its request failed so; NEVER where not in this run. failures: in a row, this one
+    included."""
     after, _ = AFTER_CONTEXT if context else AFTER.get(kind, AFTER["crashed"])
     if after == "shorter":
         return at if failures <= SHORTER_MAX else NEVER
     if after == "out":
         return NEVER
     if after == "later":
-        return at + max(LATER_SECONDS, retry_after_seconds or 0.0)
+        if failures >= thinking.retry.attempts_max:
+            return NEVER
+        return min(at + max(LATER_SECONDS, retry_after_seconds or 0.0), NEVER)
     wait = next_wait(thinking.retry, failures, run_id=run_id, step=model, retry_after_seconds=retry_after_seconds)
-    return NEVER if wait is None else at + wait
+    return NEVER if wait is None else min(at + wait, NEVER)
 
 
 def estimate(thinking: Thinking, conversation_bytes: int, turns: int, facts: int, owed: int) -> int:
@@ -134,7 +137,7 @@ def route(
     open_ones: list[ModelTerms] = []
     for name in names:
         terms = thinking.models[name]
-        why, until = _obstacle(terms, tried.get(name), held, now)
+        why, until = _obstacle(terms, tried.get(name), held, least, now)
         if why is None:
             open_ones.append(terms)
             continue
@@ -142,7 +145,7 @@ def route(
         if until < NEVER:
             waits.append(until)
     cheaper = [thinking.models[name] for name in thinking.cheaper if name not in names]
-    cheaper = [terms for terms in cheaper if _obstacle(terms, tried.get(terms.name), held, now)[0] is None]
+    cheaper = [terms for terms in cheaper if _obstacle(terms, tried.get(terms.name), held, least, now)[0] is None]
     if open_ones:
         return _affordable(phase, open_ones, cheaper, passed, means, tried, wanted, least)
     if waits:
@@ -151,8 +154,11 @@ def route(
 
 
 def _obstacle(
-    terms: ModelTerms, tried: Tried | None, held: Mapping[str, tuple[float, Why]], now: float
+    terms: ModelTerms, tried: Tried | None, held: Mapping[str, tuple[float, Why]], least: int, now: float
 ) -> tuple[str | None, float]:
+    """Why a model is not asked now, and until when; None where it may be."""
+    if (most := _bytes_max(terms, tried)) < least:
+        return f"a request has at least {least} bytes, and it takes {most}", NEVER
     if tried is not None and tried.until > now:
         said = f"{tried.kind} ({tried.message})" if tried.message else tried.kind
         return said, tried.until
@@ -198,12 +204,12 @@ def _affordable(
 
 
 def _bytes(terms: ModelTerms, tried: Mapping[str, Tried], wanted: int) -> int:
-    most = terms.context_bytes_max
-    if (before := tried.get(terms.name)) is not None:
-        most >>= before.shorter
-        if before.shorter:
-            wanted = min(wanted, most)
-    return min(wanted, most)
+    return min(wanted, _bytes_max(terms, tried.get(terms.name)))
+
+
+def _bytes_max(terms: ModelTerms, tried: Tried | None) -> int:
+    known = tried.input_bytes if tried is not None else None
+    return terms.context_bytes_max if known is None else min(known, terms.context_bytes_max)
 
 
 def _reason(phase: Phase, terms: ModelTerms, passed: list[str], is_cheaper: bool) -> str:

@@ -148,13 +148,16 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fal
 
 
 class Setback(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    """A request to a model that came to nothing, since one last answered. until: it is not asked again before that."""
+    """A request to a model that came to nothing, since one last answered. until: it is not asked again before that. context: it
+    was longer than the model takes; input_bytes: the most that the next one may have. lost: who asked is gone."""
 
     model: str
     kind: e.FailureKind
     message: str
     until: float
     context: bool = False
+    input_bytes: int = 0
+    lost: bool = False
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -182,7 +185,8 @@ class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
     fact; checks: the step that looks at the proposed result, and the fact that a step observes anew. refusals, refused_because:
     results that were refused; accepted: this one is not. unanswered: questions that nobody answered, and why. recalled: whether
     the memory was asked; recalling: the fence of an open request; memories: ids of what it gave, by fact. done_calls: effects
-    by tool and arguments. shaken: facts that are not what they were, or steps that rest on such, of which it is not
+    by tool and arguments. told_suspicions, told_steps: how many of the suspicions, and of the unseen steps, were there when the
+    reasoner was last asked: what came later it has not heard of. shaken: facts that are not what they were, or steps that rest on such, of which it is not
     ruled yet what that takes down. reobserved: for each step that waited for that, the steps that observed a fact anew.
     """
 
@@ -283,6 +287,8 @@ class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
     memories: dict[str, str] = {}
     done_calls: NameMap = HashTrieMap()
     shaken: tuple[str, ...] = ()
+    told_suspicions: int = 0
+    told_steps: int = 0
     reobserved: dict[str, tuple[str, ...]] = {}
 
 

@@ -25,7 +25,7 @@ from holdfast.core.memory import Memory
 from holdfast.core.schedule import Firing, Standing
 from holdfast.core.state import Status
 
-MessageKind = Literal["answer", "cancel", "callback", "refused", "signal", "child"]
+MessageKind = Literal["answer", "cancel", "callback", "refused", "signal", "child", "correct", "goal"]
 # How many refused deliveries of one token are recorded; whoever has a token must not be able to fill a store with it.
 REFUSALS_MAX = 10
 # How many times of a schedule are remembered, with what became of each; those that wait are not counted.

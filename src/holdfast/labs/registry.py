@@ -10,27 +10,43 @@ LABS: Mapping[str, str] = {
     "forty_seven": "a follow-up agent is woken 47 times before its mail shows anywhere, and mails once",
     "onboarding": "new hires get mailbox, VPN, laptop and mail while services fail and the worker is killed",
     "payment": "one transfer through each of three gateways, with the worker killed before it is recorded",
+    "runaway": "a model that repeats itself, one that never has enough, one that re-plans for ever, one that spends",
     "weekend": "a getaway with no flights, no room in the first town and nothing to do; then it is cancelled",
 }
 """Each lab and its story in a line."""
 
+WITH_MODEL = frozenset({"runaway", "weekend"})
+"""The labs whose agents can ask a model: their drivers take `model`."""
 
-def run_lab(name: str, *, directory: Path | None = None, seed: int = 7, keep: bool = False, said: str | None = None) -> int:
+
+def run_lab(
+    name: str,
+    *,
+    directory: Path | None = None,
+    seed: int = 7,
+    keep: bool = False,
+    said: str | None = None,
+    model: str | None = None,
+) -> int:
     """Run a lab and print what happens; 0 when the world is as it must be, else 1.
 
     directory: for its store, its files and the services' ledger; a new temporary one by default. seed: who meets which
     fault, and where the worker is killed. keep: leave a temporary directory there in any case; without it, it stays only
     where something went wrong or a run in it waits for a person. said: for `payment`, what the person says at the
-    gateway that cannot be asked; see `holdfast.labs.payment.driver.WORDS`.
+    gateway that cannot be asked; see `holdfast.labs.payment.driver.WORDS`. model: what is asked in place of the scripts, as
+    `provider:name`; `scripted` for the scripts, where a lab follows a plan file by default.
 
-    Raises UsageError for a lab that is not there, a directory that has been used, or a word that the lab does not know.
+    Raises UsageError for a lab that is not there, a directory that has been used, a word that the lab does not know, or a
+    model that cannot be asked here.
     """
     if name not in LABS:
         raise UsageError(f"there is no lab {name}", hint=f"there are {', '.join(LABS)}")
+    if said is not None and name != "payment":
+        raise UsageError(f"nobody says anything in the lab {name}", hint="--said is for payment")
+    if model is not None and name not in WITH_MODEL:
+        raise UsageError(f"no model is asked in the lab {name}", hint=f"--model is for {', '.join(sorted(WITH_MODEL))}")
+    given = {"said": said, "model": model}
     # By name, so that asking for the list does not load every lab.
     driver = importlib.import_module(f"holdfast.labs.{name}.driver")
-    if said is None:
-        return int(driver.run(directory=directory, seed=seed, keep=keep))
-    if name != "payment":
-        raise UsageError(f"nobody says anything in the lab {name}", hint="--said is for payment")
-    return int(driver.run(directory=directory, seed=seed, keep=keep, said=said))
+    words = {word: value for word, value in given.items() if value is not None}
+    return int(driver.run(directory=directory, seed=seed, keep=keep, **words))

@@ -25,6 +25,7 @@ from holdfast.core.events import Entry
 from holdfast.errors import UsageError
 from holdfast.labs import http_call
 from holdfast.labs.http_call import WORLD
+from holdfast.labs.reasoning import MODEL, in_words
 from holdfast.labs.services import Services
 from holdfast.labs.services.ledger import RequestRow
 
@@ -39,8 +40,10 @@ _SOURCES = Path(__file__).resolve().parents[2]
 class Workshop:
     """A lab's directory with a copy of its files, and the processes that work in it."""
 
-    def __init__(self, files: Path, names: Sequence[str], *, directory: Path | None, keep: bool) -> None:
-        """Make the directory, and copy `names` from `files` into it.
+    def __init__(
+        self, files: Path, names: Sequence[str], *, directory: Path | None, keep: bool, model: str | None = None
+    ) -> None:
+        """Make the directory, and copy `names` from `files` into it. model: what the agents ask in place of their scripts.
 
         Raises UsageError for a directory in which there is something already: a ledger of an older run would be counted.
         """
@@ -53,6 +56,7 @@ class Workshop:
         """Whether the directory stays when the lab is over; a driver that has left something to do in it sets this."""
         self.world = self.directory / "world"
         self.db = self.directory / STORE
+        self.model = model
         self._began = time.monotonic()
         self._workers: list[Worker] = []
         for name in names:
@@ -69,9 +73,11 @@ class Workshop:
 
     # --- the page -------------------------------------------------------------------------------------------------
 
-    def title(self, lab: str, seed: int) -> None:
+    def title(self, lab: str, seed: int, *, thinks: bool = False) -> None:
+        """thinks: the agents ask a model, so it is said which."""
         left = f"holdfast lab {lab}"
-        print(left + f"seed {seed}".rjust(WIDTH - len(left)), flush=True)
+        right = f"{in_words(self.model)}, seed {seed}" if thinks else f"seed {seed}"
+        print(left + right.rjust(WIDTH - len(left)), flush=True)
 
     def heading(self, text: str) -> None:
         print(f"\n{text}\n{'-' * len(text)}", flush=True)
@@ -191,7 +197,8 @@ class Workshop:
     def _environment(self, world: Path) -> dict[str, str]:
         path = os.environ.get("PYTHONPATH")
         return {
-            **os.environ,
+            **{name: value for name, value in os.environ.items() if name != MODEL},
+            **({MODEL: self.model} if self.model is not None else {}),
             WORLD: str(world),
             http_call.STORE: str(self.db),
             # The package that this file belongs to, also where only our sys.path knows of it.

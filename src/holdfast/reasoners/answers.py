@@ -17,7 +17,7 @@ import msgspec
 from holdfast.core import values
 from holdfast.core.commands import AskReasoner
 from holdfast.core.facts import Fact
-from holdfast.core.models import Part, Usage
+from holdfast.core.models import Part
 from holdfast.core.plan import Plan, Step, schema_problem
 from holdfast.core.state import State, secret_names
 from holdfast.core.thinking import Thinking
@@ -26,7 +26,7 @@ from holdfast.reasoners.base import PROBLEMS_MAX, Finish, GiveUp, Keep, Proposal
 from holdfast.reasoners.calls import repeat_of, same_twice, step_of_call, told, undo_of, with_ids
 from holdfast.reasoners.model import Answer
 from holdfast.reasoners.plans import planned, skeleton
-from holdfast.reasoners.words import clean, line, shrunk, written
+from holdfast.reasoners.words import clean, line, redacted, shrunk, written
 
 CALLS_MAX = 32
 # More calls than may be made are refused one by one, up to here; what comes after them is left away.
@@ -37,6 +37,8 @@ ARGS_BYTES_MAX = 1_000_000
 REFUSED_BYTES_MAX = 8_000
 EXTRA_BYTES_MAX = 200_000
 REASON_MAX = 200
+# So many of the last turns may have a call of the same id; no request has more of them.
+TURNS_MAX = 1_000
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -77,7 +79,7 @@ def thought(answer: Answer, state: State, asked: AskReasoner, now: float) -> Tho
     return Thought(
         model=asked.model,
         said=ear.said(),
-        usage=answer.usage if isinstance(answer.usage, Usage) else Usage(),
+        usage=answer.usage,
         finish=clean(answer.finish, 20),
         proposal=proposal,
         problems=() if proposal is not None else ear.all_problems(),
@@ -121,10 +123,11 @@ class _Ear:
             return self._from_word(verb)
         return self._from_calls()
 
-    def _none(self, why: str) -> None:
+    def _none(self, why: str) -> Proposal | None:
         self.problems.append(why)
         for call in self.calls:
             call.refuse(why)
+        return None
 
     def all_problems(self) -> tuple[str, ...]:
         """Why nothing was taken, as the model is told."""
@@ -180,7 +183,7 @@ class _Ear:
                 call.refuse(
                     f"another call in this answer has the same id {line(call.id, 64)}; make them again, each with its own"
                 )
-        used = {part.id for turn in self.state.turns for part in turn.said if part.kind == "call"}
+        used = {part.id for turn in self.state.turns[-TURNS_MAX:] for part in turn.said if part.kind == "call"}
         for number, call in enumerate(self.calls):
             if not _ID.fullmatch(call.id) or call.id in used:
                 name, again = f"call_{self.asked.turn}_{number}", 2
@@ -195,7 +198,7 @@ class _Ear:
             return
         if call.args is not None and (wrong := schema_problem(call.args, form.input_schema)) is not None:
             call.refuse(line(wrong, 500))
-        elif any(values.plain_secrets(call.args, secret_names(self.state))) and call.tool != verbs.NOTE:
+        elif any(values.plain_secrets(call.args, secret_names(self.state))) and call.tool not in (verbs.NOTE, verbs.PLAN):
             call.refuse("it holds what is never written down, by its name; leave it out")
 
     # --- what goes together ---------------------------------------------------------------------------------------
@@ -322,8 +325,9 @@ class _Ear:
         return step_of_call(call.tool, call.args, self.state, self.offered)
 
 
-def _nothing(found: list[str], why: str) -> None:
+def _nothing(found: list[str], why: str) -> Proposal | None:
     found.append(why)
+    return None
 
 
 def _undone_twice(steps: list[Step]) -> dict[str, str]:
@@ -366,8 +370,7 @@ def _words(part: Part) -> Part:
 
 def _extras(part: Part, *, changed: bool) -> Part:
     """The part with what its provider wants to see again, if that can be kept whole."""
-    signature = part.signature if isinstance(part.signature, str) else ""
-    details = part.details
+    signature, details = part.signature, part.details
     try:
         details = values.plain(details)
         whole = len(written(details)) + len(signature) <= EXTRA_BYTES_MAX and values.plain(signature) == signature
@@ -380,13 +383,7 @@ def _extras(part: Part, *, changed: bool) -> Part:
 
 def _kept(part: Part, names: frozenset[str]) -> Part:
     """A call as it is kept: without what is never written down, and of bounded length where it was refused."""
-    args = _redacted(part.args, names)
+    args = redacted(part.args, names)
     if part.problem and args is not None:
         args = shrunk(args, REFUSED_BYTES_MAX)
     return msgspec.structs.replace(part, args=args)
-
-
-def _redacted(value: Any, names: frozenset[str]) -> Any:
-    if isinstance(value, dict):
-        return {key: values.REDACTED if key in names else _redacted(part, names) for key, part in value.items()}
-    return [_redacted(part, names) for part in value] if isinstance(value, list) else value

@@ -27,7 +27,9 @@ from holdfast.core.events import (
     ProposalFailed,
     QuestionsProposed,
 )
-from holdfast.core.facts import RANK, Fact
+from holdfast.core.evolve.minds import has_begun
+from holdfast.core.evolve.runs import plans_left
+from holdfast.core.facts import RANK, Fact, name_problem
 from holdfast.core.models import Part, Usage, cost
 from holdfast.core.pending import Pending
 from holdfast.core.plan import Goal, Plan, Step, plain_plan, problems, schema_problem
@@ -298,9 +300,8 @@ def taken(proposal: object, state: State, turn: int) -> AnyEvent:
             return PlanKept(turn=turn, reason=reason)
         case Ask(questions=questions, reason=reason):
             return _asked(questions, reason, state, turn)
-        case Interpret(intent=intent, facts=facts, missing=missing):
-            missing = tuple(question for question in missing if question.name not in state.facts)
-            return GoalInterpreted(turn=turn, intent=intent, facts=facts, missing=missing)
+        case Interpret():
+            return _interpreted(proposal, state, turn)
         case Propose():
             return _adopted(proposal, state, turn)
         case _:
@@ -321,10 +322,40 @@ def _finished(result: Any, state: State, turn: int) -> AnyEvent:
     return FinishProposed(turn=turn, result=plain)
 
 
+def _interpreted(proposal: Interpret, state: State, turn: int) -> AnyEvent:
+    """What is known already, or was asked, is not missing."""
+    said = {fact.name for fact in proposal.facts}
+    known = state.facts.keys() | state.unanswered.keys() | state.questions.keys() | said
+    missing = {question.name: question for question in reversed(proposal.missing) if question.name not in known}
+    asked = tuple(question for question in proposal.missing if missing.get(question.name) is question)
+    if found := [problem for question in asked for problem in _question_problems(question)]:
+        return ProposalFailed(turn=turn, problems=_bounded(found))
+    return GoalInterpreted(turn=turn, intent=proposal.intent, facts=proposal.facts, missing=asked)
+
+
+def _question_problems(question: Question) -> list[str]:
+    """Why a question cannot be put to a person, or its guess not be taken; nothing where both can."""
+    if wrong := name_problem(question.name):
+        return [wrong]
+    try:
+        plain = values.plain(msgspec.to_builtins(question))
+        guess = values.plain(question.guess)
+    except (ValueError, TypeError) as error:
+        return [f"the question {question.name} cannot be written as JSON: {error}"]
+    if plain.get("answer_schema") and question.has_guess and (wrong := schema_problem(guess, question.answer_schema)):
+        return [f"the guess for {question.name} is no answer to it: {wrong}"]
+    return []
+
+
 def _asked(questions: tuple[Question, ...], reason: str, state: State, turn: int) -> AnyEvent:
     """Nobody is asked twice: what was answered is known, and who did not answer is not asked again."""
     found = []
+    names: set[str] = set()
     for question in questions:
+        found += _question_problems(question)
+        if question.name in names:
+            found.append(f"{question.name} is asked twice")
+        names.add(question.name)
         known = state.facts.get(question.name)
         if known is not None and not known.stale and known.source in ("told", "observed"):
             found.append(f"{question.name} is known already: it is {known.value!r}")
@@ -340,12 +371,16 @@ def _asked(questions: tuple[Question, ...], reason: str, state: State, turn: int
 
 
 def _adopted(proposal: Propose, state: State, turn: int) -> AnyEvent:
+    if state.thinking is not None and not plans_left(state):
+        most = state.limits.revisions_max
+        said = f"the run may have {most} plans, and this would be one more; leave the plan as it is, finish, or give up"
+        return ProposalFailed(turn=turn, problems=(said,))
     plan, found = _checked(proposal.plan, state)
     for name in proposal.dropped:
         step = state.steps.get(name)
         if step is None:
             found.append(f"there is no step {name} to drop")
-        elif step.phase not in ("blocked", "ready"):
+        elif has_begun(step):
             found.append(f"step {name} has begun, and is {step.phase}: it cannot be dropped")
     found += _repeats(plan, state)
     if not found and not plan.steps and not plan.final and not proposal.dropped:

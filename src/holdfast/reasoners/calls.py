@@ -42,7 +42,7 @@ def step_of_call(tool: str, args: dict[str, Any], state: State, offered: Iterabl
     step = Step(
         id="call",
         tool=tool,
-        args=with_secrets({name: quoted(value) for name, value in args.items()}, contract),
+        args=with_secrets(references.quoted(args), contract),
         on_failure="replan",
         rests_on=resting_on(args, state.facts),
     )
@@ -59,17 +59,6 @@ def told(found: list[str]) -> str:
     """Problems as one text."""
     more = [f"and {len(found) - PROBLEMS_MAX} more"] if len(found) > PROBLEMS_MAX else []
     return "; ".join([*(clean(problem, PROBLEM_MAX) for problem in found[:PROBLEMS_MAX]), *more])
-
-
-def quoted(value: Any) -> Any:
-    """A value as it stands in arguments that are data: marked as a literal where something in it looks like a form."""
-    return {LITERAL: value} if _holds_form(value) else value
-
-
-def _holds_form(value: Any) -> bool:
-    if isinstance(value, dict):
-        return any(form in value for form in (REF, SECRET, LITERAL)) or any(map(_holds_form, value.values()))
-    return isinstance(value, list) and any(map(_holds_form, value))
 
 
 def with_secrets(args: dict[str, Any], contract: Contract) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from holdfast.core import values
-from holdfast.core.facts import Fact
+from holdfast.core.facts import Fact, name_problem
 from holdfast.core.plan import schema_problem
 from holdfast.core.state import State, secret_names
 from holdfast.core.thinking import Question
@@ -18,8 +18,7 @@ from holdfast.reasoners.base import Ask, Interpret
 from holdfast.reasoners.words import clean, line, written
 
 CONFIDENCE = 0.5
-NAME_MAX, WORDS_MAX, VALUE_BYTES_MAX = 100, 2_000, 16_000
-_NO_NAME = re.compile(r"[^\w.:-]+")
+WORDS_MAX, VALUE_BYTES_MAX = 2_000, 16_000
 
 
 def interpretation(args: Mapping[str, Any], state: State, model: str, now: float, found: list[str]) -> Interpret:
@@ -33,7 +32,7 @@ def interpretation(args: Mapping[str, Any], state: State, model: str, now: float
             if fact.name in facts:
                 found.append(f"{fact.name} is said to be known and assumed; say one")
             facts.setdefault(fact.name, fact)
-    missing = questions(args.get("missing", ()), found)
+    missing = questions(args.get("missing", ()), state, found)
     found.extend(f"{asked.name} is missing, and said to be known; say one" for asked in missing if asked.name in facts)
     return Interpret(intent=clean(args["intent"], WORDS_MAX), facts=tuple(facts.values()), missing=missing)
 
@@ -49,7 +48,7 @@ def notes(args: Mapping[str, Any], state: State, model: str, now: float, found: 
 
 def asking(args: Mapping[str, Any], state: State, found: list[str]) -> Ask:
     """Questions for a person. Problems are added to `found`."""
-    asked = questions(args["questions"], found)
+    asked = questions(args["questions"], state, found)
     for question in asked:
         fact = state.facts.get(question.name)
         if question.name in state.questions:
@@ -59,14 +58,18 @@ def asking(args: Mapping[str, Any], state: State, found: list[str]) -> Ask:
     return Ask(questions=asked, reason=clean(args.get("reason", ""), WORDS_MAX))
 
 
-def questions(forms: Any, found: list[str]) -> tuple[Question, ...]:
-    """Questions as a model writes them."""
+def questions(forms: Any, state: State, found: list[str]) -> tuple[Question, ...]:
+    """Questions as a model writes them. One for a declared input has the schema that is declared."""
+    inputs = _declared(state)
     asked: dict[str, Question] = {}
     for form in forms:
         name = name_of(form["name"])
         schema = form.get("answer_schema", {})
-        if not name or not form["question"].strip():
-            found.append(f"a question needs a name and words: {line(written(form), 100)}")
+        schema = schema or inputs.get(name, {})
+        if problem := name_problem(name):
+            found.append(problem)
+        elif not form["question"].strip():
+            found.append(f"the question {name} has no words")
         elif name in asked:
             found.append(f"{name} is asked twice")
         elif schema and (problem := schema_problem(None, schema)) is not None and problem.startswith("its schema cannot"):
@@ -89,16 +92,18 @@ def questions(forms: Any, found: list[str]) -> tuple[Question, ...]:
 
 
 def name_of(name: str) -> str:
-    """The name of a fact, as references and lists can have it."""
-    return _NO_NAME.sub("_", name.strip())[:NAME_MAX]
+    """The name of a fact, on one line."""
+    return " ".join(name.split())
 
 
 def _fact(claim: Mapping[str, Any], state: State, model: str, now: float, found: list[str]) -> Fact | None:
     """An inference of the model's; None where it cannot be taken."""
     name, value = name_of(claim["name"]), claim["value"]
     resting = tuple(dict.fromkeys(claim.get("rests_on", ())))
-    if not name:
-        found.append("a fact needs a name")
+    if problem := name_problem(name):
+        found.append(problem)
+    elif wrong := _input_problem(name, value, state):
+        found.append(wrong)
     elif any(values.plain_secrets({name: value}, secret_names(state))):
         found.append(f"{name} holds what is never written down; leave it out")
     elif len(written(value)) > VALUE_BYTES_MAX:
@@ -117,6 +122,17 @@ def _fact(claim: Mapping[str, Any], state: State, model: str, now: float, found:
             basis=clean(claim.get("basis") or claim.get("quote") or "", WORDS_MAX),
         )
     return None
+
+
+def _declared(state: State) -> dict[str, Any]:
+    """JSON Schema of each declared input."""
+    forms = state.thinking.inputs if state.thinking is not None else {}
+    return {name: {key: part for key, part in form.items() if key != "optional"} for name, form in forms.items()}
+
+
+def _input_problem(name: str, value: Any, state: State) -> str | None:
+    wrong = schema_problem(value, _declared(state).get(name, {}))
+    return f"{name}: {line(wrong, 300)}" if wrong else None
 
 
 def _told(fact: Fact, now: float) -> Fact:

@@ -84,7 +84,7 @@ class _Session:
             if self._wire is None:
                 self._wire = await asyncio.to_thread(_wire, self._base_urls, self._api_keys)
                 self._held = self._hold(self._wire)
-                _HELD.add(self._held)
+                pass
                 await anext(self._held)
             if not self._wire.knows(model):
                 await self._wire.enter(await asyncio.to_thread(self._wire.connect, model))

@@ -29,12 +29,14 @@ _KEYS = re.compile(r"\b(?:sk|pk|rk|gsk|xai|key)[-_][\w*.-]{6,}|\bAIza[\w-]{10,}|
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """raised: the class, by name. when: in words. fits: what else must hold. context: the request was too long."""
+    """raised: the class, by name; empty where none is. when: in words. fits: what else must hold. context: the request was too long. charged: the
+    provider may have answered, and counted that."""
 
     raised: str
     when: str
     kind: FailureKind
     context: bool = False
+    charged: bool = False
     fits: Callable[[BaseException], bool] | None = None
 
 
@@ -43,7 +45,8 @@ def _status(*codes: int) -> Callable[[BaseException], bool]:
 
 
 def _filtered(error: BaseException) -> bool:
-    return getattr(error, "provider_error_code", None) in _FILTERED
+    # Anthropic has no code of its own for it.
+    return getattr(error, "provider_error_code", None) in _FILTERED or "content filtering policy" in str(error)
 
 
 def _rejected(error: BaseException) -> bool:
@@ -64,14 +67,19 @@ def _no_key(error: BaseException) -> bool:
     return "environment variable" in str(error)
 
 
+# What is seen in an answer that the library takes for one; nothing is raised.
+BROKEN_OFF = Row(raised="", kind="invalid_output", when="a streamed answer ends without saying that it ends")
+SILENT = Row(raised="", kind="invalid_output", when="the answer says nothing, and not why it ends")
+
 TABLE: tuple[Row, ...] = (
     Row(raised="ModelRateLimitError", kind="rate_limited", when="429, or `rate_limit_error`; with the seconds that the provider named"),
     Row(raised="ModelOverloadedError", kind="unavailable", when="529, `overloaded_error`, or a 503 that says so"),
     Row(raised="ModelUnavailableError", kind="unavailable", when="503"),
-    Row(raised="ModelServerError", kind="transient", when="500, 502, 504 and their like"),
-    Row(raised="ModelRequestTimeout", kind="transient", when="the whole answer is not there in `timeout_seconds`"),
-    Row(raised="ModelTimeoutError", kind="transient", when="nothing is heard for `timeout_seconds`, or no connection is made"),
-    Row(raised="ModelConnectionError", kind="transient", when="the connection is refused, reset, or cut in the middle"),
+    Row(raised="ModelServerError", kind="transient", charged=True, when="502, 504: something in between lost the answer", fits=_status(502, 504)),
+    Row(raised="ModelServerError", kind="transient", when="500 and its like"),
+    Row(raised="ModelRequestTimeout", kind="transient", charged=True, when="the whole answer is not there in `timeout_seconds`"),
+    Row(raised="ModelTimeoutError", kind="transient", charged=True, when="nothing is heard for `timeout_seconds`"),
+    Row(raised="ModelConnectionError", kind="transient", charged=True, when="the connection is reset, or cut in the middle; where it was never made, nothing is spent"),
     Row(raised="ModelContextWindowExceededError", kind="invalid_input", context=True, when="the request is longer than the model takes"),
     Row(raised="ModelQuotaExceededError", kind="too_expensive", when="402, `insufficient_quota`, `billing_error`: the account has no money left"),
     Row(raised="ModelAuthenticationError", kind="denied", when="401, 403: the key is wrong, or may not do this"),
@@ -83,16 +91,18 @@ TABLE: tuple[Row, ...] = (
     Row(raised="ModelHTTPError", kind="invalid_input", when="any other 4xx", fits=_rejected),
     Row(raised="ModelHTTPError", kind="transient", when="any other status"),
     Row(raised="ModelAPIError", kind="transient", when="an error that the provider names, and nobody here knows", fits=_named),
-    Row(raised="ModelAPIError", kind="invalid_output", when="the answer is no JSON, or a part of one"),
+    Row(raised="ModelAPIError", kind="invalid_output", charged=True, when="the answer is no JSON, or a part of one"),
     Row(raised="ContentFilterError", kind="denied", when="a content filter stopped the request"),
-    Row(raised="UnexpectedModelBehavior", kind="invalid_output", when="the answer is JSON of a wrong shape"),
+    Row(raised="UnexpectedModelBehavior", kind="invalid_output", charged=True, when="the answer is JSON of a wrong shape"),
     Row(raised="UserError", kind="not_found", when="no provider of this name is known", fits=_unknown_model),
     Row(raised="UserError", kind="denied", when="the provider's key is not set", fits=_no_key),
     Row(raised="UserError", kind="invalid_input", when="the library cannot make such a request for this model"),
     Row(raised="ImportError", kind="not_found", when="the library, or its part for this provider, is not installed"),
-    Row(raised="TransportError", kind="transient", when="the connection broke, outside of what the library reports"),
-    Row(raised="OSError", kind="transient", when="as above; a `TimeoutError` is one of them"),
-    Row(raised="Exception", kind="invalid_output", when="anything else (`TypeError`, `ValidationError` …): the answer has a shape that nobody expects"),
+    Row(raised="TransportError", kind="transient", charged=True, when="the connection broke, outside of what the library reports"),
+    Row(raised="OSError", kind="transient", charged=True, when="as above; a `TimeoutError` is one of them"),
+    Row(raised="Exception", kind="invalid_output", charged=True, when="anything else (`TypeError`, `ValidationError` …): the answer has a shape that nobody expects"),
+    BROKEN_OFF,
+    SILENT,
 )  # fmt: skip
 
 
@@ -103,7 +113,13 @@ def failure_of(error: Exception, secrets: Iterable[str] = ()) -> ModelFailure:
     said = _said(error)
     if row.raised == "Exception":
         said = f"the answer cannot be read: {type(error).__name__}: {said}"
-    return ModelFailure(row.kind, told(said, secrets), retry_after_seconds=_retry_after(error), context=row.context)
+    return ModelFailure(
+        row.kind,
+        told(said, secrets),
+        retry_after_seconds=_retry_after(error),
+        context=row.context,
+        charged=getattr(error, "in_stream", False) or (row.charged and _was_sent(error)),
+    )
 
 
 def told(text: str, secrets: Iterable[str] = ()) -> str:
@@ -114,6 +130,10 @@ def told(text: str, secrets: Iterable[str] = ()) -> str:
     text = " ".join(_KEYS.sub(HIDDEN, text).split()).encode("utf-8", "replace").decode()
     text = "".join(character if character.isprintable() else "�" for character in text)
     return text if len(text) <= MESSAGE_CHARACTERS_MAX else text[: MESSAGE_CHARACTERS_MAX - 1] + "…"
+
+
+def _was_sent(error: Exception) -> bool:
+    return getattr(error, "phase", None) not in ("pool", "connect")
 
 
 def _said(error: Exception) -> str:

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import msgspec
 from pydantic_ai.direct import model_request, model_request_stream
+from pydantic_ai.exceptions import UserError
 from pydantic_ai.messages import (
     InstructionPart,
     ModelMessage,
@@ -30,14 +31,14 @@ from pydantic_ai.messages import (
     ToolReturnPart,
     UserPromptPart,
 )
-from pydantic_ai.models import Model, ModelRequestParameters, infer_model
+from pydantic_ai.models import Model, ModelRequestParameters, StreamedResponse, infer_model
 from pydantic_ai.providers import Provider, infer_provider, infer_provider_class
 from pydantic_ai.settings import ModelSettings
 from pydantic_ai.tools import ToolDefinition
 
 from holdfast.core import values
 from holdfast.core.models import Part, Usage
-from holdfast.reasoners.llm_failures import failure_of
+from holdfast.reasoners.llm_failures import BROKEN_OFF, SILENT, failure_of
 from holdfast.reasoners.model import Answer, Finish, Listener, ModelFailure, Request, size
 
 FINISHES: Mapping[str, Finish] = {"stop": "stop", "length": "length", "content_filter": "refused", "tool_call": "tool"}
@@ -70,10 +71,14 @@ class Wire:
     def _provider(self, name: str, new: list[Provider[Any]]) -> Provider[Any]:
         url, key = (_for(name, given) for given in (self._base_urls, self._api_keys))
         given = {field: value for field, value in (("base_url", url), ("api_key", key)) if value is not None}
+        try:
+            kind = infer_provider_class(name)
+        except ValueError as error:
+            raise UserError(f"Unknown model: there is no provider {name}") from error
         # What `openai` and `openai-chat` need is the same; each road of a gateway has an address of its own.
-        known = (name if name.startswith("gateway/") else infer_provider_class(name).__qualname__, url, key)
+        known = (name if name.startswith("gateway/") else kind.__qualname__, url, key)
         if known not in self._providers:
-            self._providers[known] = infer_provider_class(name)(**given) if given else infer_provider(name)
+            self._providers[known] = kind(**given) if given else infer_provider(name)
             new.append(self._providers[known])
         return self._providers[known]
 
@@ -94,6 +99,7 @@ class Wire:
         messages = messages_of(request, model.system)
         parameters = _parameters(request)
         settings = _settings(request)
+        ended = True
         try:
             if listener is None:
                 response = await model_request(model, messages, model_settings=settings, model_request_parameters=parameters)
@@ -105,11 +111,16 @@ class Wire:
                     async for event in stream:
                         hear(event)
                     response = stream.get()
+                    ended = _ended(stream, response)
+            # In here, because an answer of a wrong shape is not always seen as one before it is walked.
+            answer = answer_of(response, request)
         except Exception as error:
             raise failure_of(error, self._secrets(model)) from error
-        if response.state in ("incomplete", "interrupted"):
-            raise ModelFailure("transient", "the answer broke off before its end", usage=_usage(response, request, ()))
-        return answer_of(response, request)
+        if not ended:
+            raise ModelFailure(BROKEN_OFF.kind, BROKEN_OFF.when, usage=answer.usage)
+        if not answer.said and response.finish_reason is None and response.state == "complete":
+            raise ModelFailure(SILENT.kind, SILENT.when, usage=answer.usage)
+        return answer
 
     def _secrets(self, model: Model[Any]) -> list[str]:
         client = getattr(model, "client", None)
@@ -193,7 +204,7 @@ def _said(part: Part, system: str) -> list[ModelResponsePart]:
             name = part.id or None if own else None
             return [TextPart(part.text, id=name, provider_name=provider, provider_details=_own(part, own))]
         case "thinking":
-            if part.provider and not own:
+            if not own:
                 return []
             return [
                 ThinkingPart(
@@ -262,7 +273,10 @@ def _text(part: TextPart, response: ModelResponse) -> Part:
 
 def _thinking(part: ThinkingPart, response: ModelResponse) -> Part:
     kept = _kept(part, response, _plain(part.provider_details), signature=part.signature or "")
-    return Part(kind="thinking", text=_utf8(part.content), **kept)
+    # Thoughts are shown to nobody else, so whose they are is kept also where nothing is signed.
+    return Part(
+        kind="thinking", text=_utf8(part.content), **{**kept, "provider": part.provider_name or response.provider_name or ""}
+    )
 
 
 def _call(part: ToolCallPart, response: ModelResponse, taken: set[str]) -> Part:
@@ -329,6 +343,18 @@ def _usage(response: ModelResponse, request: Request, said: tuple[Part, ...]) ->
         cache_write_tokens=max(usage.cache_write_tokens, 0),
         requests=1,
     )
+
+
+def _ended(stream: StreamedResponse, response: ModelResponse) -> bool:
+    """Whether a stream came to its end. One that was cut off in good order looks like one that has nothing more to say, and
+    half of the arguments of a call like all of them."""
+    if response.state == "suspended":
+        return True
+    if response.state != "complete" or response.finish_reason is None:
+        return False
+    details = response.provider_details or {}
+    # Where a stream of the Chat format does not say why it ends, the library supplies `stop`.
+    return "finish_reason" in details or "refusal" in details or not hasattr(stream, "_missing_finish_reason")
 
 
 class _Hearing:

@@ -13,6 +13,8 @@ steps:
   welcome: {tool: send_mail, args: {to: {$ref: steps.mailbox.address}}, retry: {attempts: 5, backoff: 2s..60s}}
   desk: {tool: book_desk, expect: "floor > `0`", optional: true}
   sofa: {tool: book_sofa, alternative_to: desk}
+  seats: {tool: count_seats, after: [desk]}                # it observes the fact `seats`
+  party: {tool: invite, needs_fresh: seats, args: {guests: {$ref: facts.seats}}, abort_when: "facts.seats < `5`"}
   brief: {agent: research, goal: Find their team, inputs: {hire: {$ref: inputs.hire}}, limits: {attempts: 20}}
 result: {address: {$ref: steps.mailbox.address}}
 """
@@ -44,9 +46,12 @@ FILE_KEYS = (
 )  # fmt: skip
 STEP_KEYS = (
     "tool", "args", "agent", "goal", "inputs", "limits", "detached", "after", "alternative_to", "expect", "retry", "timeout",
-    "optional", "on_failure", "fallback", "approve", "occurrence", "description",
+    "optional", "on_failure", "fallback", "approve", "occurrence", "needs_fresh", "rests_on", "abort_when", "ask_when",
+    "description",
 )  # fmt: skip
 LIMIT_KEYS = WORDS
+# What may follow in a plan that nobody makes again.
+ON_FAILURE: tuple[OnFailure, ...] = tuple(word for word in get_args(OnFailure) if word != "replan")
 # What the step of a child agent says to it, in place of `args`.
 CHILD_KEYS = ("goal", "inputs", "limits", "detached")
 
@@ -217,8 +222,10 @@ def step_of(name: str, form: Any, found: list[str]) -> Step | None:
     if not isinstance(optional, bool):
         found.append(f"{where}: optional is true or false")
     on_failure = form.get("on_failure", "skip" if optional is True else "stop")
-    if on_failure not in get_args(OnFailure):
-        found.append(f"{where}: on_failure is {on_failure!r}{_meant(on_failure, get_args(OnFailure))}")
+    if on_failure == "replan":
+        found.append(f"{where}: on_failure cannot be `replan`: a plan that is written down is not made again; write `ask`")
+    elif on_failure not in ON_FAILURE:
+        found.append(f"{where}: on_failure is {on_failure!r}{_meant(on_failure, ON_FAILURE)}")
     approve = form.get("approve")
     if approve not in (None, "always"):
         found.append(f"{where}: approve can only be `always`; whether a tool may go unasked is declared with the tool")
@@ -233,12 +240,26 @@ def step_of(name: str, form: Any, found: list[str]) -> Step | None:
     retry = _declared(lambda: retry_of(form["retry"], what="retry") if "retry" in form else None, where, found)
     timeout = _declared(lambda: duration(form["timeout"], what="timeout") if "timeout" in form else None, where, found)
     fallbacks = _fallbacks(form.get("fallback", ()), where, found)
+    needs_fresh = _texts(form.get("needs_fresh", ()), f"{where}: needs_fresh", found)
+    rests_on = _texts(form.get("rests_on", ()), f"{where}: rests_on", found)
+    abort_when = _condition(form, "abort_when", where, found)
+    ask_when = _condition(form, "ask_when", where, found)
     if len(found) > before:
         return None
     return Step(
         id=name, tool=tool, args=args, after=after, retry=retry, timeout_seconds=timeout, on_failure=on_failure,
         fallbacks=fallbacks, approve=approve, occurrence=occurrence, expect=expect, alternative_to=alternative_to,
+        needs_fresh=needs_fresh, rests_on=rests_on, abort_when=abort_when, ask_when=ask_when,
     )  # fmt: skip
+
+
+def _condition(form: dict[str, Any], key: str, where: str, found: list[str]) -> str:
+    condition = form.get(key, "")
+    if isinstance(condition, str) and (condition.strip() or key not in form):
+        return condition
+    given = _kind(condition) if condition else "empty"
+    found.append(f"{where}: {key} is a jmespath expression over inputs, steps and facts, not {given}")
+    return ""
 
 
 def _tool_call(form: dict[str, Any], where: str, found: list[str]) -> tuple[str, dict[str, Any]]:

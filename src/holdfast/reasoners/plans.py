@@ -29,9 +29,11 @@ def planned(args: Mapping[str, Any], state: State, thinking: Thinking, found: li
         found.append("there is no step in it, and none is dropped; keep_plan leaves a plan as it is")
     if found:
         return Propose(plan=Plan(steps=(), final=False))
-    if confidence < thinking.confidence_min:
-        steps = [_with_approval(step, state) for step in steps]
-        said = f"a person is asked before each call: its confidence is {confidence:g}, under {thinking.confidence_min:g}"
+    doubted = [step for step in steps if min(confidence, step.confidence) < thinking.confidence_min]
+    if doubted:
+        steps = [_with_approval(step, state) if step in doubted else step for step in steps]
+        least = min(confidence, *(step.confidence for step in doubted))
+        said = f"a person is asked before each such call: the confidence is {least:g}, under {thinking.confidence_min:g}"
         reason = f"{reason} ({said})".lstrip()
     plan = Plan(steps=tuple(steps), final=False)
     found.extend(problems(plan, state.contracts, state.goal.inputs, state.order, secret_names(state)))
@@ -61,15 +63,23 @@ def _step(name: str, form: dict[str, Any], state: State, found: list[str]) -> St
             found.append(f"{where}: {hidden} is put in by itself when {contract.tool} is called; leave it out")
             return None
         form["args"] = with_secrets(args, contract)
-    if "on_failure" not in form and form.get("optional") is not True:
-        form["on_failure"] = "replan"
+    # What a plan file has not: the reasoner is told of what fails, and says how sure it is of each step.
+    told = form.get("on_failure", "skip" if form.get("optional") is True else "replan") == "replan"
+    confidence = form.pop("confidence", 1.0)
+    if told:
+        form.pop("on_failure", None)
     own: list[str] = []
     step = step_of(name, form, own)
     found.extend(own)
     if step is None:
         return None
     rests_on = (*step.rests_on, *resting_on(_values_in(step.args), state.facts))
-    return replace(step, rests_on=tuple(dict.fromkeys(rests_on)))
+    return replace(
+        step,
+        rests_on=tuple(dict.fromkeys(rests_on)),
+        on_failure="replan" if told else step.on_failure,
+        confidence=float(confidence),
+    )
 
 
 def _forms_in(value: Any, depth: int = 0) -> Iterator[str]:

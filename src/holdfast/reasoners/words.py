@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 
+from holdfast.core.values import REDACTED
+
 # What no text needs, and what stores and terminals stumble over. Tabs and ends of lines stay.
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _CUT_MARK = "…"
@@ -65,6 +67,13 @@ def shrunk(value: Any, most: int) -> Any:
     if isinstance(value, list):
         return [f"{_CUT_MARK} {len(value)} items"]
     return value
+
+
+def redacted(value: Any, names: frozenset[str]) -> Any:
+    """A plain JSON value without what is never written down, by its name."""
+    if isinstance(value, dict):
+        return {key: REDACTED if key in names else redacted(part, names) for key, part in value.items()}
+    return [redacted(part, names) for part in value] if isinstance(value, list) else value
 
 
 def shown_number(value: float) -> str:

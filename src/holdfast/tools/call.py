@@ -88,7 +88,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     def spent(self, cost_usd: Decimal | str | float = 0, *, input_tokens: int = 0, output_tokens: int = 0) -> None:
         """Report what this call cost, in place of what its tool declares (`cost=`). It is settled with the outcome, whatever that
         is; several reports are added up. An amount that is none, or below nothing, counts as nothing."""
-        tokens = [count if isinstance(count, int) and count > 0 else 0 for count in (input_tokens, output_tokens)]
+        tokens = [max(count, 0) for count in (input_tokens, output_tokens)]
         amount = amount_of(cost_usd)
         self.reports.use(Usage(input_tokens=tokens[0], output_tokens=tokens[1], cost_usd=amount if amount is not None else ZERO))
 

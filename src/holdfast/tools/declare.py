@@ -9,12 +9,15 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any, get_args
 
 import msgspec
 
 from holdfast.core import references, values
 from holdfast.core.contract import SAFETIES, AtDeadline, Breaker, Contract, Oversize, Rate, Retry, Scope, duration, retry_of
+from holdfast.core.facts import name_problem, places
+from holdfast.core.limits import amount_of
 from holdfast.errors import DefinitionError
 
 # Below this there is no room for what is kept of a result that was cut.
@@ -75,6 +78,9 @@ def contract_of(called: str, function: Callable[..., Any], given: dict[str, Any]
         rate=None if given["rate"] is None else rate_of(given["rate"], what=f"{where}: rate"),
         breaker=None if given["breaker"] is None else breaker_of(given["breaker"], what=f"{where}: breaker"),
         heartbeat_seconds=_heartbeat(where, given, known),
+        observes=_observes(where, given["observes"], known),
+        valid_seconds=_valid(where, given),
+        cost_usd=_cost(where, given["cost"]),
     )
     return _written(contract)
 
@@ -204,6 +210,44 @@ def _heartbeat(where: str, given: dict[str, Any], known: dict[str, Any]) -> floa
             hint="give it a parameter that is annotated `Call`, and let it call call.progress() now and then",
         )
     return seconds
+
+
+def _observes(where: str, value: Any, known: dict[str, Any]) -> dict[str, str]:
+    """The facts that a result reports: an expression over it by name."""
+    hint = 'observes={"price": "offer.price"}: by name, a jmespath expression over the result; `{argument}` may stand in a name'
+    if not isinstance(value, dict) or not all(isinstance(expression, str) for expression in value.values()):
+        raise DefinitionError(f"{where}: observes is {value!r}", hint=hint)
+    for name, expression in value.items():
+        if problem := name_problem(name) or references.condition_problem(expression):
+            raise DefinitionError(f"{where}: observes: {problem}", hint=hint)
+        if name in values.SECRET_NAMES:
+            raise DefinitionError(f"{where}: observes: {name} is never written down, by its name, and a fact is")
+        for place in places(name):
+            if place not in known["arguments"]:
+                raise DefinitionError(f"{where}: observes: {{{place}}} in {name!r} is no argument of it", hint=hint)
+            if place in known["secrets"]:
+                raise DefinitionError(f"{where}: observes: {{{place}}} in {name!r} is a secret, and a name is written down")
+    return dict(value)
+
+
+def _valid(where: str, given: dict[str, Any]) -> float | None:
+    if given["valid_for"] is None:
+        return None
+    if not given["observes"]:
+        raise DefinitionError(
+            f"{where}: valid_for says how long what it observes stays true, and it observes nothing", hint="observes={…}"
+        )
+    return _time(given, "valid_for", where)
+
+
+def _cost(where: str, value: Any) -> Decimal | None:
+    """What a call costs at most. A float is taken as it is written: 0.1 is a tenth."""
+    if value is None:
+        return None
+    amount = amount_of(value)
+    if amount is None:
+        raise DefinitionError(f"{where}: cost: {value!r} is no amount of US dollars", hint='cost="0.05"')
+    return amount
 
 
 def _sufficient(where: str, value: Any) -> str | None:

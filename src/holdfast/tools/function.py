@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 import pydantic
@@ -42,6 +43,8 @@ from holdfast.tools.signature import (
     writer_of,
 )
 from holdfast.tools.signature import Secret as Secret
+
+_NOTHING: dict[str, str] = {}
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -145,6 +148,9 @@ def tool(
     rate: str | Rate | None = ...,
     breaker: str | dict[str, Any] | Breaker | None = ...,
     heartbeat: str | float | None = ...,
+    observes: dict[str, str] = ...,
+    valid_for: str | float | None = ...,
+    cost: str | int | float | Decimal | None = ...,
 ) -> Callable[[Callable[P, R]], Tool[P, R]]: ...
 def tool(
     function: Callable[..., Any] | None = None,
@@ -180,6 +186,9 @@ def tool(
     rate: str | Rate | None = None,
     breaker: str | dict[str, Any] | Breaker | None = None,
     heartbeat: str | float | None = None,
+    observes: dict[str, str] = _NOTHING,
+    valid_for: str | float | None = None,
+    cost: str | int | float | Decimal | None = None,
 ) -> Any:
     """Declare a tool. Times are seconds or words like `20s`, `5m`, `24h`.
 
@@ -206,6 +215,10 @@ def tool(
     "store" the whole beside and keep what fits, only "cut" it, or "fail". What is cut has its longest texts and lists
     shortened, so it may break the result's schema. changes: what else a call may change, reported by `call.changed()`.
     heartbeat: a call that reports no `call.progress()` for so long is given up.
+
+    observes: facts that a call reports: by name, a jmespath expression over the result; `{argument}` in a name stands for the
+    value of one. valid_for: how long they stay true. cost: US dollars that a call costs at most; they are held of the run's
+    budget while it is under way.
 
     Raises DefinitionError for a promise that cannot be kept.
     """

@@ -121,6 +121,8 @@ def _of_step(event: e.AnyEvent) -> str | None:
         case e.CallHeld(step=step, until=until):
             return f"{step}: not called yet: {held_words(event)}; tried again at {moment(until)}"
         case e.CallRefused(step=step, same_as=same_as, failure=failure):
+            if not same_as or f"step {same_as}" in failure.message:
+                return f"{step}: not made: {failure_words(failure)}"  # Why is said there already.
             same = "the very same call failed before" if same_as == step else f"the very same call failed in {same_as}"
             return f"{step}: not made: {same}, and nothing has changed since: {failure_words(failure)}"
         case e.StepSkipped(step=step, reason=reason, flagged=flagged):

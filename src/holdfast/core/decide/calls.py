@@ -10,19 +10,20 @@ from holdfast.core import events as e
 from holdfast.core.approval import asks_first, shown_digest
 from holdfast.core.commands import CallTool, call_key, once_name
 from holdfast.core.contract import Contract, digest
-from holdfast.core.decide.owed import Owed
+from holdfast.core.decide.beliefs import Beliefs
 from holdfast.core.diagnosis import SETTLED_BY_ARGUMENTS
 from holdfast.core.limits import Limits, within
 from holdfast.core.models import GRAIN, ZERO, Reserved
 from holdfast.core.plan import fallbacks_of
-from holdfast.core.state import StepState, source_of
+from holdfast.core.state import ENDED, StepState, source_of
 
 
-class Calls(Owed):
+class Calls(Beliefs):
     """See the module's text."""
 
     def _begin_ready(self) -> None:
         """Begin what is ready, in order. Those that cannot begin yet keep their place and are passed over."""
+        self._observe()
         passed, flying = 0, self._in_flight()
         while passed < len(self.state.ready) and flying < self.state.limits.parallel_max and not self._stopping():
             name = self.state.ready[passed]
@@ -83,24 +84,37 @@ class Calls(Owed):
             self._ask_about_doubt(self.state.steps[step.step.id], contract, row.reason)
 
     def _begin(self, step: StepState) -> None:
-        """Call the tool, or say why not yet: no slot, the same call elsewhere, a person first."""
-        state, name = self.state, step.step.id
+        """Call the tool, or say why not yet: no slot, a fact that is too old, the same call elsewhere, a person first."""
+        name = step.step.id
+        if self.state.to_observe or self.state.shaken:
+            self._observe()
+            step = self.state.steps[name]
+            if step.phase in ENDED:
+                return  # It fell with what it rested on.
+        state = self.state
         contract = state.contracts.get(step.tool)
         if contract is None:
             self._tool_is_gone(step)
             return
         if self._is_full(step.tool) or (step.phase == "waiting" and self._in_flight() >= state.limits.parallel_max):
             return
+        # A repeat of a call in doubt goes out as it was, under the key of that call, whatever the agent says today.
+        again = step.doubt_since is not None and step.key != ""
+        settled = again or step.landed or bool(step.step.undoes)
+        if not settled and (step.believes or step.step.abort_when or step.step.ask_when) and not self._may_act(step):
+            return
         try:
             args, expect = self._arguments(step), self._expected(step) if step.step.expect is not None else None
         except references.Missing as missing:
             self._give_up(step, str(missing), step.step.on_failure)
             return
-        # A repeat of a call in doubt goes out under the key of that call, whatever the agent says today.
-        again = step.doubt_since is not None and step.key != ""
-        key = step.key if again else call_key(
-            state.run_id, step.tool, name, contract.business_key, args, step.occurrence, contract.business_scope
-        )  # fmt: skip
+        anew = not settled and step.edited is None and step.sent != "" and digest(args) != step.sent
+        key = step.key if again else self._key(step, contract, args)
+        if anew and key == step.key:
+            # Something else is believed than when it failed: another call is another key.
+            key = self._key(step, contract, args, step.occurrence + 1)
+        else:
+            anew = False
         if self._is_suppressed(step, contract, args, key) or (
             state.failed_calls and not again and self._failed_before(step, args)
         ):
@@ -109,13 +123,18 @@ class Calls(Owed):
             return
         if self._no_attempt_left(step, contract):
             return
-        if asks_first(contract, step.step) and step.approved != shown_digest(step.tool, args, contract):
+        if not settled and state.facts and self._asks_about_guesses(step, contract, args):
+            return
+        asks = asks_first(contract, step.step) or (not settled and self._asks_when(step, args))
+        if asks and step.approved != shown_digest(step.tool, args, contract):
             if again or step.landed:
                 # Neither yes nor no to a new call would say anything about the one before it.
                 before = "an earlier call happened, and its answer could not be used; " if step.landed else ""
                 self._ask_about_doubt(step, contract, f"{before}the tool changed since it was approved")
             else:
-                self._ask("call", "approval", f"may {step.tool} be called?", shown_digest(step.tool, args, contract), step, args)
+                why = "" if asks_first(contract, step.step) else f" {step.step.ask_when}"
+                question = f"may {step.tool} be called?{why}"
+                self._ask("call", "approval", question, shown_digest(step.tool, args, contract), step, args)
             return
         if step.tool in self.held and self._hold(step):
             return
@@ -129,7 +148,9 @@ class Calls(Owed):
         reserved = self._reservation(contract, granted)
         attempt = step.attempt + 1
         self._rule(
-            e.CallIntended(step=name, attempt=attempt, tool=step.tool, key=key, args=args, granted=granted, reserved=reserved)
+            e.CallIntended(
+                step=name, attempt=attempt, tool=step.tool, key=key, args=args, granted=granted, reserved=reserved, anew=anew
+            )
         )
         self.commands.append(
             CallTool(
@@ -138,7 +159,7 @@ class Calls(Owed):
                 tool=step.tool,
                 args=args,
                 key=key,
-                occurrence=step.occurrence,
+                occurrence=self.state.steps[name].occurrence,
                 timeout_seconds=self._timeout(step, contract),
                 contract=contract,
                 send_by=self._send_by(step) if again else None,
@@ -157,13 +178,16 @@ class Calls(Owed):
     def _arguments(self, step: StepState) -> dict[str, Any]:
         if step.edited is not None:
             return step.edited
-        if step.key and step.args is not None and step.doubt_since is not None:
-            return step.args
-        form = step.step.args
-        if step.fallbacks_taken:
-            own = fallbacks_of(step.step, self.state.contracts.get(step.step.tool))[step.fallbacks_taken - 1].args
-            form = form if own is None else own
+        if step.key and step.args is not None and (step.doubt_since is not None or (step.landed and step.sent)):
+            return step.args  # It may have happened with these.
+        form = self._form(step)
         return self._resolved(form) if form else form
+
+    def _key(self, step: StepState, contract: Contract, args: dict[str, Any], occurrence: int | None = None) -> str:
+        return call_key(
+            self.state.run_id, step.tool, step.step.id, contract.business_key, args,
+            step.occurrence if occurrence is None else occurrence, contract.business_scope,
+        )  # fmt: skip
 
     def _send_by(self, step: StepState) -> float | None:
         """Until when a repeat of a call in doubt may go out: whoever sends it may have been stopped since this was decided."""
@@ -252,7 +276,8 @@ class Calls(Owed):
             return False
         if before.occurrence != step.occurrence or (kind not in SETTLED_BY_ARGUMENTS and effects != self.state.effects):
             return False
-        message = f"the same call failed in step {other}, and nothing has changed since"
+        why = f": {before.reason}" if before.reason else ""
+        message = f"the same call failed in step {other}, and nothing has changed since{why}"
         failure = e.Failure(kind=kind, message=message)
         self._refuse(step, failure, same_as=other)
         return True

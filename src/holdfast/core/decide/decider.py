@@ -41,7 +41,9 @@ class Decider(Ends):
         if self.state.ended:
             return
         self._check_limits()
+        self._observe()
         self._settle_all()
+        self._observe()
         if self._stopping():
             self._stop()
             return
@@ -61,7 +63,10 @@ class Decider(Ends):
         if not self._must_think_first():
             self._begin_all()
         if not self._stopping():
+            planned = len(self.state.order)
             self._ask_reasoner_or_end()
+            if len(self.state.order) > planned and not self._stopping():
+                self._begin_all()  # What looks at the result.
         if self._stopping() and not self.state.ended:
             self._stop()
 

@@ -12,6 +12,7 @@ from holdfast.core.approval import OPTIONS, shown_digest
 from holdfast.core.commands import Command
 from holdfast.core.contract import Contract
 from holdfast.core.evolve import evolve
+from holdfast.core.facts import outlived
 from holdfast.core.gates import Why
 from holdfast.core.plan import Expect, expected
 from holdfast.core.references import resolve
@@ -51,8 +52,10 @@ class Desk:
         self.events.append(event)
         state = self.state
         self.state = evolve(state, e.Entry(state.version + 1, self.now, state.fence, event))
-        if isinstance(event, (e.ReuseRuled, e.StepSkipped)) and self.state.steps[event.step].step.undoes:
-            self.refused = True  # A step may wait for it, to be done another way.
+        if isinstance(event, (e.ReuseRuled, e.StepSkipped)) and (
+            event.step in self.state.checks or self.state.steps[event.step].step.undoes
+        ):
+            self.refused = True  # A step may wait for it: for what it was to observe anew, or to be done another way.
 
     def _wake(self, at: float) -> None:
         if self.wake_at is None or at < self.wake_at:
@@ -89,13 +92,22 @@ class Desk:
 
     def _resolved(self, form: dict[str, Any]) -> dict[str, Any]:
         """A table with every reference replaced. `references.Missing` where one leads nowhere."""
-        resolved = resolve(form, self.state.goal.inputs, lambda other: result_of(self.state, other), for_call=True)
+        resolved = resolve(form, self.state.goal.inputs, self._result_of, self._fact_of, for_call=True)
         assert isinstance(resolved, dict), "arguments are a table"
         return resolved
 
     def _expected(self, step: StepState) -> Expect | None:
         """What must be true afterwards; what it says of the result itself is put in when there is one."""
-        return expected(step.step, self.state.goal.inputs, lambda other: result_of(self.state, other))
+        return expected(step.step, self.state.goal.inputs, self._result_of, self._fact_of)
+
+    def _result_of(self, name: str) -> Any:
+        return result_of(self.state, name)
+
+    def _fact_of(self, name: str) -> Any:
+        """What is believed of a name, where it may be acted on now; LookupError where it may not."""
+        if name not in self.state.facts or outlived(self.state.facts, name, self.now):
+            raise LookupError(name)
+        return self.state.facts[name].value
 
     # --- people ---------------------------------------------------------------------------------------------------
 

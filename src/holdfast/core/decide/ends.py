@@ -56,26 +56,35 @@ class Ends(Minds):
             return
         if state.weighing:
             self._weigh()
-        if self.state.questions or any(asked.about == "reasoner" for asked in self.state.interrupts.values()):
+        if self._waits_for_words():
             self._settle_questions()
-            return
-        if self._phase() is not None and state.open_steps and not state.finishing:
-            self._propose()  # The plan that is under way is looked at again.
+        if self._waits_for_words() or self._stopping():
             return
         state = self.state
         if state.open_steps:
+            if self._phase() is not None and not state.finishing:
+                self._think()  # The plan that is under way is looked at again.
             return
         if state.pending and (state.finishing or state.final or not state.news):
             return  # A run that is owed something does not end; its reasoner may go on, as long as it has learned something.
-        if state.finishing or (state.planned and state.final):
+        if state.finishing or (state.planned and state.final and not state.suspicions):
             result = state.result if state.finishing else self._result()
             if self._is_accepted(result):
                 self._complete(result)
             elif not (self._stopping() or self.state.open_steps or self.state.finishing):
                 self._propose()  # It was refused, and goes back to the reasoner.
             return
+        self._think()
+
+    def _waits_for_words(self) -> bool:
+        """Whether a person is asked something that the reasoner waits for."""
+        return bool(self.state.questions) or any(asked.about == "reasoner" for asked in self.state.interrupts.values())
+
+    def _think(self) -> None:
+        """Ask the reasoner, unless too many of its proposals in a row could not be taken."""
+        state = self.state
         repairs = state.thinking.repairs_max if state.thinking is not None else PROPOSAL_FAILURES_MAX
-        if state.proposal_failures >= repairs and self._on_stop() != "keep":
+        if state.proposal_failures >= repairs and (self._on_stop() != "keep" or state.open_steps):
             self._rule(e.LimitReached(limit="proposal_failures_max", allowed=float(repairs)))
         elif state.proposal_failures >= repairs:
             # What was done is named as kept: nothing is taken back.
@@ -87,7 +96,8 @@ class Ends(Minds):
         state = self.state
         if state.result_form is None:
             done = (step for name in state.order if (step := state.steps[name]).phase == "done")
-            return {step.step.id: step.value for step in done if not step.step.undoes}
+            looks = {state.checks.get("", ""), *(name for name, of in state.checks.items() if name and not of)}
+            return {name: step.value for step in done if not step.step.undoes and (name := step.step.id) not in looks}
         return _lenient(state.result_form, state)
 
     def _complete(self, result: Any) -> None:
@@ -135,6 +145,7 @@ class Ends(Minds):
             return
         if state.stop in ("", "asked", "agreed") and not self._ready_to_end():
             return
+        self._lose_request()
         state = self.state
         ending = {"unknown": unknown_steps(state), "undone": state.undone, "kept": self._kept()}
         if state.cancel is not None:

@@ -10,7 +10,7 @@ from holdfast.core.commands import AskReasoner, Recall
 from holdfast.core.contract import Contract, digest
 from holdfast.core.decide.calls import Calls
 from holdfast.core.evolve.minds import tried
-from holdfast.core.evolve.runs import idle_turns
+from holdfast.core.evolve.runs import idle_turns, plans_left
 from holdfast.core.plan import Step
 from holdfast.core.references import LITERAL
 from holdfast.core.state import StepState
@@ -53,7 +53,14 @@ class Minds(Calls):
         if state.thinking is None or state.finishing:
             return False
         # What it is asked about now may be dropped by its answer.
-        return bool(state.suspicions) or (state.proposing is not None and state.open_steps > 0)
+        return bool(state.suspicions) or (state.proposing is not None and state.open_steps > 0) or self._is_step_unseen()
+
+    def _is_step_unseen(self) -> bool:
+        """Whether a step ended after which the reasoner is to look at the plan that is under way."""
+        thinking = self.state.thinking
+        if thinking is None or thinking.horizon == 1 or thinking.reassess != "step":
+            return False
+        return bool(self.state.unseen) and self.state.open_steps > 0
 
     # --- what is not known ----------------------------------------------------------------------------------------
 
@@ -61,6 +68,8 @@ class Minds(Calls):
         """Ask a person, or take the guess and say so."""
         policies = self.state.thinking.asking if self.state.thinking is not None else {}
         for question in self.state.weighing:
+            if question not in self.state.weighing:
+                continue  # It was asked by its name.
             weighed = asking.weigh(question, asking.asking_for(question.name, policies))
             if weighed.ask:
                 self._ask("question", "question", question.text, digest(question), asks=question)
@@ -85,8 +94,7 @@ class Minds(Calls):
         if state.suspicions:
             return "diagnose"
         if state.open_steps:
-            ended = bool(state.unseen) and thinking.reassess == "step" and thinking.horizon != 1
-            return "reflect" if ended and not self._in_flight() else None
+            return "reflect" if self._is_step_unseen() and not self._in_flight() else None
         if any(self._failed(name) for name in state.unseen):
             return "diagnose"
         if thinking.horizon == WHOLE_PLAN and state.planned:
@@ -109,7 +117,7 @@ class Minds(Calls):
             reached = ("turns_max", bounds.turns_max)
         elif not again and idle_turns(state) >= bounds.idle_turns_max:
             reached = ("idle_turns_max", bounds.idle_turns_max)
-        elif state.thinking is not None and state.thinking.horizon != 1 and state.revision >= bounds.revisions_max:
+        elif self._is_out_of_plans():
             reached = ("revisions_max", bounds.revisions_max)
         if reached is not None:
             self._rule(e.LimitReached(limit=reached[0], allowed=float(reached[1])))
@@ -119,6 +127,13 @@ class Minds(Calls):
         else:
             attempt = state.asking_model.attempt + 1 if again and state.asking_model is not None else 1
             self._ask_model(state.thinking, phase, turn, attempt)
+
+    def _is_out_of_plans(self) -> bool:
+        """Whether there may be no further plan, and the reasoner, which was told so, has made one all the same. It may always
+        finish, and leave a plan as it is."""
+        state = self.state
+        may_plan = state.thinking is None or plans_left(state) > 0
+        return not may_plan and state.proposal_failures > 0
 
     def _is_open_turn(self) -> bool:
         """Whether the last request of this turn came to nothing, so that the turn goes on with another one."""
@@ -166,7 +181,8 @@ class Minds(Calls):
                 self._rule(e.ReasonerHeld(until=until, reason=reason))
                 self._wake(until)
             case routing.Poor(limit=limit):
-                if not state.reserved:  # Else what is under way may leave something of what is held for it.
+                # Else what is under way may leave something of what is held for it.
+                if not state.reserved.keys() & set(state.active):
                     allowed = getattr(state.limits, limit)
                     self._rule(e.LimitReached(limit=limit, allowed=float(allowed)))
             case routing.Nobody(reason=reason):
@@ -175,9 +191,9 @@ class Minds(Calls):
                     self._ask("reasoner", "escalation", question, digest(["reasoner", reason]))
 
     def _lose_request(self) -> None:
-        """The worker that asked is gone: what was held for the request counts as spent."""
-        asked = self.state.asking_model
-        if asked is not None and asked.reserved is not None and asked.turn == self.state.turn:
+        """The worker that asked, if a model was asked, is gone: what was held for the request counts as spent."""
+        asked, proposing = self.state.asking_model, self.state.proposing
+        if asked is not None and asked.reserved is not None and proposing is not None and proposing < self.state.fence:
             self._rule(e.ModelCallLost(turn=asked.turn, model=asked.model, usage=budget.lost(asked.reserved)))
 
     # --- whether it is done ---------------------------------------------------------------------------------------
@@ -234,5 +250,5 @@ def _verdict(value: Any) -> tuple[bool, str]:
     """What a check said: true or false, or `accepted` (or `verdict`: pass) with a reason."""
     if isinstance(value, dict):
         said = value.get("accepted", value.get("verdict"))
-        return said in (True, "pass", "accepted"), str(value.get("reason", ""))
+        return said is True or said in ("pass", "accepted"), str(value.get("reason", ""))
     return value is True, value if isinstance(value, str) else ""

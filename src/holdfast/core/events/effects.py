@@ -13,8 +13,9 @@ from holdfast.core.plan import Plan
 
 
 class CallIntended(Event, frozen=True, kw_only=True):
-    """A tool is about to be called. granted: for one that starts a run, the most that this one may use.
-    reserved: the most that the call may cost."""
+    """A tool is about to be called. granted: for one that starts a run, the most that this one may use. reserved: the most that
+    the call may cost. anew: it failed before, and other things are believed since: it is another call, under a key of its
+    own."""
 
     step: str
     attempt: int
@@ -23,6 +24,7 @@ class CallIntended(Event, frozen=True, kw_only=True):
     args: dict[str, Any] = {}
     granted: Limits | None = None
     reserved: Reserved | None = None
+    anew: bool = False
 
 
 class ProbeIntended(Event, frozen=True, kw_only=True):

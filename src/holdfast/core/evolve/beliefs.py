@@ -33,17 +33,18 @@ def learn(state: State, facts: Iterable[Fact], step: str = "") -> dict[str, Any]
     if step:
         changes["observers"] = observers
     if changed:
-        found = [name for name in changed if _matters(replace(state, facts=believed), believed[name], step)]
+        after = replace(state, facts=believed, observers=observers)
+        found = [name for name in changed if _matters(after, believed[name])]
         changes["shaken"] = tuple(dict.fromkeys((*state.shaken, *found)))
     return changes
 
 
-def _matters(state: State, fact: Fact, observer: str) -> bool:
-    """Whether something follows from it that a fact is another one now: what a person corrects, a model always hears of."""
-    if fact.pinned and state.thinking is not None:
-        return True
+def _matters(state: State, fact: Fact) -> bool:
+    """Whether something follows from it that a fact is another one now. A model hears of what a person corrects, and of what
+    its next steps rest on; where nobody plans again, these take what holds when they begin."""
     fell = fallout(state, (fact.name,))
-    return bool(fell.facts or fell.dropped or fell.waiting or any(name != observer for name in fell.outdated))
+    told = state.thinking is not None and (fact.pinned or bool(fell.waiting))
+    return told or bool(fell.facts or fell.dropped or fell.outdated)
 
 
 def recall_intended(state: State, event: e.RecallIntended, entry: e.Entry) -> State:
@@ -65,7 +66,17 @@ def facts_learned(state: State, event: e.FactsLearned, entry: e.Entry) -> State:
         changes["to_observe"] = tuple(name for name in state.to_observe if name != event.step)
     if any(state.facts.get(fact.name) != changes["facts"][fact.name] for fact in event.facts):
         changes["news"] = True
-    return following(state, entry, **changes)
+    return _without_moot_questions(following(state, entry, **changes), entry)
+
+
+def _without_moot_questions(state: State, entry: e.Entry) -> State:
+    """A person need not say any more whether something is so that is not guessed any more."""
+    for interrupt, asked in state.interrupts.items():
+        if asked.about == "fact" and not any(name in state.facts and is_guess(state.facts[name]) for name in asked.facts):
+            interrupts = {other: question for other, question in state.interrupts.items() if other != interrupt}
+            step = replace(state.steps[asked.step], phase="waiting", due_at=entry.at, interrupt=None)
+            state = put(state, entry, step, interrupts=interrupts)
+    return state
 
 
 def facts_invalidated(state: State, event: e.FactsInvalidated, entry: e.Entry) -> State:
@@ -111,9 +122,7 @@ def reobservation_planned(state: State, event: e.ReobservationPlanned, entry: e.
 
 
 def guesses_heard(state: State, event: e.Answered, entry: e.Entry, question: e.Asked) -> dict[str, Any]:
-    """The fields of the state that change when a person was shown what is guessed: it is so, or this is so instead."""
-    if event.decision not in ("approve", "edit"):
-        return {}
+    """The fields of the state that change when a person was shown what is guessed: it is so, or some of it is otherwise."""
     given = event.value if event.decision == "edit" and isinstance(event.value, dict) else {}
     said: list[Fact] = []
     for name in question.facts:
@@ -121,6 +130,6 @@ def guesses_heard(state: State, event: e.Answered, entry: e.Entry, question: e.A
         if name in given:
             said.append(Fact(name=name, value=given[name], source="told", by=event.by, at=entry.at, pinned=True))
         elif fact is not None and is_guess(fact):
-            # Who corrects some of what they are shown leaves the rest as it is.
+            # Who corrects some of what they are shown has seen the rest.
             said.append(replace(fact, confirmed_by=event.by))
     return learn(state, said)

@@ -10,7 +10,8 @@ from holdfast.core import events as e
 from holdfast.core.contract import Contract, digest
 from holdfast.core.diagnosis import changed_the_world
 from holdfast.core.evolve.minds import spent_by
-from holdfast.core.evolve.steps import counted, finish, flying, following, open_pending, put
+from holdfast.core.evolve.steps import counted, finish, flying, following, open_pending, put, settled
+from holdfast.core.models import Reserved
 from holdfast.core.pending import Found, Pending, can_look, look_wait
 from holdfast.core.state import State, StepState, contract_of
 
@@ -28,9 +29,12 @@ def call_intended(state: State, event: e.CallIntended, entry: e.Entry) -> State:
             granted = event.granted.attempts_max if event.granted is not None else 0
             changes["children"] = state.children + (0 if again else 1)
         if event.reserved is not None:
-            changes["reserved"] = {**state.reserved, event.step: event.reserved}
+            changes |= _held_for(state, event.step, event.reserved, again=again)
         if state.thinking is not None and contract.safety not in ("read", "idempotent"):
             changes["done_calls"] = state.done_calls.insert(digest([event.tool, event.args]), event.step)
+    if event.step in state.outdated and step.doubt_since is None and not step.landed:
+        # What it was called with before failed for certain; now it is called with what holds.
+        changes["outdated"] = tuple(name for name in state.outdated if name != event.step)
     sent = replace(
         step,
         phase="flying",
@@ -39,6 +43,8 @@ def call_intended(state: State, event: e.CallIntended, entry: e.Entry) -> State:
         tool=event.tool,
         args=event.args,
         key=event.key,
+        sent=digest(event.args) if state.facts else "",
+        occurrence=step.occurrence + (1 if event.anew else 0),
         fence=entry.fence,
         first_sent_at=step.first_sent_at if again else entry.at,
         verdict="none",
@@ -52,6 +58,20 @@ def call_intended(state: State, event: e.CallIntended, entry: e.Entry) -> State:
         granted=granted,
     )
     return put(state, entry, sent, **changes)
+
+
+def _held_for(state: State, step: str, need: Reserved, *, again: bool) -> dict[str, Any]:
+    """The fields of the state that change when something of the budget is held for a call. again: of the run that it starts
+    nobody knows whether it was started before, with what was held then. Another one that was goes on without being waited for."""
+    before = state.reserved.get(step)
+    if before is not None and again:
+        need = Reserved(
+            input_tokens=max(need.input_tokens, before.input_tokens),
+            output_tokens=max(need.output_tokens, before.output_tokens),
+            cost_usd=max(need.cost_usd, before.cost_usd),
+        )
+    changes = settled(state, step) if before is not None and not again else {}
+    return changes | {"reserved": {**state.reserved, step: need}}
 
 
 def call_succeeded(state: State, event: e.CallSucceeded, entry: e.Entry) -> State:
@@ -138,7 +158,13 @@ def call_failed(state: State, event: e.CallFailed, entry: e.Entry) -> State:
     failed = replace(step, phase="diagnosis", failure=event.failure, landed=step.landed or landed)
     if landed and not step.landed:
         failed = replace(failed, done_at=entry.sequence)
-    return put(state, entry, failed, **counted(state, event.changes), **spent_by(state, event.step, event))
+    changes = counted(state, event.changes)
+    if contract is not None and contract.agent is not None and step.lost == 0 and event.spent is None:
+        # The run was not started, so it spends nothing.
+        changes["reserved"] = {name: held for name, held in state.reserved.items() if name != event.step}
+    else:
+        changes |= spent_by(state, event.step, event)
+    return put(state, entry, failed, **changes)
 
 
 def call_unknown(state: State, event: e.CallUnknown, entry: e.Entry) -> State:
@@ -160,7 +186,8 @@ def call_unknown(state: State, event: e.CallUnknown, entry: e.Entry) -> State:
         verdict="none",
         probe=0,
     )
-    return put(state, entry, doubted, **spent_by(state, event.step, event))
+    started = contract is not None and contract.agent is not None  # Maybe; then it spends what it was granted.
+    return put(state, entry, doubted, **spent_by(state, event.step, event, keep=started))
 
 
 def probe_intended(state: State, event: e.ProbeIntended, entry: e.Entry) -> State:

@@ -9,28 +9,31 @@ from msgspec.structs import replace
 
 from holdfast.core import budget, routing
 from holdfast.core import events as e
+from holdfast.core.evolve.beliefs import learn
 from holdfast.core.evolve.steps import add_steps, following, put
-from holdfast.core.facts import Fact
+from holdfast.core.facts import Fact, same_value
 from holdfast.core.models import Part
 from holdfast.core.plan import Goal
 from holdfast.core.routing import Tried
-from holdfast.core.state import Setback, State, Turn
+from holdfast.core.state import Setback, State, StepState, Turn
 from holdfast.core.thinking import Question
 
 
 def thinking_changed(state: State, event: e.ThinkingChanged, entry: e.Entry) -> State:
-    """What other models would not do says nothing of these."""
-    return following(state, entry, thinking=event.thinking, setbacks=(), reason_at=0.0)
+    """What other models would not do says nothing of these, and nobody need say whether those are asked again."""
+    interrupts = {name: asked for name, asked in state.interrupts.items() if asked.about != "reasoner"}
+    return following(state, entry, thinking=event.thinking, setbacks=(), reason_at=0.0, interrupts=interrupts)
 
 
 # --- requests -----------------------------------------------------------------------------------------------------
 
 
 def requested(state: State, event: e.ProposalRequested) -> dict[str, Any]:
-    """The fields of the state that change with a request to a model."""
+    """The fields of the state that change with a request to a model. What comes in from now on it does not hear of."""
     if not event.model:
         return {}
     changes: dict[str, Any] = {"asking_model": event, "reason_at": 0.0}
+    changes |= {"told_suspicions": len(state.suspicions), "told_steps": len(state.unseen)}
     if event.reserved is not None:
         changes["reserved"] = {**state.reserved, "": event.reserved}
     return changes
@@ -57,7 +60,7 @@ def model_failed(state: State, event: e.ModelFailed, entry: e.Entry) -> State:
     thinking, failure = state.thinking, event.failure
     assert thinking is not None, "only a run that asks models has one that failed"
     context = _is_context(failure)
-    before = sum(1 for setback in state.setbacks if setback.model == event.model and setback.context == context)
+    before = sum(1 for each in state.setbacks if each.model == event.model and each.context == context and not each.lost)
     until = routing.until_after(
         thinking,
         failure.kind,
@@ -68,7 +71,15 @@ def model_failed(state: State, event: e.ModelFailed, entry: e.Entry) -> State:
         model=event.model,
         retry_after_seconds=failure.retry_after_seconds,
     )
-    setback = Setback(model=event.model, kind=failure.kind, message=failure.message, until=until, context=context)
+    asked = state.asking_model.reserved if state.asking_model is not None else None
+    setback = Setback(
+        model=event.model,
+        kind=failure.kind,
+        message=failure.message,
+        until=until,
+        context=context,
+        input_bytes=asked.input_tokens // 2 if context and asked is not None else 0,
+    )
     return following(
         state,
         entry,
@@ -80,7 +91,20 @@ def model_failed(state: State, event: e.ModelFailed, entry: e.Entry) -> State:
 
 
 def model_call_lost(state: State, event: e.ModelCallLost, entry: e.Entry) -> State:
-    return following(state, entry, proposing=None, spent=state.spent + event.usage, reserved=_freed(state), news=True)
+    """It is asked again at once; but one whose answers take the worker down, each time, is not asked for ever."""
+    losses = 1 + sum(1 for each in state.setbacks if each.model == event.model and each.lost)
+    until = entry.at if losses <= state.limits.lost_max else routing.NEVER
+    said = f"whoever asked it was gone before it answered, {losses} times"
+    setback = Setback(model=event.model, kind="crashed", message=said, until=until, lost=True)
+    return following(
+        state,
+        entry,
+        proposing=None,
+        setbacks=(*state.setbacks, setback),
+        spent=state.spent + event.usage,
+        reserved=_freed(state),
+        news=True,
+    )
 
 
 def reasoner_held(state: State, event: e.ReasonerHeld, entry: e.Entry) -> State:
@@ -92,12 +116,13 @@ def tried(state: State) -> dict[str, Tried]:
     found: dict[str, Tried] = {}
     for setback in state.setbacks:
         before = found.get(setback.model, Tried())
+        sizes = [size for size in (before.input_bytes, setback.input_bytes) if size]
         found[setback.model] = Tried(
             failures=before.failures + 1,
-            until=setback.until,
+            until=max(before.until, setback.until),
             kind=setback.kind,
             message=setback.message,
-            shorter=before.shorter + (1 if setback.context else 0),
+            input_bytes=min(sizes) if sizes else before.input_bytes,
         )
     return found
 
@@ -119,14 +144,28 @@ def _said_bytes(said: tuple[Part, ...]) -> int:
 
 def closed(state: State, turn: int, outcome: str, problems: tuple[str, ...] = ()) -> dict[str, Any]:
     """The fields of the state that change when the reasoner's turn is over: what it knows now, and what is not in doubt any
-    more. A turn of which nothing could be taken leaves the doubts as they are."""
+    more. A turn of which nothing could be taken leaves the doubts as they are, and so does any the doubts that came up while it
+    was asked."""
     changes: dict[str, Any] = {"proposing": None}
+    if (held := state.reserved.get("")) is not None:
+        # Nothing was heard of what its request used.
+        changes |= {"spent": state.spent + budget.lost(held), "reserved": _freed(state)}
     if state.turns and state.turns[-1].turn == turn and not state.turns[-1].outcome:
         last = replace(state.turns[-1], outcome=outcome, problems=problems)
         changes["turns"] = (*state.turns[:-1], last)
     if outcome != "failed":
-        changes |= {"proposal_failures": 0, "proposal_problems": (), "suspicions": (), "unseen": ()}
+        changes |= {
+            "proposal_failures": 0,
+            "proposal_problems": (),
+            "suspicions": late_doubts(state),
+            "unseen": state.unseen[state.told_steps :],
+        }
     return changes
+
+
+def late_doubts(state: State) -> tuple[str, ...]:
+    """Why the plan may be wrong that the reasoner had not heard of when it was asked: what it says does not settle them."""
+    return state.suspicions[state.told_suspicions :]
 
 
 def plan_kept(state: State, event: e.PlanKept, entry: e.Entry) -> State:
@@ -137,9 +176,17 @@ def drop_steps(state: State, entry: e.Entry, names: tuple[str, ...], reason: str
     """Give up steps that have not begun. One that began while that was proposed goes on."""
     for name in names:
         step = state.steps.get(name)
-        if step is not None and step.phase in ("blocked", "ready"):
-            state = put(state, entry, replace(step, phase="skipped", reason=reason))
+        if step is not None and not has_begun(step):
+            interrupts = {other: asked for other, asked in state.interrupts.items() if other != step.interrupt}
+            state = put(state, entry, replace(step, phase="skipped", reason=reason, interrupt=None), interrupts=interrupts)
     return state
+
+
+def has_begun(step: StepState) -> bool:
+    """Whether a step was called, or has ended. One that a person is asked about first, or that is held back, has not begun."""
+    if step.phase in ("blocked", "ready"):
+        return False
+    return step.attempt > 0 or step.phase not in ("asking", "waiting")
 
 
 def goal_changed(state: State, event: e.GoalChanged, entry: e.Entry) -> State:
@@ -148,12 +195,21 @@ def goal_changed(state: State, event: e.GoalChanged, entry: e.Entry) -> State:
     if state.thinking is not None:
         suspicions = (*suspicions, f"{event.by} changed the goal" + (f": {event.note}" if event.note else ""))
     goal = Goal(text=event.goal.text or state.goal.text, inputs={**state.goal.inputs, **event.goal.inputs})
-    facts = state.facts
+    changes: dict[str, Any] = {}
     if state.thinking is not None:
-        given = {name: Fact(name=name, value=value, by=event.by, at=entry.at) for name, value in event.goal.inputs.items()}
-        facts = facts | given
+        given = [Fact(name=name, value=value, by=event.by, at=entry.at) for name, value in event.goal.inputs.items()]
+        changes = learn(state, given)
     return following(
-        state, entry, goal=goal, facts=facts, suspicions=suspicions, finishing=False, result=None, accepted=False, news=True
+        state,
+        entry,
+        goal=goal,
+        suspicions=suspicions,
+        finishing=False,
+        result=None,
+        accepted=False,
+        checks=_without_check(state),  # What was found of a result for the old goal says nothing of one for this.
+        news=True,
+        **changes,
     )
 
 
@@ -182,7 +238,7 @@ def goal_interpreted(state: State, event: e.GoalInterpreted, entry: e.Entry) -> 
         intent=event.intent,
         facts=facts,
         weighing=(*state.weighing, *event.missing),
-        news=True,
+        news=state.news or not state.interpreted,
         **closed(state, event.turn, "interpret"),
     )
 
@@ -201,7 +257,9 @@ def inferred(state: State, event: e.Inferred, entry: e.Entry) -> State:
         basis=question.basis,
     )
     weighing = tuple(other for other in state.weighing if other.name != question.name)
-    return following(state, entry, weighing=weighing, facts={**state.facts, fact.name: fact}, news=True)
+    before = state.facts.get(fact.name)
+    is_new = before is None or not same_value(before.value, fact.value)
+    return following(state, entry, weighing=weighing, news=state.news or is_new, **learn(state, [fact]))
 
 
 def question_asked(state: State, question: Question) -> dict[str, Any]:
@@ -216,7 +274,7 @@ def question_answered(state: State, event: e.Answered, entry: e.Entry, question:
     if event.decision != "respond":
         return {"questions": questions, "unanswered": _unanswered(state, question, f"{event.by} does not say"), "news": True}
     told = Fact(name=question.name, value=event.value, source="told", by=event.by, at=entry.at, pinned=True)
-    return {"questions": questions, "facts": {**state.facts, question.name: told}, "news": True}
+    return {"questions": questions, "news": True, **learn(state, [told])}
 
 
 def question_expired(state: State, question: Question) -> dict[str, Any]:
@@ -237,8 +295,8 @@ def check_planned(state: State, event: e.CheckPlanned, entry: e.Entry) -> State:
 
 
 def finish_ruled(state: State, event: e.FinishRuled, entry: e.Entry) -> State:
-    """A result that will not do goes back to the reasoner."""
-    checks = {name: step for name, step in state.checks.items() if name}
+    """A result that will not do goes back to the reasoner, also where the plan was to be the last one."""
+    checks = _without_check(state)
     if event.accepted:
         return following(state, entry, checks=checks, accepted=True)
     return following(
@@ -246,6 +304,7 @@ def finish_ruled(state: State, event: e.FinishRuled, entry: e.Entry) -> State:
         entry,
         checks=checks,
         finishing=False,
+        final=False,
         result=None,
         refusals=state.refusals + 1,
         refused_because=(*state.refused_because, event.reason),
@@ -253,9 +312,18 @@ def finish_ruled(state: State, event: e.FinishRuled, entry: e.Entry) -> State:
     )
 
 
+def _without_check(state: State) -> dict[str, str]:
+    """What looks at a result looks at this one only; that the step was such a look is kept."""
+    found = {name: of for name, of in state.checks.items() if name}
+    return found | {state.checks[""]: ""} if "" in state.checks else found
+
+
+# --- money --------------------------------------------------------------------------------------------------------
+
+
 def spent_by(state: State, step: str, event: e.Event, *, keep: bool = False) -> dict[str, Any]:
     """The fields of the state that change when a call has ended: what it cost is settled, as it says or as it was declared.
-    keep: what it started goes on, and keeps its share of the budget."""
+    keep: what it started goes on, or may, and keeps its share of the budget."""
     usage = getattr(event, "spent", None)
     held = state.reserved.get(step)
     if usage is None and (held is None or keep):
@@ -263,7 +331,7 @@ def spent_by(state: State, step: str, event: e.Event, *, keep: bool = False) -> 
     changes: dict[str, Any] = {}
     if held is not None and not keep:
         changes["reserved"] = {name: other for name, other in state.reserved.items() if name != step}
-        usage = usage if usage is not None else budget.lost(held)
+        usage = usage if usage is not None else budget.lost(held, requests=0)
     if usage is not None:
         changes["spent"] = state.spent + usage
     return changes

@@ -7,6 +7,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from holdfast.core import events as e
+from holdfast.core.contract import digest
 from holdfast.core.evolve.steps import add_steps, finish, following, given_up, open_pending, put, taken_back, without
 from holdfast.core.pending import Pending
 from holdfast.core.state import State, StepState, contract_of
@@ -125,6 +126,7 @@ def fallback_ruled(state: State, event: e.FallbackRuled, entry: e.Entry) -> Stat
         step=step.step,
         phase="waiting",
         reads=step.reads,
+        believes=step.believes,
         tool=event.tool,
         fallbacks_taken=step.fallbacks_taken + 1,
         attempt=step.attempt,
@@ -186,8 +188,14 @@ def step_skipped(state: State, event: e.StepSkipped, entry: e.Entry) -> State:
 
 
 def _told(state: State, event: e.StepSkipped, entry: e.Entry, before: StepState, step: StepState) -> State:
-    """The reasoner is told. A plan of several steps is in doubt then."""
+    """The reasoner is told. A plan of several steps is in doubt then. The same failure of the same call, or the same refusal of a
+    call that was not made, is no news."""
     lists: dict[str, Any] = {"news": True}
+    if (failure := before.failure) is not None:
+        learned = digest([before.tool, failure.message if before.refused else before.args, failure.kind])
+        lists = {} if state.known.get(learned) is not None else lists
+        if before.refused and not state.final:
+            lists["known"] = state.known.insert(learned, event.step)
     owed = state.pending.get(event.step)
     if owed is not None and owed.about == "result":
         lists["pending"] = without(state.pending, event.step)

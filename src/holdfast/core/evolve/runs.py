@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from holdfast.core import events as e
 from holdfast.core.budget import dollars
-from holdfast.core.evolve.minds import closed, drop_steps, requested
-from holdfast.core.evolve.steps import add_steps, following
+from holdfast.core.evolve.minds import closed, drop_steps, has_begun, late_doubts, requested
+from holdfast.core.evolve.steps import add_steps, following, settled
 from holdfast.core.facts import Fact
 from holdfast.core.state import State
 
@@ -56,6 +56,13 @@ def idle_turns(state: State) -> int:
     return state.idle_turns + (1 if state.proposing is None else 0)
 
 
+def plans_left(state: State) -> int:
+    """How many plans may still be adopted. Where each step is a plan of its own, turns are counted instead."""
+    if state.thinking is not None and state.thinking.horizon == 1:
+        return state.limits.turns_max
+    return max(state.limits.revisions_max - state.revision, 0)
+
+
 def plan_adopted(state: State, event: e.PlanAdopted, entry: e.Entry) -> State:
     state = drop_steps(state, entry, event.dropped, f"dropped by revision {event.revision}: {event.reason}")
     return add_steps(
@@ -78,19 +85,28 @@ def proposal_failed(state: State, event: e.ProposalFailed, entry: e.Entry) -> St
 
 def finish_proposed(state: State, event: e.FinishProposed, entry: e.Entry) -> State:
     """What is under way ends first; what has not begun is not needed."""
-    undone = tuple(name for name in state.order if state.steps[name].phase in ("blocked", "ready")) if state.open_steps else ()
+    if late_doubts(state):
+        # It speaks of what was so when it was asked, and is asked again.
+        return following(state, entry, **closed(state, event.turn, "finish"))
+    undone = tuple(name for name in state.order if not has_begun(state.steps[name])) if state.open_steps else ()
     state = drop_steps(state, entry, undone, "the goal was reached without it")
     return following(state, entry, finishing=True, result=event.result, **closed(state, event.turn, "finish"))
 
 
 def give_up_proposed(state: State, event: e.GiveUpProposed, entry: e.Entry) -> State:
+    if late_doubts(state):
+        return following(state, entry, **closed(state, event.turn, "give_up"))
     return following(state, entry, stopping=state.stopping or event.reason, **closed(state, event.turn, "give_up"))
 
 
 def limit_reached(state: State, event: e.LimitReached, entry: e.Entry) -> State:
     why = f"the limit {event.limit} of {event.allowed:g} is reached"
     if event.limit == "idle_turns_max":
-        why = f"{event.allowed:g} turns of the reasoner in a row taught nothing new"
+        why = f"{event.allowed:g} turns of the reasoner in a row taught nothing new{_last_seen(state)}"
+    elif event.limit == "turns_max":
+        why = f"the reasoner was asked {event.allowed:g} times, which is the limit (turns_max)"
+    elif event.limit == "revisions_max":
+        why = f"{event.allowed:g} plans were made, which is the limit (revisions_max), and none was seen through"
     elif event.limit == "proposal_failures_max":
         why = "the reasoner proposed nothing that can be run: " + "; ".join(state.proposal_problems)
     elif event.limit == "finishes_max":
@@ -101,6 +117,14 @@ def limit_reached(state: State, event: e.LimitReached, entry: e.Entry) -> State:
     elif event.limit == "tokens_max":
         why = f"the budget of {event.allowed:g} tokens is used up: {state.spent.tokens} are spent"
     return following(state, entry, stopping=state.stopping or why)
+
+
+def _last_seen(state: State) -> str:
+    """What the reasoner did last, where it made a call: that is what it would have done for ever."""
+    if not state.unseen:
+        return ""
+    step = state.steps[state.unseen[-1]]
+    return f"; the last one called {step.tool}: {step.reason or 'the result was known already'}"
 
 
 def undo_planned(state: State, event: e.UndoPlanned, entry: e.Entry) -> State:
@@ -120,6 +144,7 @@ def run_completed(state: State, event: e.RunCompleted, entry: e.Entry) -> State:
         skipped=event.skipped,
         flagged=event.flagged,
         replaced=event.replaced,
+        **settled(state, *state.reserved),
     )
 
 
@@ -142,4 +167,5 @@ def _stopped(state: State, entry: e.Entry, ended: str, reason: str, event: e.Run
         undone=event.undone,
         kept=event.kept,
         interrupts={},
+        **settled(state, *state.reserved),
     )

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
+from holdfast.core import budget
 from holdfast.core import events as e
 from holdfast.core.contract import Contract, digest
 from holdfast.core.diagnosis import PASSING
@@ -15,6 +16,9 @@ from holdfast.core.facts import STEP_PREFIX
 from holdfast.core.pending import Pending, can_look, look_wait
 from holdfast.core.plan import Plan, Step, believes, needs, reads, stand_ins, waits_for
 from holdfast.core.state import AT_REST, ENDED, Phase, SettledBy, State, StepState
+
+# A result of so many bytes says the same in answer to any question.
+SAME_BYTES_MIN = 64
 
 
 def following(state: State, entry: e.Entry, **changes: Any) -> State:
@@ -45,7 +49,21 @@ def put(state: State, entry: e.Entry, step: StepState, **changes: Any) -> State:
         steps=state.steps.insert(name, step),
         **changes,
     )
-    return _release_dependents(changed, step) if step.phase in ENDED and before not in ENDED else changed
+    if step.phase not in ENDED or before in ENDED:
+        return changed
+    if name in changed.reserved:
+        changed = replace(changed, **settled(changed, name))
+    return _release_dependents(changed, step)
+
+
+def settled(state: State, *names: str) -> dict[str, Any]:
+    """The fields of the state that change when nothing more is heard of what was held of the budget for these (steps, and ""
+    for the model): it counts as spent."""
+    held = [(name, state.reserved[name]) for name in names if name in state.reserved]
+    if not held:
+        return {}
+    rest = {name: other for name, other in state.reserved.items() if name not in names}
+    return {"reserved": rest, "spent": sum((budget.lost(each, requests=int(not name)) for name, each in held), state.spent)}
 
 
 def _release_dependents(state: State, ended: StepState) -> State:
@@ -138,10 +156,17 @@ def finish(
         changes |= taken_back(state, step)
     if not state.final:
         # Only a reasoner that is asked again can go round in circles; a plan that is final need not pay for this.
-        learned = digest([step.tool, step.args, value])
+        learned = digest([step.tool, value] if _says_enough(state, contract, value) else [step.tool, step.args, value])
         if state.known.get(learned) is None:
             changes["known"], changes["news"] = state.known.insert(learned, step.step.id), True
     return put(state, entry, step, **changes)
+
+
+def _says_enough(state: State, contract: Contract | None, value: Any) -> bool:
+    """Whether a model that looks and sees the same has learned nothing, in whatever words it asked. A short answer (yes, nothing
+    found) says something of its question only."""
+    looks = state.thinking is not None and contract is not None and contract.safety == "read"
+    return looks and len(msgspec.json.encode(value)) >= SAME_BYTES_MIN
 
 
 def _heard_of(state: State, step: StepState, value: Any) -> dict[str, Any]:
@@ -162,13 +187,16 @@ def taken_back(state: State, step: StepState) -> dict[str, Any]:
 def given_up(state: State, entry: e.Entry, step: StepState, before: StepState, **changes: Any) -> State:
     """The tool in force did not do it, for good: the very same call need not be made again."""
     failure = before.failure
-    if state.thinking is not None:
-        changes = {"unseen": (*state.unseen, before.step.id), "failures": state.failures + 1} | changes
+    if state.thinking is not None and step.phase in ENDED:
+        # What could only not begin, for another step was not done, did not fail itself.
+        failed = failure is not None or step.phase == "failed" or before.phase not in ("ready", "blocked")
+        failures = state.failures + (1 if failed else 0)
+        changes = {"unseen": (*state.unseen, before.step.id), "failures": failures} | changes
     # To a model a person's refusal is said once; it does not ask them again.
     heard = failure is not None and (failure.detail != e.BY_A_PERSON or state.thinking is not None)
     if failure is not None and before.args is not None and failure.kind not in PASSING and heard:
-        failed = digest([before.tool, before.args])
-        changes["failed_calls"] = {**state.failed_calls, failed: (before.step.id, state.effects, failure.kind)}
+        call = digest([before.tool, before.args])
+        changes["failed_calls"] = {**state.failed_calls, call: (before.step.id, state.effects, failure.kind)}
         if not state.final:
             learned = digest([before.tool, before.args, failure.kind])
             if state.known.get(learned) is None:

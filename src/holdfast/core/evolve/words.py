@@ -10,6 +10,7 @@ from holdfast.core import events as e
 from holdfast.core.approval import shown_digest
 from holdfast.core.commands import child_run_id
 from holdfast.core.contract import Contract, weakest
+from holdfast.core.evolve.beliefs import guesses_heard
 from holdfast.core.evolve.calls import heard
 from holdfast.core.evolve.minds import question_answered, question_asked, question_expired, spent_by
 from holdfast.core.evolve.steps import finish, following, put, taken_back, without
@@ -85,7 +86,7 @@ def child_ended(state: State, event: e.ChildEnded, entry: e.Entry) -> State:
     owed, step = state.pending.get(event.step), state.steps.get(event.step)
     if step is None:
         return following(state, entry)  # Heard by a worker that lost its claim before the step was there; it can write nothing.
-    state = replace(state, attempts=state.attempts + event.attempts, **spent_by(state, event.step, event))
+    state = replace(state, attempts=state.attempts + event.attempts, **_child_spent(state, event, step))
     if event.child == child_run_id(state.run_id, event.step, step.occurrence):
         step = replace(step, granted=0)
         state = replace(state, steps=state.steps.insert(event.step, step))
@@ -96,6 +97,16 @@ def child_ended(state: State, event: e.ChildEnded, entry: e.Entry) -> State:
         return following(state, entry)  # It was waited for no more.
     delivered = e.CallbackReceived(step=event.step, key=step.key, value=event.result, failure=failure, by=event.child)
     return _early(state, entry, step, delivered)
+
+
+def _child_spent(state: State, event: e.ChildEnded, step: StepState) -> dict[str, Any]:
+    """The fields of the state that change with what a run spent that a step started. Of one that is waited for no more, all
+    that it was granted counts as spent already."""
+    is_held = event.step in state.reserved and event.child == child_run_id(state.run_id, event.step, step.occurrence)
+    has_budget = state.limits.cost_usd_max is not None or state.limits.tokens_max is not None
+    if not is_held:
+        return {} if has_budget or event.spent is None else {"spent": state.spent + event.spent}
+    return spent_by(state, event.step, event)
 
 
 def _hear(state: State, entry: e.Entry, owed: Pending) -> State:
@@ -170,6 +181,9 @@ def answered(state: State, event: e.Answered, entry: e.Entry) -> State:
         if event.decision == "approve":
             return following(state, entry, setbacks=(), reason_at=0.0, **changes)
         return following(state, entry, stopping=state.stopping or f"no model could be asked ({said})", **changes)
+    if question.about == "fact" and event.decision in ("approve", "edit"):
+        step = replace(state.steps[question.step], phase="waiting", due_at=entry.at, interrupt=None, reason=said)
+        return put(state, entry, step, **guesses_heard(state, event, entry, question), **changes)
     if question.about == "stop":
         return following(state, entry, stop="agreed" if event.decision == "approve" else "keep", **changes)
     owed = state.pending.get(question.step)

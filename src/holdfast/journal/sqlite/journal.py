@@ -17,7 +17,7 @@ from holdfast.core.gates import GateState
 from holdfast.core.memory import Memory
 from holdfast.core.schedule import Firing, Standing
 from holdfast.errors import JournalCorrupt, JournalError, Superseded
-from holdfast.journal import codec, remembering
+from holdfast.journal import codec
 from holdfast.journal.base import (
     EMPTY,
     ENDED,
@@ -352,7 +352,7 @@ class SqliteJournal:
         return await self._read(lambda c: memories.one(c, memory_id))
 
     async def correct_memory(self, memory_id: str, value: Any, by: str, at: float) -> Memory | None:
-        return await self._write(lambda c: remembering.correct(memory_id, value, by, at, memories.MemoryRows(c)))
+        return await self._write(lambda c: memories.correct(c, memory_id, value, by, at))
 
     async def forget(
         self, by: str, at: float, *, memory_id: str | None = None, tenant: str = "", thread: str | None = None
@@ -476,7 +476,7 @@ def _follow_up(connection: apsw.Connection, batch: Batch, number: int) -> None:
     if batch.owed or batch.paid:
         owed.owe(connection, batch, number)
     if batch.memories:
-        remembering.remember(batch.memories, memories.MemoryRows(connection))
+        memories.remember(connection, batch.memories)
     if batch.release is not None:
         _release(connection, batch.run_id, number, batch.fence, batch.release, batch.at)
 

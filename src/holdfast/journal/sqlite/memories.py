@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import apsw
@@ -116,13 +118,35 @@ def _found(connection: apsw.Connection, tenant: str, thread: str, query: str, li
     return [_memory(row) for row in rows]
 
 
-def forget(connection: apsw.Connection, by: str, at: float, memory_id: str | None, tenant: str, thread: str | None) -> int:
-    """See `Journal.forget`. What is erased is overwritten in the file, not just let go."""
+@contextmanager
+def changing(connection: apsw.Connection) -> Iterator[MemoryRows]:
+    """The memories of a store, to be written. What is deleted or moved is overwritten in the file and not just let go, or what
+    is forgotten later would still lie where it once was."""
     connection.pragma("secure_delete", True)
     try:
-        return remembering.forget(by, at, memory_id, tenant, thread, MemoryRows(connection))
+        yield MemoryRows(connection)
+        # The index writes what it was told at a savepoint, and otherwise at the commit, when nothing is overwritten any more.
+        connection.execute("savepoint remembered; release remembered")
     finally:
         connection.pragma("secure_delete", False)
+
+
+def remember(connection: apsw.Connection, memories: Iterable[Memory]) -> None:
+    """Keep what a run learned."""
+    with changing(connection) as rows:
+        remembering.remember(memories, rows)
+
+
+def correct(connection: apsw.Connection, memory_id: str, value: Any, by: str, at: float) -> Memory | None:
+    """See `Journal.correct_memory`."""
+    with changing(connection) as rows:
+        return remembering.correct(memory_id, value, by, at, rows)
+
+
+def forget(connection: apsw.Connection, by: str, at: float, memory_id: str | None, tenant: str, thread: str | None) -> int:
+    """See `Journal.forget`."""
+    with changing(connection) as rows:
+        return remembering.forget(by, at, memory_id, tenant, thread, rows)
 
 
 def _owner(tenant: str, thread: str) -> str:

@@ -22,7 +22,9 @@ from holdfast.labs.services.ledger import Ledger, RequestLog
 from holdfast.labs.services.mail import MailServer
 from holdfast.labs.services.mailboxes import Mailboxes
 from holdfast.labs.services.notices import SERVICES, post_notice
+from holdfast.labs.services.office import office_routes
 from holdfast.labs.services.orders import LaptopShop
+from holdfast.labs.services.provider import provider_routes
 from holdfast.labs.services.transfers import transfer_routes
 from holdfast.labs.services.travel import travel_routes
 from holdfast.labs.services.vpn import Vpn
@@ -40,9 +42,10 @@ HOLDS = {
         "plain": frozenset({"plain"}),
         "transfer": frozenset({"keyed", "lookup", "plain"}),
     },
+    "runaway": {name: frozenset({name}) for name in ("refunds", "notes", "tables", "pictures")},
     "weekend": {name: frozenset({name}) for name in ("hotels", "trains")},
 }
-"""For each lab, what can be held, and the ledger's services that each of these names covers."""
+"""For each lab, what can be held, and the ledger's services that each of these names covers. In every lab `models` can be."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -75,8 +78,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _serve(lab: str, directory: Path, seed: int, faults: Faults) -> dict[str, object]:
     """Bind the ports and start to serve; returns what services.json says. No SMTP: the host is "" and the port 0."""
-    ledger, log, holds, ids = Ledger(directory / "ledger.jsonl"), RequestLog(), Holds(directory, HOLDS[lab]), Ids(seed)
-    routes: list[Route] = [*control_routes(ledger, log, holds)]
+    ledger, log, ids = Ledger(directory / "ledger.jsonl"), RequestLog(), Ids(seed)
+    holds = Holds(directory, {**HOLDS[lab], "models": frozenset({"models"})})
+    routes: list[Route] = [*control_routes(ledger, log, holds), *provider_routes(ledger)]
     smtp_host, smtp_port = "", 0
     match lab:
         case "onboarding":
@@ -88,6 +92,8 @@ def _serve(lab: str, directory: Path, seed: int, faults: Faults) -> dict[str, ob
             routes += transfer_routes(ledger, ids, faults)
         case "forty_seven":
             routes += Customers(ledger, ids, faults).routes()
+        case "runaway":
+            routes += office_routes(ledger, ids, faults)
         case _:
             routes += travel_routes(ledger, ids, faults)
     http = WebServer(routes, log, holds).start()

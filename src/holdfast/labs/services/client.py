@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 
 def start_services(
-    lab: Literal["forty_seven", "onboarding", "payment", "weekend"],
+    lab: Literal["forty_seven", "onboarding", "payment", "runaway", "weekend"],
     directory: Path,
     faults: Mapping[str, object] | None = None,
     *,

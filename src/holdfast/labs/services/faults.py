@@ -37,6 +37,8 @@ class Faults:
     """Customers whose first mail never shows in the CRM."""
     answered: frozenset[str] = frozenset()
     """Customers who have answered already."""
+    draw_seconds: float = 0.0
+    """How long the office takes for a large picture."""
     full_towns: frozenset[str] = frozenset()
     """Towns without a hotel room."""
     forget_keys_after_seconds: float | None = None

@@ -120,7 +120,7 @@ async def _start(gate: _Gate, clock: SimClock, story: Story, lease_seconds: floa
     async def work() -> None:
         app = Holdfast(gate, clock=clock, threads=InlineThreads(), worker=name, lease_seconds=lease_seconds)
         async with app:
-            await app.run(story.agent, story.goal, id=story.run_id, inputs=story.inputs)
+            await app.run(story.agent, story.goal, id=story.run_id, inputs=story.inputs, thread=story.thread)
 
     task: asyncio.Future[None] = gate.process.start(work())
     deaths: asyncio.Future[Any] = gate.died

@@ -23,12 +23,14 @@ Answer = Callable[[Asked], tuple[str, Any]]
 
 
 class Story(msgspec.Struct, kw_only=True):
-    """A run to be walked. ledger, answer: only for walks in this process; real ones have them in their `Site`."""
+    """A run to be walked. thread: the conversation that it belongs to. ledger, answer: only for walks in this process; real ones
+    have them in their `Site`."""
 
     agent: Agent
     run_id: str = "walk"
     goal: str | None = None
     inputs: dict[str, Any] | None = None
+    thread: str = ""
     ledger: Callable[[], Any] | None = None
     answer: Answer | None = None
 

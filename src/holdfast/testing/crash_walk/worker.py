@@ -63,7 +63,9 @@ class KillingJournal(SqliteJournal):
 
 async def _tell(stories: list[Story], journal: KillingJournal, lease_seconds: float) -> None:
     async with Holdfast(journal, lease_seconds=lease_seconds) as app:
-        runs = [await app.run(story.agent, story.goal, id=story.run_id, inputs=story.inputs) for story in stories]
+        runs = [
+            await app.run(story.agent, story.goal, id=story.run_id, inputs=story.inputs, thread=story.thread) for story in stories
+        ]
     told = [{"id": run.id, "status": run.status, "unknown": run.unknown} for run in runs]
     print(json.dumps({"writes": journal.writes, "runs": told}), flush=True)
 

@@ -63,6 +63,8 @@ MEANT: dict[FaultName, tuple[FailureKind, str]] = {
     "forbidden": ("denied", "the key may not use this model"),
     "unknown_model": ("not_found", "there is no such model"),
 }
+# Where the provider may have answered, and counted that, though nothing of it arrived.
+CHARGED: frozenset[FaultName] = frozenset({"timeout", "reset", "reset_in_body", "closed_in_body", "error_in_stream"})
 # How a server plays a failure of which only the kind is given.
 OF_KIND: dict[FailureKind, FaultName] = {
     "rate_limited": "rate_limited",

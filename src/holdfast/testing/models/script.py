@@ -27,13 +27,14 @@ import msgspec
 
 from holdfast.core.models import Part, Usage
 from holdfast.reasoners.model import Answer, Finish, Listener, Message, ModelFailure, Request, size
-from holdfast.testing.models.faults import MEANT, Fault
+from holdfast.testing.models.faults import CHARGED, MEANT, Fault
 from holdfast.testing.models.turns import Said, Tries, Turn, spoiled, turn_of, written
 
 Script = Sequence[Said] | Callable[[Request], Said]
 # So many bytes make a token, where a turn does not say what it used.
 BYTES_PER_TOKEN = 4
-_OWN_ID = re.compile(r"call_(\d+)_\d+")
+# What an id that was taken already may be given at its end is left out.
+_OWN_ID = re.compile(r"call_(\d+)_\d+(?:-\d+)?")
 
 
 class ScriptEnded(Exception):
@@ -53,7 +54,7 @@ class ScriptedModel:
 
     async def answer(self, request: Request, listener: Listener | None = None) -> Answer:
         """What the script says here; ModelFailure where it says so, ScriptEnded where it says nothing."""
-        turn = self.turn(request)
+        turn = spoiled(self.turn(request), request)
         await asyncio.sleep(turn.wait_seconds)
         if turn.fault is not None:
             await _fail(turn.fault, request)
@@ -65,17 +66,20 @@ class ScriptedModel:
         return answer
 
     def turn(self, request: Request) -> Turn:
-        """The turn for this request, which counts as asked."""
+        """The turn for this request, which counts as asked; its fault is not played yet."""
         place = asked(request)
+        self.requests.append(request)
+        turn = turn_of(self._said(request, place))
+        if isinstance(turn, Tries):
+            turn = self._next(turn, request, place)
+        return turn
+
+    def _next(self, turns: Tries, request: Request, place: int) -> Turn:
+        first = msgspec.json.encode(request.messages[:1]).decode()
+        key = (request.model, first, place)
         with self._lock:
-            self.requests.append(request)
-            turn = turn_of(self._said(request, place))
-            if isinstance(turn, Tries):
-                first = msgspec.json.encode(request.messages[:1]).decode()
-                key = (request.model, first, place)
-                turn = turn.turns[min(self._tries[key], len(turn.turns) - 1)]
-                self._tries[key] += 1
-        return spoiled(turn, request)
+            self._tries[key] += 1
+            return turns.turns[min(self._tries[key], len(turns.turns)) - 1]
 
     def _said(self, request: Request, place: int) -> Said:
         if callable(self._script):
@@ -91,7 +95,7 @@ async def _fail(fault: Fault, request: Request) -> None:
         await asyncio.sleep(request.timeout_seconds)
     raise ModelFailure(
         fault.kind or kind, fault.message or message, retry_after_seconds=fault.retry_after_seconds,
-        context=fault.name == "context", usage=fault.usage,
+        context=fault.name == "context", usage=fault.usage, charged=fault.kind is None and fault.name in CHARGED,
     )  # fmt: skip
 
 
@@ -189,8 +193,9 @@ def called(request: Request, tool: str) -> int:
     return sum(part.kind == "call" and part.tool == tool for message in request.messages for part in message.parts)
 
 
-def told(request: Request) -> str:
-    """All texts that the model was told, without results: the goal, what a phase asks for, corrections."""
-    return "\n".join(
-        part.text for message in request.messages if message.role == "user" for part in message.parts if part.kind == "text"
-    )
+def told(request: Request, *, ever: bool = False) -> str:
+    """What the model is told, without results: the goal, what a phase asks for, corrections. ever: in the whole conversation,
+    not just since it last answered."""
+    messages = request.messages if ever else request.messages[-1:]
+    parts = (part for message in messages if message.role == "user" for part in message.parts)
+    return "\n".join(part.text for part in parts if part.kind == "text")

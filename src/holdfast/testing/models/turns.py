@@ -7,7 +7,8 @@
     used([call("book", seat="12A")], input_tokens=900, output_tokens=40)
     cut("The first half of")                           # ended at the most tokens it may have
     refuse("I cannot help with that.")
-    fail("rate_limited", retry_after=2), fault("timeout")
+    fail("rate_limited", retry_after=2)                # comes to nothing, for a reason of this kind
+    fault("timeout"), fault("malformed_arguments", upon=call("book", seat="12A"))
     after(3.5, "late")                                 # seconds
     tries(fault("overloaded"), fault("overloaded"), "at last")    # asked at the same place of a conversation, one after the other
 
@@ -16,7 +17,7 @@ Calls without an id are given one by their place in the conversation, the same i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -101,10 +102,13 @@ def fail(
     return Turn(fault=Fault(name=name, message=message, retry_after_seconds=retry_after, kind=kind, usage=usage))
 
 
-def fault(name: FaultName, message: str = "", *, retry_after: float | None = None) -> Turn:
-    """The request meets this fault; see `faults`."""
-    said = (say("Half of this answer does not arrive."),) if name in OF_THE_WAY else ()
-    return Turn(said=said, fault=Fault(name=name, message=message, retry_after_seconds=retry_after))
+def fault(name: FaultName, message: str = "", *, retry_after: float | None = None, upon: Said | None = None) -> Turn:
+    """The request meets this fault; see `faults`. upon: the answer that is spoiled, where the fault is one of an answer or of
+    its way."""
+    turn = Turn() if upon is None else _turn(upon)
+    if not turn.said and name in OF_THE_WAY:
+        turn = msgspec.structs.replace(turn, said=(say("Half of this answer does not arrive."),))
+    return msgspec.structs.replace(turn, fault=Fault(name=name, message=message, retry_after_seconds=retry_after))
 
 
 def tries(*said: Said) -> Tries:
@@ -163,11 +167,11 @@ def spoiled(turn: Turn, request: Request) -> Turn:
         case "cut":
             return msgspec.structs.replace(plain, said=_halved(turn.said), finish="length")
         case "malformed_arguments":
-            return _with_calls(plain, request, lambda number, part: msgspec.structs.replace(part, args=_half(part.args)))
+            return _with_calls(plain, request, lambda part: msgspec.structs.replace(part, args=_half(part.args)))
         case "wrong_arguments":
-            return _with_calls(plain, request, lambda number, part: msgspec.structs.replace(part, args=_wrong(part.args)))
+            return _with_calls(plain, request, lambda part: msgspec.structs.replace(part, args=_wrong(part.args)))
         case "duplicate_ids":
-            return _with_calls(plain, request, lambda number, part: msgspec.structs.replace(part, id="call_twice"), at_least=2)
+            return _with_calls(plain, request, lambda part: msgspec.structs.replace(part, id="call_twice"), at_least=2)
         case _:
             return turn
 
@@ -194,11 +198,11 @@ def _halved(said: tuple[Part, ...]) -> tuple[Part, ...]:
     return (*whole, msgspec.structs.replace(last, text=last.text[: max(1, len(last.text) // 2)]))
 
 
-def _with_calls(turn: Turn, request: Request, spoil: Any, at_least: int = 1) -> Turn:
+def _with_calls(turn: Turn, request: Request, spoil: Callable[[Part], Part], at_least: int = 1) -> Turn:
     """The turn with its calls spoiled; one that has too few is given some of the first tool, so that there is a fault."""
     said = list(turn.said)
     tool = request.tools[0].name if request.tools else "no_such_tool"
     while sum(part.kind == "call" for part in said) < at_least:
         said.append(Part(kind="call", tool=tool, args={"value": len(said)}))
-    spoiled_parts = tuple(spoil(number, part) if part.kind == "call" else part for number, part in enumerate(said))
+    spoiled_parts = tuple(spoil(part) if part.kind == "call" else part for part in said)
     return msgspec.structs.replace(turn, said=spoiled_parts, finish=None)

@@ -11,7 +11,8 @@ streams. One script serves all three: a request is put into the neutral form, th
 the format of the request. Requests are checked as strictly as the providers do: calls without results, tools without a name
 that is allowed, schemas that are no objects, a missing `max_tokens` and their like are answered with 400 in the provider's words.
 
-For processes that are to be killed it runs in one of its own, and prints one line of JSON with its url when it listens:
+For processes that are to be killed it runs in one of its own. When it listens it prints one line of JSON: its `url`, and the
+`environment` with which the clients of another process find it.
 
     python -m holdfast.testing.models.server --script shop.scripts:traveller --port 0
 

@@ -38,7 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ImportError, AttributeError, ValueError) as error:
         parser.error(f"--script {given.script}: {error}")
     server = ModelServer(script, port=given.port).start()
-    print(json.dumps({"url": server.url, "port": server.port, "pid": os.getpid(), "model": server.model.name}), flush=True)
+    told = {"url": server.url, "environment": server.environment, "pid": os.getpid(), "script": server.model.name}
+    print(json.dumps(told), flush=True)
     deadline = time.monotonic() + given.lifetime
     while os.getppid() == parent_pid and time.monotonic() < deadline and not stop.wait(WATCH_SECONDS):
         pass

@@ -70,12 +70,13 @@ class ModelServer:
         self.model = script if isinstance(script, ScriptedModel) else ScriptedModel(script, name="server")
         self.seen: list[Seen] = []
         self.errors: list[Exception] = []
-        """What went wrong in the script or in the server itself. It was answered with 500."""
+        """What went wrong in the script or in the server itself. The caller was told that its request is not taken."""
         self._key = key
         self._models = None if models is None else frozenset(models)
         self._context_tokens_max = context_tokens_max
         self._queue: deque[Fault] = deque()
         self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._numbers = count(1)
         self._closing = threading.Event()
         self._listener = _Listener(self, port)
@@ -96,6 +97,22 @@ class ModelServer:
     def openai_url(self) -> str:
         """The same with `/v1`: what the client of OpenAI takes as its base."""
         return f"{self.url}/v1"
+
+    @property
+    def base_urls(self) -> dict[str, str]:
+        """Where it is, by provider: what `ProviderModel` takes."""
+        return {"anthropic": self.url, "openai": self.openai_url}
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What sends the clients in another process here: variables of their vendors."""
+        key = self._key or "scripted"
+        return {
+            "ANTHROPIC_BASE_URL": self.url,
+            "ANTHROPIC_API_KEY": key,
+            "OPENAI_BASE_URL": self.openai_url,
+            "OPENAI_API_KEY": key,
+        }
 
     def start(self) -> Self:
         """Serve from a thread. Requests that came since this object was made have been waiting."""
@@ -137,6 +154,17 @@ class ModelServer:
         with self._lock:
             return Counter(seen.outcome for seen in self.seen if seen.outcome)
 
+    def wait_for(self, outcome: str, *, times: int = 1, timeout_seconds: float = 10.0) -> None:
+        """Wait until so many requests have ended so, or are about to: one that meets a `timeout` counts from its beginning.
+        TimeoutError where they do not come."""
+
+        def there() -> bool:
+            return sum(seen.outcome == outcome for seen in self.seen) >= times
+
+        with self._changed:
+            if not self._changed.wait_for(there, timeout_seconds):
+                raise TimeoutError(f"no {times} requests ended as {outcome!r} in {timeout_seconds:g} s")
+
     @property
     def refusals(self) -> list[str]:
         """Why requests were refused: each is something that the real provider would not take either."""
@@ -154,32 +182,36 @@ class ModelServer:
             self.seen.append(seen)
         return seen
 
+    def _note(self, seen: Seen, outcome: str, message: str = "") -> None:
+        with self._changed:
+            seen.outcome, seen.message = outcome, message
+            self._changed.notify_all()
+
     def _next_fault(self) -> Fault | None:
         with self._lock:
             return self._queue.popleft() if self._queue else None
 
-    def _admit(self, form: Format, seen: Seen) -> tuple[Request, Turn]:
-        """What is asked, and what the script and the queue say to it."""
+    def _admit(self, form: Format, seen: Seen) -> tuple[Request, Turn, str]:
+        """What is asked, what the script and the queue say to it, and how that is counted."""
         key = form.key(seen.headers)
         if self._key is not None and key != self._key:
             return self._without(form, seen, Fault(name="bad_key"))
         if self._models is not None and seen.body.get("model") not in self._models:
             return self._without(form, seen, Fault(name="unknown_model"))
-        request = seen.request = form.request(seen.body)
+        request = seen.request = _read(form, seen.body)
         if self._context_tokens_max is not None and tokens(size(request)) > self._context_tokens_max:
-            return request, Turn(fault=Fault(name="context"))
+            return request, Turn(fault=Fault(name="context")), "context"
         queued = self._next_fault()
         if queued is not None and queued.name not in OF_THE_ANSWER | OF_THE_WAY:
-            return request, Turn(fault=queued)
+            return request, Turn(fault=queued), queued.name
         turn = self.model.turn(request)
         if queued is not None:
-            turn = spoiled(msgspec.structs.replace(turn, fault=queued), request)
-            seen.outcome = queued.name
-        return request, turn
+            turn = msgspec.structs.replace(turn, fault=queued)
+        return request, spoiled(turn, request), _outcome(turn)
 
-    def _without(self, form: Format, seen: Seen, fault: Fault) -> tuple[Request, Turn]:
+    def _without(self, form: Format, seen: Seen, fault: Fault) -> tuple[Request, Turn, str]:
         model = f"{form.provider}:{seen.body.get('model', '')}"
-        return Request(model=model, system="", messages=()), Turn(fault=fault)
+        return Request(model=model, system="", messages=()), Turn(fault=fault), fault.name
 
 
 class _Listener(ThreadingHTTPServer):
@@ -280,21 +312,21 @@ class _Handler(BaseHTTPRequestHandler):
         models = self.server.models
         seen = models._take(form.path, {name.lower(): value for name, value in self.headers.items()}, body)
         try:
-            request, turn = models._admit(form, seen)
+            request, turn, outcome = models._admit(form, seen)
             self._wait(turn.wait_seconds)
-            seen.outcome = seen.outcome or (turn.fault.name if turn.fault is not None else "answered")
+            models._note(seen, outcome)
             self._play(form, seen, request, turn)
         except Refused as refused:
-            seen.outcome, seen.message = "refused", refused.message
+            models._note(seen, "refused", refused.message)
             self._reply(form.refusal(refused), seen)
         except OSError:
             self.close_connection = True
         except Exception as error:  # noqa: BLE001 - an error of the script must reach the caller as an answer, and the test.
             models.errors.append(error)
-            seen.outcome, seen.message = "error", str(error)
-            self._reply(
-                form.failure(Fault(name="server_error", message=f"the script failed: {error}"), request_model(body), 0), seen
-            )
+            models._note(seen, "error", str(error))
+            # As a refusal, which nobody asks again for: a run that cannot go on is to show it at once.
+            said = Fault(name="rejected", message=f"the script failed: {error}")
+            self._reply(form.failure(said, _model(body), 0), seen)
 
     def _play(self, form: Format, seen: Seen, request: Request, turn: Turn) -> None:
         fault = turn.fault
@@ -307,9 +339,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif name == "reset":
             self._reset()
         elif fault is not None and name not in OF_THE_WAY:
-            self._reply(
-                form.failure(msgspec.structs.replace(fault, name=name), request_model(seen.body), tokens(size(request))), seen
-            )
+            self._reply(form.failure(msgspec.structs.replace(fault, name=name), _model(seen.body), tokens(size(request))), seen)
         else:
             seen.status = 200
             answer = answer_of(turn, request)
@@ -419,6 +449,18 @@ def _chunk(data: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(data), data)
 
 
-def request_model(body: Body) -> str:
+def _read(form: Format, body: Body) -> Request:
+    """The request in neutral form; Refused also where it is so far from one that reading it fails."""
+    try:
+        return form.request(body)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        raise Refused(f"The request cannot be read: {type(error).__name__}: {error}") from error
+
+
+def _outcome(turn: Turn) -> str:
+    return "answered" if turn.fault is None else turn.fault.name
+
+
+def _model(body: Body) -> str:
     """The name of the model as the caller gave it."""
     return str(body.get("model", ""))
