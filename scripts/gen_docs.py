@@ -181,6 +181,7 @@ ABOUT = {
     "rest": "the rest of a part has not come (`escalation`)",
     "sight": "it was done, and nobody can see it (`escalation`)",
     "stop": "the run stops; is what it did to be taken back? (`approval`)",
+    "fact": "is it so, what a call that cannot be taken back rests on? (`question`)",
     "agent": "the agent promises less than it did (`question`)",
 }
 

@@ -17,6 +17,8 @@ from holdfast.core.thinking import PHASES, Acceptance, Asking, AskPolicy, Questi
 
 NAMES = ("a", "b", "c", "d", "e", "f")
 TOOLS = ("t", "u", "v")
+# What their calls report, and people tell.
+FACTS = ("n", "of x", "m")
 UNDO = "w"
 
 # Texts as they come: also the names that mean something in arguments and in the journal.
@@ -76,6 +78,8 @@ def contracts(draw: st.DrawFn, name: str, safeties: tuple[str, ...] = SAFETIES) 
             st.sampled_from([None, {"of": {"$ref": "args.to", "default": 0}, "n": {"$ref": "result.n", "default": 0}}])
         ),
         rate=draw(st.sampled_from([None, None, Rate(calls=3, per_seconds=60.0)])),
+        observes=draw(st.sampled_from([{}, {}, {"n": "n"}, {"of {to}": "n", "odd": "gone"}])),
+        valid_seconds=draw(st.sampled_from([None, 0.0, 100.0, 5000.0])),
     )
 
 
@@ -109,11 +113,19 @@ def steps(draw: st.DrawFn, name: str, before: tuple[str, ...], safe: dict[str, C
     reads = draw(st.lists(st.sampled_from(before), max_size=2)) if before and not alternative_to else []
     for number, other in enumerate(reads):
         args[f"r{number}"] = draw(st.sampled_from([{"$ref": f"steps.{other}"}, {"$ref": f"steps.{other}.n", "default": 0}]))
+    if draw(st.integers(0, 3)) == 0:
+        fact = draw(st.sampled_from(FACTS))
+        args["f"] = draw(st.sampled_from([{"$ref": f'facts."{fact}"'}, {"$ref": f'facts."{fact}"', "default": 0}]))
+    named = st.sampled_from([(), (), (), *((fact,) for fact in FACTS)])
     called = draw(st.sampled_from(TOOLS))
     return Step(
         id=name,
         tool=called,
         args=args,
+        needs_fresh=draw(named),
+        rests_on=draw(named),
+        abort_when=draw(st.sampled_from(["", "", "", "facts.n == `3`"])),
+        ask_when=draw(st.sampled_from(["", "", "", "args.f != `0`", "facts.n > `1`"])),
         after=tuple(draw(st.lists(st.sampled_from(before), max_size=1))) if before and not alternative_to else (),
         alternative_to=alternative_to,
         retry=draw(st.none() | retries) if safe[called].safety != "irreversible" else None,

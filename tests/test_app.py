@@ -882,11 +882,14 @@ async def test_a_correction_replaces_what_a_run_believes_and_what_rests_on_it(db
         await app.answer("r", "approve", by="ann")
         await app.correct("r", "seats", 2, by="ann")
         (asked,) = (await app.run(agent, id="r")).questions
-        assert asked.args == {"n": 2}, "what was approved was another call"
+        assert asked.args == {"n": 2}, "what was approved before that was another call"
+        await app.correct("r", "seats", 2, by="bob")
+        (same,) = (await app.run(agent, id="r")).questions
+        assert same == asked, "it was said again, and nothing is another"
         await app.answer("r", "approve", by="ann")
         assert (await app.run(agent, id="r")).done
         fact = (await app.state("r")).facts["seats"]
-        assert (fact.value, fact.source, fact.by, fact.pinned) == (2, "told", "ann", True)
+        assert (fact.value, fact.source, fact.by, fact.pinned) == (2, "told", "bob", True)
         with pytest.raises(AnswerRefused, match="completed"):
             await app.correct("r", "seats", 9)
     assert sent == [2]

@@ -217,7 +217,9 @@ def look(event, args):
     if event.startswith(("socket.", "http.", "urllib.")) or event in ("subprocess.Popen", "_thread.start_new_thread"):
         raise SystemExit(f"it does {event} {args}")
 sys.addaudithook(look)
+from holdfast.core.models import Price
 from holdfast.pricing import terms_of
+terms_of("scripted:m", price=Price(input_usd=0, output_usd=0))
 assert "genai_prices" not in sys.modules
 import genai_prices.data_snapshot as snapshots
 snapshots.set_custom_snapshot(snapshots.DataSnapshot(providers=[], from_auto_update=True))

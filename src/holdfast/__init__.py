@@ -19,11 +19,17 @@ if TYPE_CHECKING:
     from holdfast.core.contract import Rate as Rate
     from holdfast.core.contract import Retry as Retry
     from holdfast.core.events import Change as Change
+    from holdfast.core.facts import Fact as Fact
     from holdfast.core.limits import Limits as Limits
+    from holdfast.core.memory import Memory as Memory
+    from holdfast.core.models import Price as Price
     from holdfast.core.plan import Expect as Expect
     from holdfast.core.plan import Fallback as Fallback
     from holdfast.core.plan import Plan as Plan
     from holdfast.core.plan import Step as Step
+    from holdfast.core.thinking import Acceptance as Acceptance
+    from holdfast.core.thinking import Asking as Asking
+    from holdfast.core.thinking import Question as Question
     from holdfast.errors import AnswerRefused as AnswerRefused
     from holdfast.errors import CallbackRefused as CallbackRefused
     from holdfast.errors import CallbackUnknown as CallbackUnknown
@@ -47,10 +53,15 @@ if TYPE_CHECKING:
     from holdfast.errors import Unavailable as Unavailable
     from holdfast.errors import Unknown as Unknown
     from holdfast.errors import UsageError as UsageError
+    from holdfast.judges import judge as judge
+    from holdfast.models import Models as Models
+    from holdfast.reasoners.base import Ask as Ask
     from holdfast.reasoners.base import Briefing as Briefing
     from holdfast.reasoners.base import Finish as Finish
     from holdfast.reasoners.base import GiveUp as GiveUp
     from holdfast.reasoners.base import Propose as Propose
+    from holdfast.reasoners.graph import graph_reasoner as graph_reasoner
+    from holdfast.reasoners.pydantic_agent import PydanticAgentReasoner as PydanticAgentReasoner
     from holdfast.tools.function import NOT_HAPPENED as NOT_HAPPENED
     from holdfast.tools.function import NOT_YET as NOT_YET
     from holdfast.tools.function import Call as Call
@@ -71,13 +82,21 @@ _HOME = {
     "holdfast.core.contract": ("Breaker", "Contract", "Rate", "Retry"),
     "holdfast.core.events": ("Change",),
     "holdfast.core.limits": ("Limits",),
+    "holdfast.judges": ("judge",),
+    "holdfast.models": ("Models",),
+    "holdfast.core.models": ("Price",),
+    "holdfast.core.thinking": ("Acceptance", "Asking", "Question",),
+    "holdfast.core.facts": ("Fact",),
+    "holdfast.reasoners.pydantic_agent": ("PydanticAgentReasoner",),
+    "holdfast.reasoners.graph": ("graph_reasoner",),
+    "holdfast.core.memory": ("Memory",),
     "holdfast.core.plan": ("Expect", "Fallback", "Plan", "Step"),
     "holdfast.errors": (
         "AnswerRefused", "CallbackRefused", "CallbackUnknown", "Conflict", "DefinitionError", "Denied", "GoalMismatch",
         "HoldfastError", "Insufficient", "InvalidInput", "InvalidOutput", "JournalError", "NotFound", "OutsideStore", "PlanError",
         "RateLimited", "RunNotFound", "TooExpensive", "ToolFailure", "Transient", "Unavailable", "Unknown", "UsageError",
     ),
-    "holdfast.reasoners.base": ("Briefing", "Finish", "GiveUp", "Propose"),
+    "holdfast.reasoners.base": ("Ask", "Briefing", "Finish", "GiveUp", "Propose"),
     "holdfast.tools.function": (
         "NOT_HAPPENED", "NOT_YET", "Call", "Deferred", "Happened", "Partial", "Probed", "Secret", "Tool", "cannot_tell", "tool",
     ),

@@ -38,6 +38,8 @@ PROVIDERS = {
     "openai-responses": "openai",
     "xai": "x-ai",
 }
+# Nobody sells these, so nothing is known of them, and nothing is loaded to find out.
+NOT_FOR_SALE = frozenset({"scripted"})
 
 
 def terms_of(
@@ -160,7 +162,7 @@ def _dearest(prices: list[ModelPrice], reach: int | None, *keys: str) -> Decimal
 
 
 def _found(provider: str, model: str) -> ModelInfo | None:
-    if not _installed():
+    if provider in NOT_FOR_SALE or not _installed():
         return None
     provider = provider.removeprefix("gateway/")
     try:

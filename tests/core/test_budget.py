@@ -154,7 +154,8 @@ PAID = tool("paid", "keyed", cost_usd=Decimal("0.4"))
 def spending(limit: str = "1", *steps: Any) -> Mind:
     """A run with these steps, and so much money, whose models cost nothing."""
     free = terms(price=price("0", "0"))
-    mind = Mind(PAID, tool("sub", "keyed", agent="other"), models=(free,), limits=Limits(cost_usd_max=Decimal(limit)))
+    shown = tool("shown", "idempotent", cost_usd=Decimal("0.4"))
+    mind = Mind(PAID, shown, tool("sub", "keyed", agent="other"), models=(free,), limits=Limits(cost_usd_max=Decimal(limit)))
     return mind.plan(*steps)
 
 
@@ -183,12 +184,30 @@ def test_a_call_that_the_rest_of_the_budget_does_not_pay_for_is_refused() -> Non
 
 def test_a_lost_call_counts_in_full_and_its_repeat_is_held_for_again() -> None:
     """Nobody knows whether it was charged for."""
-    mind = spending("1", step("a", "paid"))
+    mind = spending("1", step("a", "shown"))
     mind.decide()
     mind.lose("a")
-    assert mind.run.spent.cost_usd == Decimal("0.4")
+    mind.decide()
+    assert (mind.run.spent.cost_usd, mind.run.reserved) == (Decimal("0.4"), {})
     assert mind.called(5.0) == ["a"]
     assert mind.run.reserved == {"a": usd("0.4")}
+
+
+def test_a_lost_call_whose_repeats_are_dropped_costs_once() -> None:
+    """It is held for until it is settled; a failure that says that it cost nothing does not speak for the lost one."""
+    for failed in (False, True):
+        mind = spending("1", step("a", "paid"))
+        mind.decide()
+        mind.lose("a").decide()
+        assert (mind.run.spent.cost_usd, mind.run.reserved) == (0, {"a": usd("0.4")})
+        assert mind.called(5.0) == ["a"]
+        assert mind.run.reserved == {"a": usd("0.4")}
+        if failed:
+            refusal = e.Failure(kind="denied")
+            mind.tell(e.CallFailed(step="a", attempt=2, failure=refusal, spent=Usage()))
+        else:
+            mind.succeed("a")
+        assert (mind.run.spent.cost_usd, mind.run.reserved) == (Decimal("0.4"), {})
 
 
 # --- runs that steps start --------------------------------------------------------------------------------------------
@@ -210,6 +229,7 @@ def test_of_a_run_that_may_have_been_started_the_share_stays_held() -> None:
     mind = spending("1", step("a", "sub"))
     mind.decide()
     mind.lose("a")
+    mind.decide()
     assert (mind.run.reserved, mind.run.spent.cost_usd) == ({"a": usd("0.5")}, 0)
     assert mind.called(5.0) == ["a"]
     assert mind.run.reserved == {"a": usd("0.5")}, "not what is granted now, for it may go on under what was"
@@ -256,7 +276,8 @@ def test_a_budget_that_is_held_for_what_is_over_does_not_keep_the_run_waiting() 
     mind.defer("a", handle="c", until=mind.now + 10.0).decide()
     mind.decide(11.0)
     mind.answer("reject").decide()
-    assert (mind["a"].phase, mind.run.reserved, mind.run.spent.cost_usd) == ("skipped", {}, Decimal("0.5"))
+    assert (mind["a"].phase, mind.run.spent.cost_usd) == ("skipped", Decimal("0.5"))
+    assert mind.run.reserved.keys() == {""}, "only what the next request may use"
 
 
 # --- whatever happens -------------------------------------------------------------------------------------------------
@@ -284,6 +305,7 @@ class Spree:
         self.flying: list[Any] = []
         self.granted: dict[str, tuple[str, Decimal, int]] = {}
         self.over: set[str] = set()
+        self.charged: set[str] = set()
         self.steps = 0
 
     def draw(self, strategy: st.SearchStrategy[Any], label: str) -> Any:
@@ -339,9 +361,15 @@ class Spree:
             most = Usage(input_tokens=command.reserved.input_tokens, output_tokens=command.reserved.output_tokens)
             self.use(Usage(input_tokens=most.input_tokens, cost_usd=cost(command.terms.price, most)))
         elif isinstance(command, CallTool) and command.contract.agent is None:
-            self.use(Usage(cost_usd=command.contract.cost_usd or ZERO))
+            self.charge(command)
         elif isinstance(command, CallTool):
             self.start(command)
+
+    def charge(self, call: CallTool) -> None:
+        """A call costs what was declared; one whose repeats are dropped costs it once."""
+        if call.contract.safety != "keyed" or call.key not in self.charged:
+            self.use(Usage(cost_usd=call.contract.cost_usd or ZERO))
+        self.charged.add(call.key)
 
     def start(self, call: CallTool) -> str:
         """The run that a call starts is there once, with what it was granted first."""
@@ -378,8 +406,10 @@ class Spree:
             self.mind.lose(name) if known == "unknown" else self.mind.defer(name, handle=handle)
             return
         if self.draw(st.booleans(), "says what it cost"):
-            said = Usage(cost_usd=call.contract.cost_usd * self.draw(st.sampled_from([0, 1]), "all of it"))
-        self.use(said or Usage(cost_usd=call.contract.cost_usd))
+            free = call.key not in self.charged and self.draw(st.booleans(), "free")
+            said = Usage(cost_usd=ZERO if free else call.contract.cost_usd)
+        if said is None or said.cost_usd:
+            self.charge(call)
         form: dict[str, Any] = {"step": call.step, "attempt": call.attempt}
         if known == "ok":
             self.mind.tell(e.CallSucceeded(**form, value=self.steps, spent=said))

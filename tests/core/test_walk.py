@@ -19,6 +19,7 @@ from holdfast.core.contract import Contract
 from holdfast.core.decide import Room, decide
 from holdfast.core.diagnosis import BROKEN_ANSWER
 from holdfast.core.evolve import fold
+from holdfast.core.facts import Fact
 from holdfast.core.plan import Plan
 from holdfast.core.state import ENDED, State, unknown_steps
 from holdfast.journal import codec
@@ -26,7 +27,22 @@ from tests import strategies as s
 from tests.core.story import Story
 
 HARMLESS = ("read", "idempotent")
-ACTIONS = ("work", "work", "work", "work", "answer", "time", "time", "crash", "change", "cancel", "look", "callback", "signal")
+ACTIONS = (
+    "work",
+    "work",
+    "work",
+    "work",
+    "answer",
+    "time",
+    "time",
+    "crash",
+    "change",
+    "cancel",
+    "look",
+    "callback",
+    "signal",
+    "tell",
+)
 
 
 class World:
@@ -147,9 +163,26 @@ class Walk:
                 self.callback()
             case "signal" if self.story.run.order and not self.story.ended:
                 self.signal(self.draw(st.sampled_from(self.story.run.order), "signal"))
+            case "tell" if not self.story.ended:
+                self.tell()
             case _:
                 pass
         self.decide()
+
+    def tell(self) -> None:
+        """Somebody says what is so, or a model guesses it."""
+        source = self.draw(st.sampled_from(["told", "told", "inferred", "remembered"]), "source")
+        fact = Fact(
+            name=self.draw(st.sampled_from(s.FACTS), "fact"),
+            value=self.draw(st.integers(1, 3), "value"),
+            source=source,
+            by="ann",
+            at=self.story.now,
+            ttl_seconds=self.draw(st.sampled_from([None, 60.0]), "ttl"),
+            rests_on=() if source == "told" else self.draw(st.sampled_from([(), ("n",), ("m", "steps.a")]), "rests on"),
+            pinned=source == "told",
+        )
+        self.story.tell(e.FactsLearned(facts=(fact,)))
 
     def pass_time(self) -> None:
         wake_at = self.story.last.wake_at if self.story.last is not None else None
@@ -302,7 +335,7 @@ class Walk:
             if owed is not None and said == "respond":
                 self.deliver(owed.key)
         if said == "edit":
-            value = {**asked.args, "to": "z"}
+            value = {**asked.args, "to": "z"} if asked.about != "fact" else {asked.facts[0]: 3}
         self.story.tell(e.Answered(interrupt=interrupt, decision=said, by="ann", value=value))
 
     def safety(self, called: str) -> str:

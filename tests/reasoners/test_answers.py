@@ -268,7 +268,7 @@ def test_plain_text_does_not_end_a_plan_that_has_more_to_do() -> None:
         ((call("find", name="ann"),), "length", "cut off at its longest"),
         ((text("It is do"),), "length", "cut off at its longest"),
         ((call(verbs.GIVE_UP, reason=" "),), "stop", "say why"),
-        ((call(verbs.KEEP),), "stop", "there is no tool keep_plan"),
+        ((call(verbs.PLAN, steps={}, reason="x"),), "stop", "there is no tool make_plan"),
         ((call(verbs.FINISH, result=1), call("find", name="ann")), "stop", "look at what comes of them first"),
         ((call(verbs.FINISH, result=1), call(verbs.GIVE_UP, reason="x")), "stop", "do not go together"),
         ((call(verbs.FINISH, "a", result=1), call(verbs.FINISH, "b", result=2)), "stop", "do not go together"),

@@ -524,6 +524,17 @@ async def test_what_is_not_set_up_says_so(monkeypatch: pytest.MonkeyPatch, name:
     assert caught.value.kind == kind and word in caught.value.message
 
 
+async def test_a_model_can_be_made_ready_without_a_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that a key that is missing is told before anything has begun."""
+    monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
+    with ModelServer(["Yes."]) as server:
+        async with provider_of(server) as model, ProviderModel() as keyless:
+            await model.connect(ANTHROPIC)
+            with pytest.raises(ModelFailure, match="ANTHROPIC_API_KEY"):
+                await keyless.connect(ANTHROPIC)
+        assert server.seen == []
+
+
 async def test_many_at_once_share_one_client() -> None:
     """Also the first ones, which come before there is any; both formats of one provider share it too."""
     with ModelServer(["Yes."]) as server:
@@ -535,6 +546,24 @@ async def test_many_at_once_share_one_client() -> None:
         await model.aclose()
         await model.aclose()
         assert shown(await model.answer(request(ANTHROPIC))) == [("text", "Yes.", None)]
+        await model.aclose()
+
+
+async def test_a_first_request_may_be_given_up() -> None:
+    """What was being made for it is held open, and closed, with the rest."""
+    with ModelServer(["Yes."]) as server:
+        model = provider_of(server)
+        first = asyncio.create_task(model.answer(request(ANTHROPIC)))
+        while (
+            not first.done() and (wire := model._sessions[asyncio.get_running_loop()]._wire if model._sessions else None) is None
+        ):
+            await asyncio.sleep(0)
+        await asyncio.sleep(0)  # It is in the thread now.
+        first.cancel()
+        await asyncio.wait([first])
+        assert first.cancelled() and server.seen == []
+        assert shown(await model.answer(request(ANTHROPIC))) == [("text", "Yes.", None)]
+        assert wire is not None and wire._new == []
         await model.aclose()
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from holdfast.core.events import AgentChanged, AnyEvent, Entry, PlanAdopted, RunStarted
+from holdfast.core.events import AgentChanged, AnyEvent, Entry, PlanAdopted, RunStarted, ThinkingChanged
 from holdfast.core.values import REDACTED
 from holdfast.errors import JournalCorrupt, JournalTooNew
 
@@ -22,9 +22,15 @@ BLOB = "$blob"
 _MARKED = re.compile(r"\$+blob")
 LARGE_BYTES = 16_384
 
-# The parts of an event that are always stored by content, because many runs share them.
-_SHARED = {"run_started": "contracts", "agent_changed": "contracts", "plan_adopted": "plan"}
-_SHARED_TYPES = frozenset({RunStarted, AgentChanged, PlanAdopted})
+# The parts of an event that are always stored by content, because many runs share them: what was declared with the agent, and
+# a plan that was written down as a whole. What a reasoner proposes turn by turn is no one else's.
+_SHARED = {
+    "run_started": ("contracts", "thinking"),
+    "agent_changed": ("contracts",),
+    "thinking_changed": ("thinking",),
+    "plan_adopted": ("plan",),
+}
+_SHARED_TYPES = frozenset({RunStarted, AgentChanged, ThinkingChanged})
 _BLOB_MARK = BLOB.encode()
 
 _encode = msgspec.json.Encoder().encode
@@ -39,7 +45,7 @@ UPCASTS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 def encode(events: Sequence[AnyEvent]) -> tuple[bytes, dict[str, bytes]]:
     """A batch as bytes, and the contents that it refers to by digest."""
     body = _encode(events)
-    if len(body) < LARGE_BYTES and _BLOB_MARK not in body and _SHARED_TYPES.isdisjoint(map(type, events)):
+    if len(body) < LARGE_BYTES and _BLOB_MARK not in body and not any(map(_is_shared, events)):
         return body, {}
     blobs: dict[str, bytes] = {}
     return _encode([_shrink_event(event, blobs) for event in _decode_any(body)]), blobs
@@ -98,10 +104,16 @@ def _mentions(value: Any, names: frozenset[str]) -> bool:
     return isinstance(value, (list, tuple)) and any(_mentions(part, names) for part in value)
 
 
+def _is_shared(event: AnyEvent) -> bool:
+    return type(event) in _SHARED_TYPES or (type(event) is PlanAdopted and event.plan.final)
+
+
 def _shrink_event(event: dict[str, Any], blobs: dict[str, bytes]) -> dict[str, Any]:
-    shared = _SHARED.get(event["event"])
+    shared = _SHARED.get(event["event"], ())
+    if shared == ("plan",) and not event["plan"].get("final", True):
+        shared = ()
     return {
-        name: _share(part, blobs) if name == shared else _shrink(part, blobs) if isinstance(part, (dict, list, str)) else part
+        name: _share(part, blobs) if name in shared and part is not None else _shrink(part, blobs) if isinstance(part, (dict, list, str)) else part
         for name, part in event.items()
     }
 

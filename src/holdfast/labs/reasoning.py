@@ -10,6 +10,7 @@ Every name of a script begins with `scripted:`, in the journal and on the page.
 """
 
 import asyncio
+import json
 import os
 from typing import Any
 
@@ -21,7 +22,7 @@ from holdfast.models import Models
 from holdfast.pricing import terms_of
 from holdfast.reasoners.llm import ProviderModel
 from holdfast.reasoners.model import Answer, Listener, ModelFailure, Request
-from holdfast.testing.models import Script, ScriptedModel
+from holdfast.testing.models import Script, ScriptedModel, told
 
 MODEL = "HOLDFAST_LAB_MODEL"
 """The environment variable with the model that is asked in place of the scripts."""
@@ -60,6 +61,17 @@ def models(script: Script, *, name: str, **options: Any) -> Models:
         return Models(real, **options)
     model = Charged(ScriptedModel(script, name=name))
     return Models(model, prices={model.name: PRICE}, **options)
+
+
+def came(request: Request) -> dict[str, Any]:
+    """What a script is told of steps that ended since it was last asked, other than calls of its own: by step, the results."""
+    found: dict[str, Any] = {}
+    for line in told(request).splitlines():
+        if line.startswith('- {"'):
+            said = json.loads(line.removeprefix("- "))
+            if isinstance(said, dict) and "step" in said and "result" in said:
+                found[said["step"]] = said["result"]
+    return found
 
 
 def model_of(given: str | None) -> str | None:

@@ -91,6 +91,11 @@ class Workshop:
         """A line of the page, cut at its width."""
         print("  " + (text if len(text) <= WIDTH - 2 else text[: WIDTH - 3] + "…"), flush=True)
 
+    def paragraph(self, head: str, text: str) -> None:
+        """Words under a head, whole, in as many lines as they need."""
+        indent = "  " + " " * len(head)
+        print(textwrap.fill(text, WIDTH, initial_indent=f"  {head}", subsequent_indent=indent), flush=True)
+
     def note(self, text: str) -> None:
         """Something that was seen from outside, with the seconds since the lab began."""
         at = f"  {time.monotonic() - self._began:5.1f} s  "

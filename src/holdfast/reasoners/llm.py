@@ -40,8 +40,13 @@ class ProviderModel:
 
     async def answer(self, request: Request, listener: Listener | None = None) -> Answer:
         """The answer, or ModelFailure. With a listener the answer is streamed."""
-        session = await self._session()
-        return await session.answer(request, listener)
+        wire = await self._session().connect(request.model)
+        return await wire.ask(request, listener)
+
+    async def connect(self, model: str) -> None:
+        """Make ready for requests to a model, and make none. ModelFailure where there is no such provider, or no key for it;
+        whether the provider has the model, and takes the key, only a request tells."""
+        await self._session().connect(model)
 
     async def aclose(self) -> None:
         """Close the connections of this event loop. A later request opens new ones."""
@@ -55,7 +60,7 @@ class ProviderModel:
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         await self.aclose()
 
-    async def _session(self) -> _Session:
+    def _session(self) -> _Session:
         loop = asyncio.get_running_loop()
         session = self._sessions.get(loop)
         if session is None:
@@ -73,21 +78,18 @@ class _Session:
         self._wire: Wire | None = None
         self._held: AsyncGenerator[None] | None = None
 
-    async def answer(self, request: Request, listener: Listener | None) -> Answer:
-        wire = self._wire
-        if wire is None or not wire.knows(request.model):
-            wire = await self._connected(request.model)
-        return await wire.ask(request, listener)
-
-    async def _connected(self, model: str) -> Wire:
+    async def connect(self, model: str) -> Wire:
+        if self._wire is not None and self._wire.knows(model):
+            return self._wire
         async with self._lock:
             if self._wire is None:
                 self._wire = await asyncio.to_thread(_wire, self._base_urls, self._api_keys)
                 self._held = self._hold(self._wire)
-                pass
+                _HELD.add(self._held)
                 await anext(self._held)
             if not self._wire.knows(model):
-                await self._wire.enter(await asyncio.to_thread(self._wire.connect, model))
+                await asyncio.to_thread(self._wire.connect, model)
+                await self._wire.enter()
             return self._wire
 
     async def close(self) -> None:

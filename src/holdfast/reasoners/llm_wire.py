@@ -52,23 +52,23 @@ class Wire:
         self._api_keys = api_keys
         self._providers: dict[tuple[str, str | None, str | None], Provider[Any]] = {}
         self._models: dict[str, Model[Any]] = {}
+        # Made, and not held open yet: whoever made them may have been cancelled in the meantime.
+        self._new: list[Provider[Any]] = []
         self._open = AsyncExitStack()
 
     def knows(self, name: str) -> bool:
-        """Whether a request to this model can be made without anything that blocks."""
-        return name in self._models
+        """Whether a request to this model can be made as it is."""
+        return name in self._models and not self._new
 
-    def connect(self, name: str) -> list[Provider[Any]]:
-        """Make what a request to this model needs; returns the providers that must be entered. Blocks: the library for the
-        provider is imported, and certificates are read. ModelFailure where there is no such provider, or no key."""
-        new: list[Provider[Any]] = []
+    def connect(self, name: str) -> None:
+        """Make what a request to this model needs; `enter` comes next. Blocks: the library for the provider is imported, and
+        certificates are read. ModelFailure where there is no such provider, or no key."""
         try:
-            self._models[name] = infer_model(name, lambda provider: self._provider(provider, new))
+            self._models[name] = infer_model(name, self._provider)
         except Exception as error:
             raise failure_of(error, self._api_keys.values()) from error
-        return new
 
-    def _provider(self, name: str, new: list[Provider[Any]]) -> Provider[Any]:
+    def _provider(self, name: str) -> Provider[Any]:
         url, key = (_for(name, given) for given in (self._base_urls, self._api_keys))
         given = {field: value for field, value in (("base_url", url), ("api_key", key)) if value is not None}
         try:
@@ -79,13 +79,14 @@ class Wire:
         known = (name if name.startswith("gateway/") else kind.__qualname__, url, key)
         if known not in self._providers:
             self._providers[known] = kind(**given) if given else infer_provider(name)
-            new.append(self._providers[known])
+            self._new.append(self._providers[known])
         return self._providers[known]
 
-    async def enter(self, providers: list[Provider[Any]]) -> None:
-        """Hold the clients of these providers open."""
-        for provider in providers:
-            await self._open.enter_async_context(provider)
+    async def enter(self) -> None:
+        """Hold the clients that are new open until `close`."""
+        while self._new:
+            await self._open.enter_async_context(self._new[-1])
+            self._new.pop()
 
     async def close(self) -> None:
         """Close every connection."""

@@ -87,7 +87,7 @@ class Exchange:
     ):
         self.agent, self.deps, self.name, self.price = agent, deps, name, price
         self.briefing, self.state = briefing, state
-        self.prompt = lambda: prompt(briefing)
+        self.prompt: Callable[[], str] = lambda: prompt(briefing)
         if taken := sorted(verbs.VERBS & state.contracts.keys()):
             raise UsageError(f"{', '.join(taken)}: tools of this name are holdfast's own", hint="give the tool another name")
         self.forms = {form.name: form for form in verbs.forms(state.contracts, _PLAIN) if form.name in {*state.contracts, *_OWN}}
@@ -130,8 +130,7 @@ class Exchange:
 
     def _begun(self, before: list[Any], told: list[Any]) -> Any:
         messages = before + ([{"kind": "request", "parts": [_filled(part, self.state) for part in told]}] if before else [])
-        agent: Any = self.agent  # Its `iter` has no types of its own.
-        return agent.iter(
+        return self.agent.iter(
             None if before else self.prompt(),
             message_history=ModelMessagesTypeAdapter.validate_python(messages),
             deps=self.deps,

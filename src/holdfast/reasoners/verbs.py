@@ -40,11 +40,12 @@ and why. {text}
 - `ask_person` asks for what you cannot find out and should not guess. Give your guess and how sure you are of it, if \
 you have one.
 - `note_facts` records what you conclude, beside other calls.
+- `keep_plan` begins nothing new: the plan under way stands, or what is owed is waited for.
 - `repeat_step` makes a finished call once more, on purpose; `undo_step` takes one back, where its tool can."""
 _PLANNING = """
 - `make_plan` proposes steps that wait for one another: a step reads an earlier result by {{"$ref": "steps.ID.path"}}, a fact by \
 {{"$ref": "facts.NAME"}}, an input by {{"$ref": "inputs.NAME"}}. {horizon} New steps need new ids; steps that have not begun \
-are dropped by naming them. `keep_plan` leaves a plan that is under way as it is."""
+are dropped by naming them."""
 _INTERPRETING = """
 - `interpret_goal` comes first: what is meant, what the goal says (quote it), what you assume, and what is missing."""
 _BY_TEXT = "An answer in plain text without any call ends the run too, with that text as its result."
@@ -76,9 +77,9 @@ def overhead_bytes(instructions: str, contracts: Mapping[str, Contract], thinkin
 
 def offered(thinking: Thinking) -> dict[str, ToolForm]:
     """The tools of holdfast's own that a run offers, by name."""
-    found = [_finish(thinking.result_schema), _GIVE_UP_FORM, _ASK_FORM, _NOTE_FORM]
+    found = [_finish(thinking.result_schema), _GIVE_UP_FORM, _ASK_FORM, _NOTE_FORM, _KEEP_FORM]
     if thinking.horizon != 1:
-        found += [_PLAN_FORM, _KEEP_FORM]
+        found.append(_PLAN_FORM)
     if thinking.interpret:
         found.append(_INTERPRET_FORM)
     return {form.name: form for form in (*found, _REPEAT_FORM, _UNDO_FORM)}
@@ -207,7 +208,7 @@ _PLAN_FORM = ToolForm(
     ),
 )  # fmt: skip
 _KEEP_FORM = ToolForm(
-    name=KEEP, description="The plan that is under way stands as it is.", input_schema=_table({"reason": _REASON}),
+    name=KEEP, description="Nothing new now: the plan under way stands, or what is owed is waited for.", input_schema=_table({"reason": _REASON}),
 )  # fmt: skip
 _INTERPRET_FORM = ToolForm(
     name=INTERPRET, description="Say what the goal means, before anything is done.",

@@ -105,6 +105,8 @@ async def ask_reasoner(command: AskReasoner, agent: Agent, state: State, hands: 
             proposal = await contained(agent.reasoner.propose(told))
         return tuple(_in_bounds(event, agent) for event in events_of(proposal, state, command.turn))
     except ModelFailure as failure:
+        if not command.model:  # A reasoner that asks a model by itself; nothing of the core's routes it to another one.
+            return (ProposalFailed(turn=command.turn, problems=(f"{failure.kind}: {words(failure.message)}",)),)
         return (_model_failed(command, failure),)
     except TimeoutError:
         why = f"no answer within {command.timeout_seconds:g} s"

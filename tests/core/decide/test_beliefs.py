@@ -204,6 +204,18 @@ class TestCorrected:
         story.tell(told("origin", "LGA")).decide()
         assert story.open == [] and story["a"].phase == "skipped"
 
+    def test_a_person_is_asked_anew_about_a_call_that_would_be_another_now(self) -> None:
+        """With the arguments that would be sent; whoever approved the old ones in between has approved nothing."""
+        story = Story([step("a", "pay", args={"to": ref("facts.origin")})], tool("pay", "irreversible"))
+        story.tell(told("origin", "JFK")).decide()
+        first = story.asked
+        story.tell(told("origin", "LGA")).decide()
+        assert story.asked.args == {"to": "LGA"} and story.asked.interrupt != first.interrupt
+        story.tell(told("hat", "red"), told("origin", "LGA", by="bob"))
+        assert story.asked.args == {"to": "LGA"}
+        story.answer("approve")
+        assert story.called() == ["a"]
+
     def test_what_is_under_way_ends_and_is_outdated_then(self) -> None:
         """Its result is not what is so, and what would read it falls; what it reports is to be observed again."""
         look = tool("look", observes={"price": "price"})

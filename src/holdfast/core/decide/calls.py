@@ -276,7 +276,7 @@ class Calls(Beliefs):
             return False
         if before.occurrence != step.occurrence or (kind not in SETTLED_BY_ARGUMENTS and effects != self.state.effects):
             return False
-        why = f": {before.reason}" if before.reason else ""
+        why = f": {before.failure.message}" if before.failure is not None and before.failure.message else ""
         message = f"the same call failed in step {other}, and nothing has changed since{why}"
         failure = e.Failure(kind=kind, message=message)
         self._refuse(step, failure, same_as=other)
@@ -343,7 +343,7 @@ class Calls(Beliefs):
         if contract.agent is not None and key != step.key and self.state.children >= limits.children_max:
             self._rule(e.LimitReached(limit="children_max", allowed=float(limits.children_max)))
             return True
-        if contract.cost_usd is not None and contract.agent is None and self._is_too_dear(step, contract.cost_usd):
+        if contract.cost_usd is not None and contract.agent is None and self._is_too_dear(step, contract.cost_usd, key):
             return True
         used_up = next(
             (name for name in contract.changes if name in limits.changes and self._changed(name) >= limits.changes[name]), None
@@ -354,11 +354,14 @@ class Calls(Beliefs):
         self._refuse(step, e.Failure(kind="too_expensive", message=message))
         return True
 
-    def _is_too_dear(self, step: StepState, cost_usd: Decimal) -> bool:
-        """Whether the budget does not pay for the call. What is held for others may be given back, and is waited for."""
+    def _is_too_dear(self, step: StepState, cost_usd: Decimal, key: str) -> bool:
+        """Whether the budget does not pay for the call. What is held for others may be given back, and is waited for. What is held
+        for the very same call, of which nobody knows whether it was made, pays for this one."""
         state = self.state
         need = Reserved(cost_usd=cost_usd)
-        if budget.means(state.limits, state.spent, state.reserved).allows(need):
+        own = step.step.id if key == step.key else None
+        others = {name: held for name, held in state.reserved.items() if name != own}
+        if budget.means(state.limits, state.spent, others).allows(need):
             return False
         left = budget.means(state.limits, state.spent, {})
         if not left.allows(need):

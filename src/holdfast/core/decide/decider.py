@@ -59,16 +59,23 @@ class Decider(Ends):
             return
         if self.state.rests:
             self._plan_rests()
-        self._suspect()
-        if not self._must_think_first():
-            self._begin_all()
-        if not self._stopping():
-            planned = len(self.state.order)
-            self._ask_reasoner_or_end()
-            if len(self.state.order) > planned and not self._stopping():
-                self._begin_all()  # What looks at the result.
+        self._go_on()
         if self._stopping() and not self.state.ended:
             self._stop()
+
+    def _go_on(self) -> None:
+        """Begin what may begin, and ask the reasoner. Where one thinks or a result is looked at, what is ruled on the way may be
+        more to begin, or to doubt."""
+        before = -1
+        while before != len(self.events) and not self._stopping() and not self.state.ended:
+            before = len(self.events)
+            self._suspect()
+            if not self._must_think_first():
+                self._begin_all()
+            if not self._stopping():
+                self._ask_reasoner_or_end()
+            if self.state.thinking is None and self.state.accept is None:
+                return
 
     def _stop(self) -> None:
         self._stop_when_quiet()

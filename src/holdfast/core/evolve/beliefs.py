@@ -64,15 +64,22 @@ def facts_learned(state: State, event: e.FactsLearned, entry: e.Entry) -> State:
     changes = learn(state, event.facts, event.step)
     if event.step:
         changes["to_observe"] = tuple(name for name in state.to_observe if name != event.step)
-    if any(state.facts.get(fact.name) != changes["facts"][fact.name] for fact in event.facts):
+    before, after = state.facts, changes["facts"]
+    if any(before.get(fact.name) != after[fact.name] for fact in event.facts):
         changes["news"] = True
-    return _without_moot_questions(following(state, entry, **changes), entry)
+    changed = {fact.name for fact in event.facts if is_change(after[fact.name], before.get(fact.name))}
+    return _without_moot_questions(following(state, entry, **changes), entry, changed)
 
 
-def _without_moot_questions(state: State, entry: e.Entry) -> State:
-    """A person need not say any more whether something is so that is not guessed any more."""
+def _without_moot_questions(state: State, entry: e.Entry, changed: set[str]) -> State:
+    """A person need not say any more whether something is so that is not guessed any more, nor whether a call may be made that
+    would be another one now. It is looked at again whether they are asked."""
     for interrupt, asked in state.interrupts.items():
-        if asked.about == "fact" and not any(name in state.facts and is_guess(state.facts[name]) for name in asked.facts):
+        if asked.about == "fact":
+            moot = not any(name in state.facts and is_guess(state.facts[name]) for name in asked.facts)
+        else:
+            moot = asked.about == "call" and not changed.isdisjoint(state.steps[asked.step].believes)
+        if moot:
             interrupts = {other: question for other, question in state.interrupts.items() if other != interrupt}
             step = replace(state.steps[asked.step], phase="waiting", due_at=entry.at, interrupt=None)
             state = put(state, entry, step, interrupts=interrupts)

@@ -61,8 +61,9 @@ def call_intended(state: State, event: e.CallIntended, entry: e.Entry) -> State:
 
 
 def _held_for(state: State, step: str, need: Reserved, *, again: bool) -> dict[str, Any]:
-    """The fields of the state that change when something of the budget is held for a call. again: of the run that it starts
-    nobody knows whether it was started before, with what was held then. Another one that was goes on without being waited for."""
+    """The fields of the state that change when something of the budget is held for a call. again: of the call, or the run that
+    it starts, nobody knows whether it was made before, with what was held then. Another run that was started goes on without
+    being waited for."""
     before = state.reserved.get(step)
     if before is not None and again:
         need = Reserved(
@@ -162,6 +163,8 @@ def call_failed(state: State, event: e.CallFailed, entry: e.Entry) -> State:
     if contract is not None and contract.agent is not None and step.lost == 0 and event.spent is None:
         # The run was not started, so it spends nothing.
         changes["reserved"] = {name: held for name, held in state.reserved.items() if name != event.step}
+    elif step.doubt_since is not None:
+        changes |= settled(state, event.step)  # An earlier attempt may have cost all of it, whatever this one says of itself.
     else:
         changes |= spent_by(state, event.step, event)
     return put(state, entry, failed, **changes)
@@ -186,8 +189,12 @@ def call_unknown(state: State, event: e.CallUnknown, entry: e.Entry) -> State:
         verdict="none",
         probe=0,
     )
-    started = contract is not None and contract.agent is not None  # Maybe; then it spends what it was granted.
-    return put(state, entry, doubted, **spent_by(state, event.step, event, keep=started))
+    # A run that was started, maybe, spends what it was granted. Where a repeat is dropped, or comes only after a look, the call
+    # costs once however often it is made: what is held for it is held on until it is settled, and not held twice.
+    once = contract is not None and (
+        contract.agent is not None or (event.spent is None and contract.safety in ("keyed", "reconcilable"))
+    )
+    return put(state, entry, doubted, **spent_by(state, event.step, event, keep=once))
 
 
 def probe_intended(state: State, event: e.ProbeIntended, entry: e.Entry) -> State:

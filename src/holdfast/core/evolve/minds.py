@@ -203,6 +203,7 @@ def goal_changed(state: State, event: e.GoalChanged, entry: e.Entry) -> State:
         state,
         entry,
         goal=goal,
+        conversation_bytes=state.conversation_bytes + len(msgspec.json.encode(event.goal)),
         suspicions=suspicions,
         finishing=False,
         result=None,

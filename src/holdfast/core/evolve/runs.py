@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from holdfast.core import events as e
 from holdfast.core.budget import dollars
 from holdfast.core.evolve.minds import closed, drop_steps, has_begun, late_doubts, requested
@@ -30,6 +32,7 @@ def started(event: e.RunStarted, entry: e.Entry) -> State:
         thinking=event.thinking,
         accept=event.accept,
         facts=_told(event, entry) if event.thinking is not None else {},
+        conversation_bytes=len(msgspec.json.encode(event.goal)) if event.thinking is not None else 0,
         version=entry.sequence,
         fence=entry.fence,
         at=entry.at,

@@ -38,7 +38,7 @@ class Faults:
     answered: frozenset[str] = frozenset()
     """Customers who have answered already."""
     draw_seconds: float = 0.0
-    """How long the office takes for a large picture."""
+    """How long the office takes for a picture that is not small."""
     full_towns: frozenset[str] = frozenset()
     """Towns without a hotel room."""
     forget_keys_after_seconds: float | None = None

@@ -75,7 +75,7 @@ class Office:
         size = text(body, "size")
         if size not in PICTURES:
             raise Refusal(422, f"there are {', '.join(PICTURES)}")
-        time.sleep(self._draw_seconds if size == "large" else 0.0)
+        time.sleep(self._draw_seconds if size != "small" else 0.0)
         return self._once(request, "pictures", "made", subject=text(body, "subject"), size=size, usd=str(PICTURES[size]))
 
     def _once(self, request: Request, service: str, action: str, **detail: str) -> Reply:

@@ -369,6 +369,29 @@ def test_a_script_that_is_not_there_is_said(name: str) -> None:
     assert ended.returncode == 2 and f"--script {name}: " in ended.stderr
 
 
+def test_a_request_whose_answer_is_late_is_seen_at_once() -> None:
+    """So that a worker can be killed while it waits; the end of the server lets it go."""
+    with ModelServer([after(60, "late")]) as server, ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(post, server, "chat", timeout=30)
+        server.wait_for("answered")
+        assert not waiting.done()
+        server.close()
+        assert isinstance(waiting.exception(10), (OSError, http.client.HTTPException))
+
+
+def test_an_error_of_a_script_is_no_lost_connection() -> None:
+    """Whatever its class."""
+
+    def script(request: Request) -> str:
+        raise FileNotFoundError("no such story")
+
+    server = ModelServer(script).start()
+    status, _, data = post(server, "responses")
+    server.close()
+    assert status == 400 and "no such story" in json.loads(data)["error"]["message"]
+    assert [type(error) for error in server.errors] == [FileNotFoundError]
+
+
 def test_a_scripted_model_can_be_served_as_it_is() -> None:
     """The same object then holds what was asked over the wire and beside it."""
     model = ScriptedModel(lambda request: f"answer {asked(request)}", name="both")

@@ -6,6 +6,7 @@ import json
 import re
 import socket
 import struct
+import sys
 import threading
 import time
 from collections import Counter, deque
@@ -155,8 +156,8 @@ class ModelServer:
             return Counter(seen.outcome for seen in self.seen if seen.outcome)
 
     def wait_for(self, outcome: str, *, times: int = 1, timeout_seconds: float = 10.0) -> None:
-        """Wait until so many requests have ended so, or are about to: one that meets a `timeout` counts from its beginning.
-        TimeoutError where they do not come."""
+        """Wait until so many requests have ended so, or are about to: one whose answer is late, or never comes, counts as soon
+        as it is known what will become of it. TimeoutError where they do not come."""
 
         def there() -> bool:
             return sum(seen.outcome == outcome for seen in self.seen) >= times
@@ -258,7 +259,10 @@ class _Listener(ThreadingHTTPServer):
             time.sleep(POLL_SECONDS / 10)
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Callers hang up in mid-request here by design."""
+        """Callers hang up in mid-request here by design; anything else is an error of the server."""
+        error = sys.exception()
+        if isinstance(error, Exception) and not isinstance(error, OSError):
+            self.models.errors.append(error)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -313,20 +317,21 @@ class _Handler(BaseHTTPRequestHandler):
         seen = models._take(form.path, {name.lower(): value for name, value in self.headers.items()}, body)
         try:
             request, turn, outcome = models._admit(form, seen)
-            self._wait(turn.wait_seconds)
-            models._note(seen, outcome)
-            self._play(form, seen, request, turn)
         except Refused as refused:
             models._note(seen, "refused", refused.message)
             self._reply(form.refusal(refused), seen)
-        except OSError:
-            self.close_connection = True
         except Exception as error:  # noqa: BLE001 - an error of the script must reach the caller as an answer, and the test.
             models.errors.append(error)
             models._note(seen, "error", str(error))
             # As a refusal, which nobody asks again for: a run that cannot go on is to show it at once.
             said = Fault(name="rejected", message=f"the script failed: {error}")
             self._reply(form.failure(said, _model(body), 0), seen)
+        else:
+            models._note(seen, outcome)
+            if self._wait(turn.wait_seconds):
+                self._play(form, seen, request, turn)
+            else:
+                self.close_connection = True
 
     def _play(self, form: Format, seen: Seen, request: Request, turn: Turn) -> None:
         fault = turn.fault
@@ -424,13 +429,14 @@ class _Handler(BaseHTTPRequestHandler):
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.close_connection = True
 
-    def _wait(self, seconds: float | None) -> None:
-        """Until then, or until the caller is gone or the server closes; None for ever."""
+    def _wait(self, seconds: float | None) -> bool:
+        """Whether so much time could be waited; None for ever. It ends when the caller is gone or the server closes."""
         deadline = None if seconds is None else time.monotonic() + seconds
         closing: Callable[[float], bool] = self.server.models._closing.wait
         while deadline is None or (left := deadline - time.monotonic()) > 0:
             if closing(POLL_SECONDS if deadline is None else min(POLL_SECONDS, left)) or self._is_caller_gone():
-                return
+                return False
+        return True
 
     def _is_caller_gone(self) -> bool:
         try:
