@@ -33,6 +33,8 @@ engines
 runner
 starting
 agent
+judges mind
+models
 inbox memory
 journal tools reasoners views pricing
 core

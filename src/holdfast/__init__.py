@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from holdfast.errors import Unknown as Unknown
     from holdfast.errors import UsageError as UsageError
     from holdfast.judges import judge as judge
+    from holdfast.memory import Recaller as Recaller
     from holdfast.models import Models as Models
     from holdfast.reasoners.base import Ask as Ask
     from holdfast.reasoners.base import Briefing as Briefing
@@ -83,6 +84,7 @@ _HOME = {
     "holdfast.core.events": ("Change",),
     "holdfast.core.limits": ("Limits",),
     "holdfast.judges": ("judge",),
+    "holdfast.memory": ("Recaller",),
     "holdfast.models": ("Models",),
     "holdfast.core.models": ("Price",),
     "holdfast.core.thinking": ("Acceptance", "Asking", "Question",),

@@ -26,6 +26,8 @@ ModelName = str | Model
 # What a scripted model costs, where nobody says something else.
 FREE = Price(input_usd=Decimal(0), output_usd=Decimal(0))
 SCRIPTED = "scripted:"
+# Of a request, where nobody says something else: about 80,000 tokens. Models take more, and each turn would pay for it.
+CONTEXT_BYTES_MAX = 240_000
 
 
 class Models:
@@ -34,7 +36,7 @@ class Models:
     model: asked in every phase, or several in order. interpret, plan, reflect, diagnose, complete: in place of it in that phase.
     fallback: asked in every phase where all before them fail. cheaper: asked where the budget does not reach for those, the
     cheapest last. prices: by name, for models that the price list does not know. output_tokens_max, context_bytes_max: of one
-    request. timeout: of one request. retry, breaker: of requests to a provider. base_urls: by provider, for gateways.
+    request; 240,000 or what the model takes, where nothing is said. timeout: of one request. retry, breaker: of requests to a provider. base_urls: by provider, for gateways.
     DefinitionError for a name that is none.
     """
 
@@ -97,13 +99,16 @@ class Models:
 
     def _terms(self, name: str) -> ModelTerms:
         price = self._prices.get(name, FREE if name.startswith(SCRIPTED) else None)
-        return terms_of(
+        terms = terms_of(
             name,
             price=price,
             output_tokens_max=self._output_tokens_max,
             context_bytes_max=self._context_bytes_max,
             timeout_seconds=self._timeout_seconds,
         )
+        if self._context_bytes_max is None:
+            return msgspec.structs.replace(terms, context_bytes_max=min(terms.context_bytes_max, CONTEXT_BYTES_MAX))
+        return terms
 
 
 def models_of(given: Models | ModelName | Iterable[ModelName]) -> Models:

@@ -420,7 +420,15 @@ def test_only_what_looks_like_a_form_is_marked() -> None:
 
 @pytest.mark.parametrize(
     ("expression", "held"),
-    [("n > `1`", True), ("n > `5`", False), ("gone > `1`", None), ("length(n)", None), ("names", False), ("n", True), ("!n", False)],
+    [
+        ("n > `1`", True),
+        ("n > `5`", False),
+        ("gone > `1`", None),
+        ("length(n)", None),
+        ("names", False),
+        ("n", True),
+        ("!n", False),
+    ],
 )
 def test_whether_a_condition_holds_may_be_more_than_anybody_can_say(expression: str, held: bool | None) -> None:
     """What finds nothing, and what cannot be worked out, is neither true nor false."""

@@ -22,7 +22,7 @@ import holdfast
 from holdfast.core.models import Part, Usage
 from holdfast.reasoners.llm import EXTRA, ProviderModel
 from holdfast.reasoners.llm_failures import HIDDEN, MESSAGE_CHARACTERS_MAX, TABLE, failure_of, told
-from holdfast.reasoners.llm_wire import answer_of, messages_of
+from holdfast.reasoners.llm_wire import Wire, answer_of, messages_of
 from holdfast.reasoners.model import Answer, Message, ModelFailure, Request, ToolForm, size
 from holdfast.testing.models.faults import CHARGED, FAULT_NAMES, MEANT, OF_THE_ANSWER, Fault, FaultName
 from holdfast.testing.models.script import signature
@@ -549,22 +549,16 @@ async def test_many_at_once_share_one_client() -> None:
         await model.aclose()
 
 
-async def test_a_first_request_may_be_given_up() -> None:
-    """What was being made for it is held open, and closed, with the rest."""
-    with ModelServer(["Yes."]) as server:
-        model = provider_of(server)
-        first = asyncio.create_task(model.answer(request(ANTHROPIC)))
-        while (
-            not first.done() and (wire := model._sessions[asyncio.get_running_loop()]._wire if model._sessions else None) is None
-        ):
-            await asyncio.sleep(0)
-        await asyncio.sleep(0)  # It is in the thread now.
-        first.cancel()
-        await asyncio.wait([first])
-        assert first.cancelled() and server.seen == []
-        assert shown(await model.answer(request(ANTHROPIC))) == [("text", "Yes.", None)]
-        assert wire is not None and wire._new == []
-        await model.aclose()
+async def test_a_client_that_is_not_held_open_yet_is_not_used() -> None:
+    """Whoever made it may have been cancelled before that; the next one does it, or it would never be closed."""
+    wire = Wire({"anthropic": "http://127.0.0.1:9"}, {"anthropic": KEY})
+    wire.connect(ANTHROPIC)
+    client = wire._new[0].client
+    assert not wire.knows(ANTHROPIC)
+    await wire.enter()
+    assert wire.knows(ANTHROPIC) and not client.is_closed()
+    await wire.close()
+    assert client.is_closed() and not wire.knows(ANTHROPIC)
 
 
 async def test_a_request_may_be_given_up() -> None:

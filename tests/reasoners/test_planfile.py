@@ -343,7 +343,9 @@ def one_step(**form: Any) -> tuple[Step | None, list[str]]:
 
 def test_a_step_says_what_it_rests_on_and_when_it_is_not_begun() -> None:
     """One name or several; expressions as texts."""
-    made, found = one_step(needs_fresh="price", rests_on=["city", "hotel"], abort_when="facts.price > `9`", ask_when="args.n > `1`")
+    made, found = one_step(
+        needs_fresh="price", rests_on=["city", "hotel"], abort_when="facts.price > `9`", ask_when="args.n > `1`"
+    )
     assert found == []
     assert made == Step(
         id="a", tool="t", needs_fresh=("price",), rests_on=("city", "hotel"), abort_when="facts.price > `9`",

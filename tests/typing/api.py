@@ -8,12 +8,17 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, assert_type
 
+import pydantic
+
 import holdfast
 from holdfast import (
     NOT_HAPPENED,
     NOT_YET,
+    Acceptance,
     Agent,
     AnswerRefused,
+    Ask,
+    Asking,
     Breaker,
     Briefing,
     Call,
@@ -27,6 +32,7 @@ from holdfast import (
     Delivered,
     Denied,
     Expect,
+    Fact,
     Fallback,
     Finish,
     GiveUp,
@@ -39,15 +45,21 @@ from holdfast import (
     InvalidOutput,
     JournalError,
     Limits,
+    Memory,
+    Models,
     NotFound,
     OutsideStore,
     Partial,
     Plan,
     PlanError,
+    Price,
     Probed,
     Propose,
+    PydanticAgentReasoner,
+    Question,
     Rate,
     RateLimited,
+    Recaller,
     Retry,
     Run,
     RunNotFound,
@@ -61,6 +73,8 @@ from holdfast import (
     Unknown,
     UsageError,
     cannot_tell,
+    graph_reasoner,
+    judge,
     run,
     tool,
 )
@@ -303,6 +317,71 @@ async def whole() -> None:
         assert_type([entry.sequence for entry in await app.history(run_id)], list[int])
         assert_type((await app.state(run_id)).result, Any)
         assert_type((await app.verify(run_id)).problem, str | None)
+
+
+# --- models ---------------------------------------------------------------------------------------------------------
+
+
+class Booked(pydantic.BaseModel):
+    flight: str
+    price: Decimal
+
+
+def good_enough(result: Any) -> bool | str:
+    return bool(result) or "there is nothing in it"
+
+
+checked = judge("checked", model="openai:gpt-5-mini", rubric="Every claim stands in a page.")
+assert_type(checked, Tool[..., Any])
+five_lines = Agent("refunds", model="anthropic:claude-sonnet-4-5", tools=[undeclared])
+traveller = Agent(
+    "trips",
+    model=Models(
+        "anthropic:claude-sonnet-4-5",
+        reflect="anthropic:claude-haiku-4-5",
+        fallback=["openai:gpt-5"],
+        cheaper="openai:gpt-5-mini",
+        prices={"local:mine": Price(input_usd=Decimal("0.1"), output_usd=Decimal("0.4"))},
+        timeout="90s",
+        breaker=Breaker(failures_max=3),
+    ),
+    instructions="Book trips.",
+    horizon="plan",
+    reassess="step",
+    interpret=True,
+    ask={"from": Asking(policy="always"), "": Asking(cost_of_asking=1, cost_of_wrong=10)},
+    confidence_min=0.5,
+    memory=True,
+    result=Booked,
+    accept=good_enough,
+    limits=Limits(cost_usd_max=Decimal("2.50"), tokens_max=100_000, revisions_max=5),
+)
+by_expression = Agent("trips", model="openai:gpt-5", accept="result.price")
+by_rule = Agent("trips", model="openai:gpt-5", accept=Acceptance(that="result", tool="checked"), tools=[checked])
+
+
+def asking(briefing: Briefing) -> Ask | Finish:
+    known: Fact | None = briefing.facts.get("from")
+    if known is None:
+        return Ask(questions=(Question(name="from", text="From where?", options=("SFO", "JFK")),))
+    return Finish(known.value)
+
+
+async def foreign(graph: Any, agent: Any) -> None:
+    by_graph = Agent("graph", reasoner=graph_reasoner(graph))
+    by_agent = Agent("foreign", reasoner=PydanticAgentReasoner(agent))
+    assert_type([by_graph, by_agent], list[Agent])
+
+
+async def remembered(app: Holdfast, recaller: Recaller) -> None:
+    await app.run(traveller, "To New York", id="trip-1", thread="ann")
+    await app.correct("trip-1", "from", "SFO", by="ann")
+    await app.change_goal("trip-1", "To Boston instead", {"nights": 2}, by="ann")
+    found = await app.memories("ann")
+    assert_type(found, list[Memory])
+    assert_type(await app.forget(thread="ann"), int)
+    async with Holdfast("runs.db", recaller=recaller, on_words=lambda run_id, turn, kind, words: None):
+        pass
 
 
 def who_acts_next() -> str:

@@ -153,7 +153,8 @@ _ASK_FORM = ToolForm(
     input_schema=_table({"questions": _list(_QUESTION, 1, 20), "reason": _REASON}, "questions"),
 )  # fmt: skip
 _NOTE_FORM = ToolForm(
-    name=NOTE, description="Record what you conclude from what you saw, so that it is kept. It counts as your inference.",
+    name=NOTE, description="Record what you conclude from what you saw, so that it is kept. It counts as your inference. "
+    "Begin the name with `preference:` for what somebody likes in general: later runs are told of it.",
     input_schema=_table(
         {
             "facts": _list(
@@ -208,7 +209,8 @@ _PLAN_FORM = ToolForm(
     ),
 )  # fmt: skip
 _KEEP_FORM = ToolForm(
-    name=KEEP, description="Nothing new now: the plan under way stands, or what is owed is waited for.", input_schema=_table({"reason": _REASON}),
+    name=KEEP, description="Nothing new now: the plan under way stands, or what is owed is waited for.",
+    input_schema=_table({"reason": _REASON}),
 )  # fmt: skip
 _INTERPRET_FORM = ToolForm(
     name=INTERPRET, description="Say what the goal means, before anything is done.",

@@ -63,7 +63,9 @@ def settled(after: State, events: tuple[e.AnyEvent, ...]) -> tuple[str, ...]:
     """The places of business keys that the run gives back: nothing of what was done under them is owed or in doubt any more."""
     if not any(contract.business_scope == "store" for contract in after.contracts.values()):
         return ()
-    names = dict.fromkeys(name for event in events if (name := getattr(event, "step", "")) and name in after.steps)
+    # What is planned for a check is a whole step; nothing was done by it yet.
+    said = (getattr(event, "step", "") for event in events)
+    names = dict.fromkeys(name for name in said if isinstance(name, str) and name in after.steps)
     concerned = {once for name in names if (once := _once_of(after, after.steps[name])) is not None}
     if not concerned:
         return ()

@@ -134,8 +134,8 @@ def _pasts(entries: Iterable[e.Entry]) -> tuple[dict[str, _Past], dict[str, str]
     for entry in entries:
         event = entry.event
         name = event.interrupt.rpartition("-")[0] if isinstance(event, e.Answered) else getattr(event, "step", "")
-        if not name:
-            continue
+        if not name or not isinstance(name, str):
+            continue  # What is planned for a check, or to look again, is a whole step, and nothing of it has happened.
         past = pasts.setdefault(name, _Past())
         if not past.settled and not isinstance(event, e.CallbackRefused):
             past.ended_at = entry.at  # The last word on a step that has ended is the one that ended it.

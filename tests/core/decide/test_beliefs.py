@@ -423,7 +423,9 @@ class TestTooOld:
     def test_only_a_tool_that_changes_nothing_is_called_to_observe(self) -> None:
         """A booking that reports the seats left is not made again for it."""
         books = tool("look", "keyed", observes={"price": "offer.price"}, valid_seconds=60.0)
-        story = Story([step("a", "look"), step("b", needs_fresh=("price",), after=("a", "w"), on_failure="skip"), step("w")], books, tool())
+        story = Story(
+            [step("a", "look"), step("b", needs_fresh=("price",), after=("a", "w"), on_failure="skip"), step("w")], books, tool()
+        )
         story.decide()
         story.succeed("a", offer(1)).decide()
         story.succeed("w").decide(after=100)

@@ -690,3 +690,32 @@ def test_every_state_comes_back_from_a_checkpoint() -> None:
     mind.succeed("b").say(Finish(1))
     mind.answer("respond", 1) if mind.open else mind.decide()
     whole(mind)
+
+
+def test_a_look_at_the_result_is_no_step_too_many() -> None:
+    """It is none that was planned."""
+    mind = Mind(READ, tool("look"), accept=Acceptance(tool="look"), limits=Limits(steps_max=1))
+    mind.plan(step("a")).decide()
+    mind.succeed("a", 1).say(Finish("done"))
+    assert mind.called() == ["check_2"]
+    mind.succeed("check_2", True).decide()
+    assert mind.ended == "completed"
+
+
+def test_a_call_that_is_refused_counts_as_a_failure_at_once() -> None:
+    """The plan is in doubt in the same decision."""
+    mind = done_once(horizon=0, failures_max=1, inputs={"who": "x"})
+    mind.plan(step("b", "k", args={"to": ref("inputs.who")}, on_failure="skip"), step("c", after=("b",)))
+    assert mind.ask().phase == "diagnose"
+    assert [event.why for event in mind.events(e.PlanSuspected)] == ["failures"]
+
+
+def test_another_guess_takes_down_what_rested_on_the_first_in_the_same_decision() -> None:
+    """Nothing begins on it."""
+    mind = Mind(READ, asking=NEVER, horizon=0)
+    mind.say(Ask(questions=(question(**GUESS),)))
+    mind.plan(step("a"), step("b", after=("a",), rests_on=("city",)))
+    mind.decide()
+    changed(mind).say(Ask(questions=(question(guess="LA", confidence=0.9),)))
+    mind.decide()
+    assert (mind.run.facts["city"].value, mind["b"].phase) == ("LA", "skipped")

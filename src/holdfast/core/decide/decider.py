@@ -69,8 +69,10 @@ class Decider(Ends):
         before = -1
         while before != len(self.events) and not self._stopping() and not self.state.ended:
             before = len(self.events)
+            self._check_limits()
+            self._observe()
             self._suspect()
-            if not self._must_think_first():
+            if not self._stopping() and not self._must_think_first():
                 self._begin_all()
             if not self._stopping():
                 self._ask_reasoner_or_end()

@@ -24,7 +24,11 @@ class Ends(Minds):
         if self._stopping() or state.stop:
             return
         bound = limits.reached(
-            state.limits, steps=len(state.order), started_at=state.started_at, now=self.now, changes=state.changes
+            state.limits,
+            steps=len(state.order) - len(self._looks()),
+            started_at=state.started_at,
+            now=self.now,
+            changes=state.changes,
         )
         if bound is not None:
             self._rule(e.LimitReached(limit=bound[0], allowed=bound[1]))
@@ -96,9 +100,14 @@ class Ends(Minds):
         state = self.state
         if state.result_form is None:
             done = (step for name in state.order if (step := state.steps[name]).phase == "done")
-            looks = {state.checks.get("", ""), *(name for name, of in state.checks.items() if name and not of)}
+            looks = self._looks()
             return {name: step.value for step in done if not step.step.undoes and (name := step.step.id) not in looks}
         return _lenient(state.result_form, state)
+
+    def _looks(self) -> frozenset[str]:
+        """The steps that looked at a proposed result; they are no part of what was wanted."""
+        # Under "" stands the one that is under way; those before it stand for no fact.
+        return frozenset(of if not name else name for name, of in self.state.checks.items() if not name or not of)
 
     def _complete(self, result: Any) -> None:
         state = self.state

@@ -16,7 +16,7 @@ from holdfast.core.references import LITERAL
 from holdfast.core.state import StepState
 from holdfast.core.thinking import WHOLE_PLAN, Phase, Thinking
 
-# How many words of the goal an earlier run is looked for by.
+# How much of the goal and its inputs an earlier run is looked for by, in characters.
 QUERY_MAX = 500
 
 
@@ -32,7 +32,8 @@ class Minds(Calls):
         if thinking is None or not thinking.recall or not state.thread or state.recalled:
             return False
         if state.recalling is None or state.recalling < state.fence:
-            query = state.goal.text[:QUERY_MAX]
+            given = " ".join(value for value in state.goal.inputs.values() if isinstance(value, str))
+            query = f"{state.goal.text} {given}".strip()[:QUERY_MAX]
             self._rule(e.RecallIntended(query=query, count=thinking.recall))
             self.commands.append(Recall(query=query, count=thinking.recall, tenant=state.tenant, thread=state.thread))
         return True

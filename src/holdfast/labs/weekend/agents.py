@@ -4,12 +4,12 @@ The tools are those of the plan files. By default a script thinks: it plans as s
 what fails by what it is told. With `--model` a real model does.
 """
 
-from decimal import Decimal
 from typing import Any
 
 from holdfast import Agent, Limits, tool
 from holdfast.labs.http_call import look
 from holdfast.labs.reasoning import came, models
+from holdfast.labs.weekend.story import BUDGET_USD
 from holdfast.labs.weekend.tools import (
     Recommendation,
     book_flight,
@@ -23,7 +23,6 @@ from holdfast.labs.weekend.tools import (
 from holdfast.reasoners.model import Request
 from holdfast.testing.models import Said, asked, call, told
 
-BUDGET_USD = Decimal("1.00")
 INSTRUCTIONS = """\
 You plan weekends away. Plan the whole weekend with make_plan: find the towns that are no farther than three hours, book a room in \
 the nearest one, then a flight to the town that was really booked, look for something to do there, and call recommend last, with \

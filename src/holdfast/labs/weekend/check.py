@@ -3,12 +3,14 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from holdfast.core import events as e
 from holdfast.core.events import Entry
+from holdfast.core.evolve import fold
 from holdfast.labs.services.ledger import LedgerRow, RequestRow
-from holdfast.labs.weekend.story import Story, Weekend
+from holdfast.labs.weekend.story import BUDGET_USD, SCRIPT, Story, Weekend
 
 EFFECTS = ("hotels booked", "hotels cancelled", "trains booked")
 
@@ -47,6 +49,40 @@ def check(story: Story, seen: Seen) -> list[str]:
     known = {weekend.guest for weekend in story.weekends}
     problems += [f"the ledger has something for {name}, who goes nowhere" for name in _names(seen.ledger) if name not in known]
     return problems
+
+
+def check_planned(story: Story, seen: Seen, model: str | None) -> list[str]:
+    """As `check`, for the weekend of the first guest as a model planned it. model: the real one that was asked: it may give up,
+    but what it books it books once, and what it recommends is booked."""
+    weekend = story.planned
+    end = _end(seen, weekend)
+    problems = [f"{weekend.run_id}: {problem}" for problem in _money_problems(seen, weekend)]
+    if model is None:
+        problems += [] if seen.were_killed else ["a worker was not killed between an effect and its answer"]
+        problems += [f"{weekend.guest}: {problem}" for problem in _world_problems(story, weekend, seen)]
+        if not seen.flights_tried[weekend.run_id]:
+            problems.append(f"{weekend.run_id}: nobody tried to fly, so nothing is shown about that")
+    else:
+        counted = effects(seen.ledger, weekend)
+        rooms = counted["hotels booked"] - counted["hotels cancelled"]
+        bought = {"rooms": rooms, "tickets": counted["trains booked"]}
+        problems += [f"{weekend.guest}: {number} {what}, where one is enough" for what, number in bought.items() if number > 1]
+    if isinstance(end, e.RunCompleted):
+        problems += [f"{weekend.run_id}: {problem}" for problem in _recommendation_problems(story, weekend, seen, end.result)]
+    elif model is None or end is None:
+        problems.append(f"{weekend.run_id}: it is not completed")
+    known = {weekend.guest, SCRIPT}
+    return problems + [f"the ledger has something for {name}, who goes nowhere" for name in _names(seen.ledger) if name not in known]
+
+
+def _money_problems(seen: Seen, weekend: Weekend) -> list[str]:
+    """What the provider charged for the answers of the script, against what the run counted."""
+    entries = seen.histories.get(weekend.run_id)
+    if not entries:
+        return []
+    charged = sum((Decimal(row["detail"]["usd"]) for row in seen.ledger if row["service"] == "models"), Decimal(0))
+    counted = fold(entries).spent.cost_usd
+    return [] if charged <= counted <= BUDGET_USD else [f"${charged} charged, ${counted} counted, and ${BUDGET_USD} is the limit"]
 
 
 def _names(ledger: Sequence[LedgerRow]) -> list[str]:

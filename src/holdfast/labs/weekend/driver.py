@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from holdfast.core import events as e
+from holdfast.labs.reasoning import model_of
 from holdfast.labs.services import Services, start_services
+from holdfast.labs.weekend import planned
 from holdfast.labs.weekend.check import EFFECTS, Seen, check, effects
 from holdfast.labs.weekend.story import HOURS_MAX, Story, Weekend, story_of
 from holdfast.labs.workshop import STORE, Workshop
@@ -21,8 +23,11 @@ _HERE = Path(__file__).parent
 _EFFECTS = {"hotels": "the room is booked", "trains": "the ticket is sold"}
 
 
-def run(*, directory: Path | None, seed: int, keep: bool) -> int:
-    """Run the lab and print it; 0 when world and runs are as they must be, else 1."""
+def run(*, directory: Path | None, seed: int, keep: bool, model: str | None = None) -> int:
+    """Run the lab and print it; 0 when world and runs are as they must be, else 1. model: what plans in place of the plan files,
+    `scripted` for a script. UsageError for one that cannot be asked here."""
+    if model is not None:
+        return planned.run(directory=directory, seed=seed, keep=keep, model=model_of(model))
     story = story_of(seed)
     with Workshop(_HERE, FILES, directory=directory, keep=keep) as shop:
         shop.title("weekend", seed)

@@ -1,7 +1,8 @@
 """Who goes away, and in the middle of which booking the worker is killed: drawn from the seed."""
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Any
 
 from holdfast.labs.services.travel import TOWNS
@@ -10,6 +11,11 @@ KILLS = ("hotels", "trains")
 """The services in the middle of whose bookings the worker may be killed."""
 
 HOURS_MAX = 3
+BUDGET_USD = Decimal("1.00")
+"""For the weekend that a model plans."""
+
+SCRIPT = "scripted:planner"
+"""What the provider calls the script that plans it."""
 GUESTS = ("Nora Lind", "Paul Okoro", "Ines Duarte", "Yusuf Kaya", "Elin Berg", "Marco Riva")
 
 
@@ -36,6 +42,11 @@ class Story:
     @property
     def weekends(self) -> tuple[Weekend, ...]:
         return (self.first, self.second, self.third)
+
+    @property
+    def planned(self) -> Weekend:
+        """The first guest's weekend, where a model plans it."""
+        return replace(self.first, plan="agents.py")
 
     @property
     def full(self) -> str:
