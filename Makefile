@@ -72,7 +72,9 @@ docs: .venv/.docs  ## build the documentation into site/
 
 .PHONY: lock
 lock: .venv/.uv  ## write the locks anew, keeping pins that still fit; UPGRADE=--upgrade moves them
-	@$(COMPILE) requirements/uv.in -o requirements/uv.txt
+	@cp requirements/uv.txt .venv/uv.txt
+	@$(COMPILE) requirements/uv.in -o .venv/uv.txt
+	@cmp -s .venv/uv.txt requirements/uv.txt || cp .venv/uv.txt requirements/uv.txt  # a new one makes .venv anew
 	@$(COMPILE) pyproject.toml requirements/core.in -o requirements/core.txt
 	@$(COMPILE) pyproject.toml requirements/core.in requirements/dev.in -o requirements/dev.txt
 	@$(COMPILE) requirements/docs.in -o requirements/docs.txt

@@ -182,6 +182,8 @@ ABOUT = {
     "sight": "it was done, and nobody can see it (`escalation`)",
     "stop": "the run stops; is what it did to be taken back? (`approval`)",
     "fact": "is it so, what a call that cannot be taken back rests on? (`question`)",
+    "question": "something that the goal does not say (`question`)",
+    "reasoner": "no model can be asked; ask them again? (`escalation`)",
     "agent": "the agent promises less than it did (`question`)",
 }
 
@@ -209,6 +211,9 @@ LIMITS = {
     "hold": "how long a call may be held back by an open circuit or a rate limit before it counts as failed",
     "lost": "how often one call may be lost (crash, time-out) before a person is asked in place of making it again",
     "changes": "for what else calls change, by name, how much in all: `{credit: 100}`",
+    "revisions": "plans of a model that plans several steps, the first included",
+    "tokens": "tokens of all requests to models, in and out; see [Models](models.md#budgets)",
+    "cost": "US dollars for models and tools together; see [Models](models.md#budgets)",
 }
 
 

@@ -7,6 +7,7 @@ with the arguments goal, inputs and limits; its contract names it (`Contract.age
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from copy import copy
 from typing import Any, Literal, get_args
 
 import msgspec
@@ -119,6 +120,8 @@ class Agent:
             self.reasoner: Reasoner = PlanReasoner(self.plan)
             known = dict.fromkeys(inputs) if inputs is not None else None
             found = problems(self.plan, self.toolbox.contracts, known, secrets=self.secret_names)
+            never = [step.id for step in self.plan.steps if step.on_failure == "replan"]
+            found += [f"step {name}: on_failure is replan, and nobody plans again" for name in never]
             if found:
                 raise PlanError(found, source=source)
         elif self.mind is not None:
@@ -143,6 +146,16 @@ class Agent:
             raise UsageError(
                 f"agent {self.name}: " + "; ".join(found), hint="give inputs as --input name=value or --input @file.json"
             )
+
+    def with_model(self, model: ModelName | Iterable[ModelName]) -> Agent:
+        """The same agent, which asks this model in every phase, or these in order. Runs of both are runs of the same agent: what
+        one of them began, the other goes on with. DefinitionError where it asks none."""
+        if self.mind is None:
+            raise DefinitionError(f"agent {self.name} asks no model", hint="its steps come from its plan, or from its reasoner")
+        other = copy(self)
+        other.mind = self.mind.asking_models(self.mind.models.instead(model))
+        other.reasoner = other.mind.reasoner
+        return other
 
     def _finds_out(self) -> bool:
         """Whether what the inputs leave open is read off the words of the goal, asked for or inferred."""

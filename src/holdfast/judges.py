@@ -1,7 +1,7 @@
 """A model that looks at what another one did, and says whether it will do.
 
     checked = judge("checked", model="openai:gpt-5-mini", rubric="Every claim of the summary stands in one of the pages.")
-    agent = Agent("news", model="anthropic:claude-sonnet-4-5", tools=[search, read_page], accept=checked)
+    agent = Agent("news", model="anthropic:claude-sonnet-5", tools=[search, read_page], accept=checked)
 
 A judge is a `read` tool like any other: its call is a step of the run, journalled with its verdict, retried, and paid for out of
 the run's budget. It can be what a run's `accept` or a step's `expect` names.

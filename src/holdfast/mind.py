@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from copy import copy
 from typing import Any, get_args
 
 import msgspec
@@ -51,6 +52,13 @@ class Mind:
         self.result_schema = result_schema_of(result)
         self.reasoner = ModelReasoner(models.models, instructions)
         self._known: dict[str, Thinking] = {}
+
+    def asking_models(self, models: Models) -> Mind:
+        """The same way of thinking, by other models."""
+        other = copy(self)
+        other.models, other._known = models, {}
+        other.reasoner = ModelReasoner(models.models, self.instructions)
+        return other
 
     def with_own_tools(self, agent: str, tools: list[Tool[..., Any]]) -> list[Tool[..., Any]]:
         """The tools of the agent, and those that every model is given beside them."""

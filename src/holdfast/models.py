@@ -1,6 +1,6 @@
 """Which models an agent asks: for each phase, on failure, and when the money runs short.
 
-    Models("anthropic:claude-sonnet-4-5", reflect="anthropic:claude-haiku-4-5", fallback=["openai:gpt-5"])
+    Models("anthropic:claude-sonnet-5", reflect="anthropic:claude-haiku-4-5", fallback=["openai:gpt-5"])
 
 A model is named as `provider:name`, or given as an object that answers requests (see `holdfast.reasoners.model.Model`).
 """
@@ -8,6 +8,7 @@ A model is named as `provider:name`, or given as an object that answers requests
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from copy import copy
 from decimal import Decimal
 from typing import Any
 
@@ -33,11 +34,11 @@ CONTEXT_BYTES_MAX = 240_000
 class Models:
     """See the module's text.
 
-    model: asked in every phase, or several in order. interpret, plan, reflect, diagnose, complete: in place of it in that phase.
-    fallback: asked in every phase where all before them fail. cheaper: asked where the budget does not reach for those, the
-    cheapest last. prices: by name, for models that the price list does not know. output_tokens_max, context_bytes_max: of one
-    request; 240,000 or what the model takes, where nothing is said. timeout: of one request. retry, breaker: of requests to a provider. base_urls: by provider, for gateways.
-    DefinitionError for a name that is none.
+    model: asked in every phase, or several in order. interpret, plan, reflect, diagnose, complete: in place of it in that
+    phase. fallback: asked in every phase where all before them fail. cheaper: asked where the budget does not reach for those,
+    the cheapest last. prices: by name, for models that the price list does not know. output_tokens_max, context_bytes_max: of
+    one request; 240,000 or what the model takes, where nothing is said. timeout: of one request. retry, breaker: of requests to
+    a provider. base_urls: by provider, for gateways. DefinitionError for a name that is none.
     """
 
     def __init__(
@@ -73,7 +74,7 @@ class Models:
         self.routes |= {phase: _distinct(self._names(own), last) for phase, own in by_phase.items() if own is not None}
         self.cheaper = self._names(cheaper)
         if not self.routes[""]:
-            raise DefinitionError("no model is named", hint='Models("anthropic:claude-sonnet-4-5")')
+            raise DefinitionError("no model is named", hint='Models("anthropic:claude-sonnet-5")')
 
     def _names(self, given: ModelName | Iterable[ModelName]) -> tuple[str, ...]:
         several = [given] if isinstance(given, str) or hasattr(given, "answer") else list(given)
@@ -82,7 +83,7 @@ class Models:
     def _name(self, given: Any) -> str:
         if isinstance(given, str):
             if ":" not in given.strip(":"):
-                hint = "name it as provider:name, such as anthropic:claude-sonnet-4-5"
+                hint = "name it as provider:name, such as anthropic:claude-sonnet-5"
                 raise DefinitionError(f"{given!r} is no name of a model", hint=hint)
             self.models.setdefault(given, self._provider)
             return given
@@ -92,6 +93,16 @@ class Models:
         if self.models.setdefault(name, given) is not given:
             raise DefinitionError(f"two models are called {name}", hint="give one of them another name")
         return name
+
+    def instead(self, model: ModelName | Iterable[ModelName]) -> Models:
+        """The same terms for other models, which are asked in every phase. One that is named here already is the same one."""
+        other = copy(self)
+        other.models = {}
+        for given in [model] if isinstance(model, str) or hasattr(model, "answer") else list(model):
+            known = self.models.get(given) if isinstance(given, str) else None
+            other._name(given if known is None or known is self._provider else known)
+        other.routes, other.cheaper = {"": tuple(other.models)}, ()
+        return other
 
     def terms(self) -> dict[str, ModelTerms]:
         """What holds for each model; DefinitionError for one whose price nobody knows."""

@@ -72,7 +72,6 @@ def test_amounts_are_shown_in_cents_or_exactly(amount: str, said: str) -> None:
 # --- requests ---------------------------------------------------------------------------------------------------------
 
 
-
 def test_a_request_is_held_for_and_settled() -> None:
     """In the same commits as its intent and its outcome."""
     mind = Mind(tool("t"), limits=Limits(cost_usd_max=Decimal(1)))
@@ -124,6 +123,7 @@ def test_a_request_that_is_lost_while_the_run_stops_counts_too() -> None:
     assert held is not None
     mind.crash().cancel().decide()
     assert (mind.ended, mind.run.spent, mind.run.reserved) == ("cancelled", lost(held), {})
+    assert len(mind.events(e.ModelCallLost)) == 1, "and is said"
 
 
 def test_an_answer_of_which_only_the_failure_is_heard_counts_in_full() -> None:

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from holdfast.core.limits import WORDS, Limits, reached, within, wrong_limits
 
-
 # Bounds that hold only where they are given.
 MAY_BE_LEFT_OUT = {"tokens_max", "cost_usd_max"}
 

@@ -12,9 +12,7 @@ from tests.core.mind import price, terms
 
 tokens = st.integers(0, 2_000_000)
 usd = st.decimals("0", "600", places=6, allow_nan=False)
-prices = st.builds(
-    Price, input_usd=usd, output_usd=usd, cache_read_usd=st.none() | usd, cache_write_usd=st.none() | usd
-)
+prices = st.builds(Price, input_usd=usd, output_usd=usd, cache_read_usd=st.none() | usd, cache_write_usd=st.none() | usd)
 
 
 def test_a_request_costs_what_its_tokens_cost() -> None:
@@ -26,9 +24,7 @@ def test_a_request_costs_what_its_tokens_cost() -> None:
 
 def test_what_a_cache_gave_has_a_price_of_its_own() -> None:
     """Where there is none it counts as input."""
-    cached = Price(
-        input_usd=Decimal(3), output_usd=Decimal(15), cache_read_usd=Decimal("0.3"), cache_write_usd=Decimal("3.75")
-    )
+    cached = Price(input_usd=Decimal(3), output_usd=Decimal(15), cache_read_usd=Decimal("0.3"), cache_write_usd=Decimal("3.75"))
     used = Usage(input_tokens=1_000_000, cache_read_tokens=600_000, cache_write_tokens=100_000)
     assert cost(cached, used) == Decimal("0.9") + Decimal("0.18") + Decimal("0.375")
     assert cost(price(), used) == Decimal(3)
@@ -41,9 +37,7 @@ def test_more_cached_than_read_is_no_gain() -> None:
 
 def test_usages_add_up_field_by_field() -> None:
     """All of them; the sum is exact."""
-    one = Usage(
-        input_tokens=1, output_tokens=2, cache_read_tokens=3, cache_write_tokens=4, requests=1, cost_usd=Decimal("0.1")
-    )
+    one = Usage(input_tokens=1, output_tokens=2, cache_read_tokens=3, cache_write_tokens=4, requests=1, cost_usd=Decimal("0.1"))
     many = sum([one] * 10, Usage())
     assert many == Usage(
         input_tokens=10, output_tokens=20, cache_read_tokens=30, cache_write_tokens=40, requests=10, cost_usd=Decimal(1)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 from hypothesis import HealthCheck, assume, event, given, settings
 from hypothesis import strategies as st
 
@@ -518,4 +519,36 @@ def test_no_effect_lands_twice(data: st.DataObject) -> None:
         walk.act(action)
         walk.check_once()
         walk.check_nothing_hidden()
+    walk.check_history()
+
+
+@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(st.data())
+def test_what_is_believed_leads_to_no_dead_end(data: st.DataObject) -> None:
+    """The same where all is known at the start, every tool reports what holds for a while only, and people say otherwise."""
+    walk = Walk(data)
+    safeties = ("read", "read", "keyed", "irreversible")
+    walk.tools = tuple(
+        msgspec.structs.replace(
+            data.draw(s.contracts(name, safeties), label=name),
+            observes={"n": "n", "of {to}": "n"},
+            valid_seconds=data.draw(st.sampled_from([0.0, 60.0, 1000.0]), label="valid for"),
+        )
+        for name in (*s.TOOLS, s.UNDO)
+    )
+    walk.begin()
+    walk.decide()
+    for name in s.FACTS:
+        ttl = data.draw(st.sampled_from([None, 60.0]), label="ttl")
+        walk.story.tell(e.FactsLearned(facts=(Fact(name=name, value=1, at=walk.story.now, ttl_seconds=ttl),)))
+    for _ in range(data.draw(st.integers(5, 60), label="actions")):
+        if walk.story.run.ended:
+            break
+        walk.act(data.draw(st.sampled_from([*ACTIONS, "tell", "time"]), label="action"))
+    walk.kind = True
+    for round in range(400):
+        if walk.story.run.ended:
+            break
+        walk.act("work" if walk.flying else "answer" if walk.story.open and round % 2 else "time")
+    assert walk.story.run.ended, f"it never ends: {walk.story.phases}"
     walk.check_history()

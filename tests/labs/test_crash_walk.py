@@ -11,14 +11,20 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from holdfast.core.events import Asked
+from holdfast.core.events import Asked, RunFailed
+from holdfast.core.evolve import fold
+from holdfast.labs.runaway.check import known
+from holdfast.labs.runaway.story import AT_ONCE, BOUNDS, BUDGET
 from holdfast.labs.services import Services, start_services
 from holdfast.labs.services.ledger import LedgerRow
+from holdfast.labs.weekend.story import BUDGET_USD
+from holdfast.labs.workshop import histories_in
 from holdfast.testing.crash_walk import SIDES, Side, Site, WalkResult, crash_walk, table
 from tests.labs.test_services import until
 from tests.labs.walked import LABS
@@ -180,6 +186,87 @@ def test_a_weekend_ends_the_same_wherever_its_worker_is_killed(
         assert result.ledger == ledger, result
 
 
+def test_a_planned_weekend_ends_the_same_wherever_its_worker_is_killed(tmp_path: Path) -> None:
+    """One room and one ticket, whatever the model was asked once more; and no more is charged than is counted. A flight that was
+    being booked when the worker died is in doubt, and its service down: a person says that there is none."""
+    numbers = itertools.count(1)
+    with start_services("weekend", tmp_path, {"full_towns": ["Brugge"]}) as services:
+
+        @contextmanager
+        def world(store: Path) -> Iterator[Site]:
+            guest = f"guest-{next(numbers)}"
+
+            def answer(asked: Asked) -> tuple[str, Any]:
+                assert (asked.about, asked.tool) == ("doubt", "book_flight"), asked
+                return "reject", None
+
+            yield Site(
+                config={"world": str(tmp_path), "guest": guest},
+                ledger=lambda: {
+                    **Counter(f"{row['service']} {row['action']}" for row in rows_of(services, guest)),
+                    "money": money(services, f"scripted:planner{guest}", store, f"weekend-{guest}"),
+                },
+                answer=answer,
+            )
+
+        results = walk("one_planned_weekend", world, tmp_path)
+
+    assert len(results) >= 20
+    for result in results:
+        assert list(result.statuses.values()) == ["completed"], result
+        charged, counted = result.ledger.pop("money")
+        assert 0 < charged <= counted <= BUDGET_USD, result
+        assert result.ledger == {"hotels booked": 1, "trains booked": 1}, result
+
+
+@pytest.mark.parametrize("name", list(BOUNDS))
+def test_a_runaway_stops_within_its_budget_wherever_its_worker_is_killed(tmp_path: Path, name: str) -> None:
+    """For the reason that it has without a crash. What it had done is done once, its run knows of it, and no more is charged than
+    is counted: between what was reserved and what was settled too, and with ten calls in flight."""
+    numbers = itertools.count(1)
+    with start_services("runaway", tmp_path, {"draw_seconds": 0.1}) as services:
+
+        @contextmanager
+        def world(store: Path) -> Iterator[Site]:
+            run_id = f"{name}-{next(numbers)}"
+
+            def ledger() -> dict[str, Any]:
+                rows = rows_of(services, run_id)
+                entries = histories_in(store)[run_id]
+                end = entries[-1].event
+                return {
+                    "done": Counter(row["service"] for row in rows),
+                    "known": sorted(known(entries)) == sorted(row["detail"]["id"] for row in rows),
+                    "twice": [key for key, count in Counter(row["key"] for row in rows).items() if count > 1],
+                    "why": end.reason if isinstance(end, RunFailed) else "",
+                    "money": money(services, f"scripted:{run_id}", store, run_id, run_id),
+                }
+
+            def answer(asked: Asked) -> tuple[str, Any]:
+                # It was refused when it was repeated; that says nothing of the one that was lost.
+                assert (asked.about, asked.tool, asked.args) == ("doubt", "refund", {"order": "17"}), asked
+                return "reject", None
+
+            config = {"world": str(tmp_path), "name": name, "number": run_id.rpartition("-")[2]}
+            yield Site(config=config, ledger=ledger, answer=answer)
+
+        results = walk("one_runaway", world, tmp_path)
+
+    assert len(results) >= 20
+    for result in results:
+        assert list(result.statuses.values()) == ["failed"], result
+        charged, counted = result.ledger["money"]
+        assert 0 < charged <= counted <= Decimal(BUDGET), result
+        # Where a person was asked, it is their word that stands in the way of the same call from then on.
+        whys = BOUNDS[name].why[:1] if result.asked else BOUNDS[name].why
+        assert all(why in result.ledger["why"] for why in whys), result
+        assert result.ledger["known"] and not result.ledger["twice"], result
+        if name == "spends":
+            assert result.ledger["done"]["pictures"] >= AT_ONCE, result
+        else:
+            assert result.ledger["done"] == BOUNDS[name].kept, result
+
+
 def test_a_customer_is_mailed_once_wherever_the_worker_is_killed(tmp_path: Path) -> None:
     """Woken twice, or in turns, at each boundary. Where the mail may be out and does not show in time, a person looks into the
     sent log, and says so."""
@@ -246,6 +333,12 @@ def services_of(services: Services, user: str) -> Counter[str]:
     command has ended."""
     until(lambda: any(row["service"] == "callbacks" for row in rows_of(services, user)), timeout_seconds=20.0)
     return Counter(row["service"] for row in rows_of(services, user))
+
+
+def money(services: Services, script: str, store: Path, run_id: str, *payers: str) -> tuple[Decimal, Decimal]:
+    """What a run was charged, for the answers of its script and whatever else, and what it counted."""
+    bills = [row["detail"].get("usd", "0") for row in services.ledger() if row["subject"] in (script, *payers)]
+    return sum(map(Decimal, bills), Decimal(0)), fold(histories_in(store)[run_id]).spent.cost_usd
 
 
 def rows_of(services: Services, subject: str) -> list[LedgerRow]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.core.models import cost
+from holdfast.core.models import Part, cost
 from holdfast.errors import UsageError
 from holdfast.labs.http_call import WORLD
 from holdfast.labs.reasoning import MODEL, PRICE, Charged, came, in_words, model_of, models
@@ -17,7 +17,6 @@ from holdfast.labs.registry import LABS, WITH_MODEL
 from holdfast.labs.services import start_services
 from holdfast.labs.weekend.agents import planner
 from holdfast.models import Models
-from holdfast.core.models import Part
 from holdfast.reasoners.model import Message, ModelFailure, Request
 from holdfast.testing.models import ModelServer, ScriptedModel, call
 

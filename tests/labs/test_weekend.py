@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from holdfast.core import events as e
-from holdfast.labs.weekend.check import Seen, check
-from holdfast.labs.weekend.story import KILLS, Story, story_of
+from holdfast.labs.weekend.check import Seen, check, check_planned
+from holdfast.labs.weekend.story import KILLS, SCRIPT, Story, story_of
 from holdfast.labs.workshop import histories_in
 
 SOURCES = Path(__file__).resolve().parents[2] / "src"
@@ -165,3 +165,87 @@ def test_the_check_finds_runs_that_were_left_as_they_must_not_be(left: Left) -> 
 
     assert check(story, replace(seen, histories=short)) == [f"{first}: it is not completed", f"{third}: it is not cancelled"]
     assert any("it recommends" in problem for problem in check(story, other))
+
+
+# --- planned by a model -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def planned(tmp_path_factory: pytest.TempPathFactory) -> Left:
+    """The lab where a script plans."""
+    directory = tmp_path_factory.mktemp("planned") / "lab"
+    done = run_lab(directory, "--model", "scripted")
+    assert done.returncode == 0, done.stdout + done.stderr
+    story = story_of(7)
+    requests = json.loads((directory / "world" / "requests.json").read_text())
+    seen = Seen(
+        ledger=ledger_of(directory),  # type: ignore[arg-type]
+        requests=requests,
+        histories=histories_in(directory / "runs.db"),
+        flights_tried={story.planned.run_id: 2},
+        were_killed=True,
+    )
+    return Left(directory, done.stdout, story, seen)
+
+
+@pytest.mark.xdist_group("weekend_planned")
+def test_a_planned_weekend_has_one_room_and_one_ticket(planned: Left) -> None:
+    """By the ledger, read here once more, though two workers were killed."""
+    guest, town = planned.story.planned.guest, planned.story.town
+    rows = [row for row in planned.seen.ledger if row["subject"] == guest]
+    assert Counter(f"{row['service']} {row['action']}" for row in rows) == {"hotels booked": 1, "trains booked": 1}
+    assert {row["detail"]["town"] for row in rows} == {town}
+    assert len(re.findall(r"^\$ kill -9 \d+$", planned.page, re.MULTILINE)) == 2
+    assert [line for line in planned.page.splitlines() if len(line) > 98 and str(planned.directory) not in line] == []
+
+
+@pytest.mark.xdist_group("weekend_planned")
+def test_each_plan_rests_on_what_was_learned_from_the_one_before(planned: Left) -> None:
+    """Three plans; each drops what has not begun, and refers to what was done."""
+    events = [entry.event for entry in planned.seen.histories[planned.story.planned.run_id]]
+    first, second, third = (event for event in events if isinstance(event, e.PlanAdopted))
+    assert {step.id for step in first.plan.steps} >= {"towns", "hotel", "flight", "activities", "recommendation"}
+    (room,) = (step for step in second.plan.steps if step.id == "hotel_2")
+    assert room.args["town"] == {"$ref": "steps.towns[1].town"}
+    assert {step.tool for step in third.plan.steps} == {"book_train", "recommend"}
+    calls = Counter(event.tool for event in events if isinstance(event, e.CallIntended))
+    assert calls["find_towns"] == 1, "what the first plan had done is not done again"
+
+
+@pytest.mark.xdist_group("weekend_planned")
+def test_the_page_says_who_planned_and_what_was_replaced(planned: Left) -> None:
+    """The script by its name."""
+    assert planned.page.splitlines()[0].endswith("scripted model, seed 7")
+    assert f"replaced  the flight by a train; {planned.story.full}, which is full, by {planned.story.town}" in planned.page
+    assert "skipped   activities: none were found" in planned.page
+
+
+@pytest.mark.xdist_group("weekend_planned")
+def test_the_check_of_a_planned_weekend_finds_what_is_wrong(planned: Left) -> None:
+    """Another room, a bill over the count, an end that is none, a kill that was none."""
+    story, seen, run_id = planned.story, planned.seen, planned.story.planned.run_id
+    room = next(row for row in seen.ledger if row["service"] == "hotels")
+    bill = next(row for row in seen.ledger if row["subject"] == SCRIPT)
+    dear = {**bill, "detail": {**bill["detail"], "usd": "0.9"}}
+    short = replace(seen, histories={run_id: seen.histories[run_id][:-1]})
+
+    assert check_planned(story, seen, None) == []
+    assert f"{story.planned.guest}: 2 rows of hotels booked in the ledger, where 1 must be" in check_planned(
+        story, replace(seen, ledger=[*seen.ledger, room]), None
+    )
+    assert any(
+        "and $1.00 is the limit" in each for each in check_planned(story, replace(seen, ledger=[*seen.ledger, dear]), None)
+    )  # type: ignore[list-item]
+    assert check_planned(story, short, None) == [f"{run_id}: it is not completed"]
+    assert check_planned(story, replace(seen, were_killed=False), None) == [
+        "a worker was not killed between an effect and its answer"
+    ]
+    assert check_planned(story, replace(seen, ledger=[*seen.ledger, room, room]), "anthropic:some")[0] == (
+        f"{story.planned.guest}: 3 rooms, where one is enough"
+    )
+
+
+def test_a_planned_weekend_ends_the_same_where_the_worker_is_killed_in_the_other_booking(tmp_path: Path) -> None:
+    """Exit code 0."""
+    done = run_lab(tmp_path / "lab", "--model", "scripted", "--seed", str(OTHER_SEED))
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -7,6 +7,8 @@ from typing import Any
 import holdfast.labs
 from holdfast.labs.forty_seven.agents import agents
 from holdfast.labs.http_call import STORE, WORLD
+from holdfast.labs.runaway.agents import agent as runaway
+from holdfast.labs.weekend.agents import agent as planned
 from holdfast.loading import agent_of
 from holdfast.testing.crash_walk import Story
 
@@ -35,6 +37,18 @@ def one_weekend(config: dict[str, Any]) -> Story:
     """One weekend. config: {world, plan, guest}."""
     os.environ[WORLD] = config["world"]
     return Story(agent=agent_of(config["plan"]), run_id=f"weekend-{config['guest']}", inputs={"guest": config["guest"]})
+
+
+def one_planned_weekend(config: dict[str, Any]) -> Story:
+    """One weekend, planned by the script. config: {world, guest}."""
+    os.environ[WORLD] = config["world"]
+    return Story(agent=planned(config["guest"]), run_id=f"weekend-{config['guest']}", inputs={"guest": config["guest"]})
+
+
+def one_runaway(config: dict[str, Any]) -> Story:
+    """A reasoner of the lab `runaway`. config: {world, name, number}."""
+    os.environ[WORLD] = config["world"]
+    return Story(agent=runaway(config["name"], f"-{config['number']}"), run_id=f"{config['name']}-{config['number']}")
 
 
 def two_follow_ups(config: dict[str, Any]) -> list[Story]:

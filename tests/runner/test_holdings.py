@@ -116,6 +116,13 @@ def test_a_business_key_is_given_back_when_nothing_is_owed_or_in_doubt() -> None
     assert settled(other.succeed("a"), other.entries[-1].event) == ()
 
 
+def test_a_look_that_is_planned_gives_nothing_back() -> None:
+    """Its event holds a whole step where others have a name."""
+    story = one(tool("pay", "keyed", **ONCE), order=7)
+    look = step("check_1", args={"result": {"$literal": {"ok": True}}})
+    assert holdings.settled(story.run, (e.CheckPlanned(turn=1, step=look),)) == ()
+
+
 # --- what gates hear ----------------------------------------------------------------------------------------------
 
 

@@ -111,7 +111,8 @@ async def call(made: Any, hands: Hands, expect: Expect | None = None, seconds: f
         step="s", attempt=1, tool=made.name, args=args, key="hf-key", occurrence=1, timeout_seconds=seconds,
         contract=made.contract, expect=expect,
     )  # fmt: skip
-    return await perform(command, agent, state_of(agent), hands, {})
+    (outcome,) = await perform(command, agent, state_of(agent), hands, {})
+    return outcome
 
 
 def booking(value: Any, **promise: Any) -> Any:
@@ -415,12 +416,14 @@ async def test_a_result_that_is_found_is_judged_like_one_that_comes_back(owed: b
         step="s", probe=1, attempt=1, tool="book", args={}, key="k", occurrence=1, timeout_seconds=5, owed=owed,
         expect=Expect(that="rooms > `0`"),
     )  # fmt: skip
-    answered: Any = await perform(command, agent, state_of(agent), hands, {})
+    answered: Any
+    (answered,) = await perform(command, agent, state_of(agent), hands, {})
     assert (answered.verdict, answered.value) == ("happened", {"rooms": 0})
     assert (answered.failure.kind, answered.failure.message) == ("insufficient", "rooms > `0` is false")
     assert answered.failure.landed
     part = agent_of(booking(1, poll=lambda: Partial({"rooms": 0}, ("x",)), sufficient="rooms"))
-    assert (await perform(command, part, state_of(part), hands, {})).failure is None or not owed  # type: ignore[union-attr]
+    (answered,) = await perform(command, part, state_of(part), hands, {})
+    assert answered.failure is None or not owed
 
 
 async def deliver(made: Any, value: Any, hands: Hands, expect: Expect | None = None, **step: Any) -> tuple[Any, e.Failure | None]:

@@ -77,7 +77,8 @@ async def call(made: Any, hands: Hands, seconds: float = 5.0, contents: dict[str
         timeout_seconds=seconds,
         contract=made.contract,
     )
-    return await perform(command, agent, state_of(agent), hands, {} if contents is None else contents)
+    (outcome,) = await perform(command, agent, state_of(agent), hands, {} if contents is None else contents)
+    return outcome
 
 
 async def look_at(made: Any, hands: Hands, contents: dict[str, bytes] | None = None, **asked: Any) -> e.ProbeAnswered:
@@ -96,7 +97,7 @@ async def look_at(made: Any, hands: Hands, contents: dict[str, bytes] | None = N
         }
         | asked
     )
-    outcome = await perform(command, agent, state_of(agent), hands, {} if contents is None else contents)
+    (outcome,) = await perform(command, agent, state_of(agent), hands, {} if contents is None else contents)
     assert isinstance(outcome, e.ProbeAnswered)
     assert (outcome.step, outcome.probe) == ("s", 4)
     return outcome
@@ -121,7 +122,8 @@ async def ask(reasoner: Any, hands: Hands) -> Any:
         return "seen"
 
     agent = Agent("a", tools=[look], reasoner=reasoner)
-    return await perform(AskReasoner(turn=5), agent, state_of(agent), hands, {})
+    (outcome,) = await perform(AskReasoner(turn=5), agent, state_of(agent), hands, {})
+    return outcome
 
 
 def state_of(agent: Agent) -> State:
@@ -752,9 +754,11 @@ async def test_a_tool_that_is_gone_is_not_called(hands: Hands) -> None:
 
     command = CallTool(step="s", attempt=1, tool="gone", args={}, key="k", occurrence=1, timeout_seconds=1, contract=act.contract)
     agent = Agent("a", tools=[act], reasoner=lambda briefing: Finish())
-    outcome: Any = await perform(command, agent, state_of(agent), hands, {})
+    outcome: Any
+    (outcome,) = await perform(command, agent, state_of(agent), hands, {})
     assert (outcome.failure.kind, outcome.failure.message) == ("not_found", "the agent has no tool gone")
-    asked: Any = await perform(
+    asked: Any
+    (asked,) = await perform(
         RunProbe(step="s", probe=1, attempt=1, tool="gone", args={}, key="k", occurrence=1, timeout_seconds=1),
         agent, state_of(agent), hands, {},
     )  # fmt: skip

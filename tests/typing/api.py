@@ -333,11 +333,11 @@ def good_enough(result: Any) -> bool | str:
 
 checked = judge("checked", model="openai:gpt-5-mini", rubric="Every claim stands in a page.")
 assert_type(checked, Tool[..., Any])
-five_lines = Agent("refunds", model="anthropic:claude-sonnet-4-5", tools=[undeclared])
+five_lines = Agent("refunds", model="anthropic:claude-sonnet-5", tools=[undeclared])
 traveller = Agent(
     "trips",
     model=Models(
-        "anthropic:claude-sonnet-4-5",
+        "anthropic:claude-sonnet-5",
         reflect="anthropic:claude-haiku-4-5",
         fallback=["openai:gpt-5"],
         cheaper="openai:gpt-5-mini",

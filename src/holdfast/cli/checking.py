@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from holdfast.cli.options import DONE, AsJson, examples
 from holdfast.cli.text import put, put_json, say
 from holdfast.errors import LoadError
+
+if TYPE_CHECKING:
+    from holdfast.agent import Agent
+    from holdfast.views import MindView
 
 
 def register(app: typer.Typer) -> None:
@@ -31,10 +35,11 @@ def check(
 
     What would happen to a call whose worker is lost is one line, from the table that recovery itself goes by. A plan is
     checked as before a run: unknown tools, wrong arguments, references that lead nowhere, circles; all at once. So are the
-    agents below an agent. Nothing is called.
+    agents below an agent. Of an agent that asks models it is said which, for what, at which prices and within which limits,
+    and whether they could be asked from here. Nothing is called, and nobody is asked.
     """
     from holdfast import loading
-    from holdfast.cli import render
+    from holdfast.cli import render, render_thinking
     from holdfast.core.contract import digest
     from holdfast.views import tool_view
 
@@ -46,15 +51,57 @@ def check(
     if not tools:
         raise LoadError(f"{loaded.where} has neither a tool nor an agent with one", hint="decorate functions with @tool")
     views = [tool_view(tool.contract) for tool in tools.values()]
+    minds = [(agent, seen) for agent in agents if (seen := _mind(agent)) is not None]
     if json:
         put_json(views)
+        put_json(seen for _, seen in minds)
     else:
         render.tools(views)
+        for _, seen in minds:
+            render_thinking.mind(seen)
     for agent in agents:
         below = f", agents {', '.join(agent.agents)}" if agent.agents else ""
         planned = f"; its plan of {len(agent.plan.steps)} steps is sound" if agent.plan is not None else ""
         say(f"agent {agent.name}: {len(agent.toolbox) - len(agent.agents)} tools{below}{planned}")
+    for agent, _ in minds:
+        if agent.limits.cost_usd_max is None:
+            say(f"agent {agent.name}: its runs may cost anything; bound them by Limits(cost_usd_max=Decimal('2.00'))")
+        for problem in _unreachable(agent):
+            say(f"agent {agent.name}: {problem}")
     return DONE
+
+
+def _mind(agent: Agent) -> MindView | None:
+    """How the runs of an agent think; None where no model is asked."""
+    from holdfast.views import mind_view
+
+    thinking = agent.thinking()
+    if thinking is None:
+        return None
+    shown = ("turns_max", "revisions_max", "idle_turns_max", "tokens_max", "cost_usd_max", "wall_seconds")
+    limits = {name: value for name in shown if (value := getattr(agent.limits, name)) is not None}
+    return mind_view(agent.name, thinking, agent.accept, limits)
+
+
+def _unreachable(agent: Agent) -> list[str]:
+    """The models that could not be asked from here, and why: the library is missing, or a key."""
+    import asyncio
+
+    from holdfast.reasoners.llm import ProviderModel
+    from holdfast.reasoners.model import ModelFailure
+
+    found = []
+
+    async def look() -> None:
+        for name, model in agent.mind.models.models.items() if agent.mind is not None else ():
+            if isinstance(model, ProviderModel):
+                try:
+                    await model.connect(name)
+                except ModelFailure as failure:
+                    found.append(f"{name} cannot be asked from here: {failure.message}")
+
+    asyncio.run(look())
+    return found
 
 
 SCHEMA_EXAMPLES = examples(

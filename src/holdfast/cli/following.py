@@ -9,11 +9,12 @@ from contextlib import asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from holdfast.cli.text import one_line, say
+from holdfast.core.events import ModelAnswered
 from holdfast.core.evolve import evolve
 from holdfast.errors import HoldfastError
 from holdfast.journal.base import EMPTY, Message, RunRow
 from holdfast.runner.clock import SystemClock
-from holdfast.views import ON_STOP, Unheard, cut, told, tree, under_way
+from holdfast.views import ON_STOP, Unheard, answered_words, cut, told, tree, under_way
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from holdfast.app import Holdfast
-    from holdfast.core.events import Entry
+    from holdfast.cli.streaming import Stream
+    from holdfast.core.events import AnyEvent, Entry
     from holdfast.core.state import State
     from holdfast.views import Tree
 
@@ -93,16 +95,18 @@ def _unheard(message: Message) -> Unheard:
 
 
 @asynccontextmanager
-async def following(app: Holdfast, run_id: str) -> AsyncIterator[None]:
+async def following(app: Holdfast, run_id: str, stream: Stream | None = None) -> AsyncIterator[None]:
     """Meanwhile say on stderr what happens in a run, a line for each step's start and outcome, and on a terminal also what
-    is under way. What was there before is not told again."""
+    is under way. What was there before is not told again. stream: where the words of its models go, which are not told twice."""
     follower = Follower(app, run_id)
     await follower.look()
-    with spinner() as status:
+    with spinner() if stream is None else nullcontext() as status:
 
         async def tell() -> None:
             for entry in await follower.look():
-                if words := told(entry.event, follower.state):
+                if words := _told(entry.event, follower.state, stream):
+                    if stream is not None:
+                        stream.close()
                     say(f"  {one_line(words)}")
             if status is not None:
                 status.update(plain(_doing(follower)))
@@ -122,6 +126,12 @@ async def following(app: Holdfast, run_id: str) -> AsyncIterator[None]:
             await tell()
         except HoldfastError:
             return  # Whoever asks for the run next is told so.
+
+
+def _told(event: AnyEvent, state: State | None, stream: Stream | None) -> str | None:
+    if stream is not None and isinstance(event, ModelAnswered) and event.turn in stream.heard:
+        return answered_words(event, said=False)
+    return told(event, state)
 
 
 def plain(words: str) -> Text:

@@ -16,8 +16,12 @@ def register(app: typer.Typer) -> None:
     app.command("lab", epilog=EXAMPLES)(lab)
 
 
-EXAMPLES = examples("holdfast lab", "holdfast lab onboarding", "holdfast lab payment --said not-happened --dir /tmp/payment",
-    "holdfast lab runaway --model anthropic:claude-sonnet-4-5")
+EXAMPLES = examples(
+    "holdfast lab",
+    "holdfast lab onboarding",
+    "holdfast lab payment --said not-happened --dir /tmp/payment",
+    "holdfast lab runaway --model anthropic:claude-sonnet-4-5",
+)
 
 
 def lab(

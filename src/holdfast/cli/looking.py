@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -12,6 +13,7 @@ from holdfast.cli.text import one_line, put, put_json, say
 if TYPE_CHECKING:
     from holdfast.app import Holdfast
     from holdfast.core.events import Entry
+    from holdfast.views import SpentView
 
 
 def register(app: typer.Typer) -> None:
@@ -25,6 +27,7 @@ RUNS_EXAMPLES = examples(
     "holdfast runs",
     "holdfast runs --status blocked --agent refunds",
     "holdfast runs --label team=sales --json | jq -r .run_id",
+    "holdfast runs --cost --json | jq '[.run_id, .spent.cost_usd]'",
 )
 
 Status = Literal["running", "waiting", "blocked", "completed", "failed", "cancelled"]
@@ -39,6 +42,7 @@ def runs(
     label: Annotated[
         list[str] | None, typer.Option("--label", metavar="NAME=TEXT", help="Only those marked so.", show_default=False)
     ] = None,
+    cost: Annotated[bool, typer.Option("--cost", help="With what each has spent; its journal is read for that.")] = False,
     limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, help="At most so many, the latest changed first.")] = 100,
     json: AsJson = False,
     db: Db = "holdfast.db",
@@ -61,7 +65,8 @@ def runs(
         found = await app.runs(status=status, agent=agent, tenant=tenant, limit=limit * (LABEL_FACTOR if marks else 1) + 1)
         kept = [row for row in found if marks.items() <= row.labels.items()]
         now, served = SystemClock().now(), await served_agents(app)
-        lines = [run_line(row, served, now) for row in kept[:limit]]
+        spent = await _spent(app, [row.run_id for row in kept[:limit]]) if cost else {}
+        lines = [run_line(row, served, now, spent.get(row.run_id)) for row in kept[:limit]]
         if json:
             put_json(lines)
         elif lines:
@@ -75,10 +80,25 @@ def runs(
     return in_store(db, go)
 
 
+async def _spent(app: Holdfast, ids: list[str]) -> dict[str, SpentView]:
+    """What each of these runs has spent; of one whose journal is damaged nobody knows."""
+    from holdfast.errors import JournalCorrupt
+    from holdfast.views import spent_view
+
+    found = {}
+    for run_id in ids:
+        with suppress(JournalCorrupt):
+            found[run_id] = spent_view(await app.state(run_id))
+    return found
+
+
 SHOW_EXAMPLES = examples(
     "holdfast show order-7",
     "holdfast show order-7 --events          # its journal: number, time, fence, event",
     "holdfast show order-7 --step report --whole   # its result, also where it was too large to be kept whole",
+    "holdfast show trip-3 --turns            # what its model said, a line a turn",
+    "holdfast show trip-3 --turn 4 --shown   # what it said in turn 4, and all that it was shown before",
+    "holdfast show trip-3 --facts            # all that it believes",
     "holdfast show order-7 --json | jq '.steps[] | select(.place == \"unknown\")'",
 )
 
@@ -90,18 +110,29 @@ def show(
         str | None, typer.Option("--step", metavar="STEP", help="The result of this step, as JSON.", show_default=False)
     ] = None,
     whole: Annotated[bool, typer.Option("--whole", help="With --step: also where the result was cut as too large.")] = False,
+    facts: Annotated[bool, typer.Option("--facts", help="All that it believes, and where that comes from.")] = False,
+    turns: Annotated[bool, typer.Option("--turns", help="What its model said, a line a turn.")] = False,
+    turn: Annotated[
+        int | None,
+        typer.Option("--turn", metavar="N", min=1, help="What its model said in this turn, in full.", show_default=False),
+    ] = None,
+    shown: Annotated[bool, typer.Option("--shown", help="With --turn: also what the model was shown then.")] = False,
     json: AsJson = False,
     db: Db = "holdfast.db",
 ) -> int:
     """How a run stands, and what it waits for.
 
     What is done, what is not, what is unknown, what is asked, what is owed and by whom, the steps with their attempts, the
-    runs that they started, and until when it waits. A run whose journal is damaged says so, and the exit code is 5.
+    runs that they started, and until when it waits; where a model plans it, also what it thinks, what it spent, what it
+    believes and what of that is a guess. A run whose journal is damaged says so, and the exit code is 5.
     """
     if whole and step is None:
         wrong("--whole is of the result of a step", f"{command(db, 'show', id, '--step', 'STEP', '--whole')}")
-    if events and step is not None:
-        wrong("--events and --step are two questions", "ask one of them")
+    if shown and turn is None:
+        wrong("--shown is of a turn", f"{command(db, 'show', id, '--turn', 'N', '--shown')}")
+    given = {"--events": events, "--step": step is not None, "--facts": facts, "--turns": turns, "--turn": turn is not None}
+    if len(asked := [name for name, is_given in given.items() if is_given]) > 1:
+        wrong(f"{' and '.join(asked)} are {'two' if len(asked) == 2 else 'several'} questions", "ask one of them")
     from holdfast.errors import JournalCorrupt, RunNotFound
     from holdfast.journal.base import RunRow
 
@@ -119,6 +150,8 @@ def show(
             _events(entries, json)
         elif step is not None:
             put_json([await _result(app, entries, step, whole, db)])
+        elif facts or turns or turn is not None:
+            _thoughts(entries, turn, facts, shown, json, db)
         else:
             await page(app, row, entries)
         return DONE
@@ -147,6 +180,43 @@ def show(
             render.show(seen, db, now)
 
     return in_store(db, go)
+
+
+def _thoughts(entries: list[Entry], turn: int | None, facts: bool, shown: bool, json: bool, db: str) -> None:
+    """What a run believes, what its model said, or all of one turn."""
+    from holdfast.cli import render_thinking, render_turn, turns
+    from holdfast.core.evolve import fold
+    from holdfast.runner.clock import SystemClock
+    from holdfast.views import fact_views, turn_views
+
+    state = fold(entries)
+    if facts:
+        believed = fact_views(state, SystemClock().now())
+        if json:
+            put_json(believed)
+        elif believed:
+            render_thinking.fact_table(believed, indent=0)
+        else:
+            say("it believes nothing yet")
+        return
+    if state.thinking is None:
+        wrong(f"run {state.run_id}: its reasoner is no model, so it has no turns", command(db, "show", state.run_id))
+    views = turn_views(entries, state)
+    if turn is not None:
+        page = turns.page(entries, state, turn, shown=shown)
+        if page is None:
+            there = f"it has {len(views)}: {command(db, 'show', state.run_id, '--turns')}"
+            wrong(f"run {state.run_id}: there is no turn {turn}", there)
+        if json:
+            put_json([page])
+        else:
+            render_turn.page(page, state.run_id, db)
+    elif json:
+        put_json(views)
+    elif views:
+        render_thinking.turns(views)
+    else:
+        say("no model was asked yet")
 
 
 async def _result(app: Holdfast, entries: list[Entry], name: str, whole: bool, db: str) -> Any:

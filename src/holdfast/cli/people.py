@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
+from holdfast.cli import answers
 from holdfast.cli.options import DONE, AsJson, By, Db, RunId, command, examples, in_store, wrong
 from holdfast.cli.text import one_line, put, put_json, say
 
@@ -26,6 +27,9 @@ ANSWER_EXAMPLES = examples(
     "holdfast answer order-7 edit amount=20 note=@note.json",
     "holdfast answer order-7 reject 'the customer was refunded by hand'",
     'holdfast answer order-7 refund-2 respond \'{"receipt": "R-221"}\'   # where several are open',
+    "holdfast answer trip-3 respond Oslo                # what the agent wants to know",
+    "holdfast answer trip-3 respond --option 2          # one of the answers that it prepared",
+    "holdfast answer trip-3 edit airport=LGA            # what it guessed is not so; this is",
     "holdfast answer order-7 cancel --by ann",
 )
 
@@ -40,6 +44,10 @@ def answer(
     note: Annotated[
         str, typer.Option("--note", metavar="TEXT", help="Why; it is kept with the answer.", show_default=False)
     ] = "",
+    option: Annotated[
+        int | None,
+        typer.Option("--option", metavar="N", min=1, help="With respond: the N-th of the prepared answers.", show_default=False),
+    ] = None,
     json: AsJson = False,
     db: Db = "holdfast.db",
 ) -> int:
@@ -48,14 +56,14 @@ def answer(
     \b
     ANSWER is one of
       approve               yes
-      edit NAME=VALUE ...   yes, with these arguments
+      edit NAME=VALUE ...   yes, with these arguments; of guesses: this is so instead
       reject "WHY"          no
-      respond JSON          this is the result
+      respond VALUE         this is the result, or what the agent wants to know
       cancel                end the run
     `holdfast show ID` says what is asked, and what each of them means there.
 
     Values are read as for `run --input`: JSON where it is a number, true, false, a list, an object or a quoted text, else
-    text. An answer holds once: the second is refused, and so is one that comes too late.
+    text. A result is JSON. An answer holds once: the second is refused, and so is one that comes too late.
     """
     from holdfast.core.events import DecisionName
 
@@ -67,11 +75,14 @@ def answer(
         )
     interrupt = words[0] if at else None
     decision, rest = words[at], words[at + 1 :]
-    value, said = _meant(decision, rest)
+    if option is not None and (decision != "respond" or rest):
+        wrong("--option is an answer by itself", f"{command(db, 'answer', id, *words[:at], 'respond', '--option', str(option))}")
+    meant, said = (None, "") if decision == "respond" else _meant(decision, rest)
     if said and note:
         wrong("the reason is given twice", "either reject 'WHY' or --note")
 
     async def go(app: Holdfast) -> int:
+        value = await answers.given(app, id, interrupt, rest, option) if decision == "respond" else meant
         answered = await app.answer(id, decision, by=by, interrupt=interrupt, value=value, note=note or said)
         if json:
             put_json([{"run_id": id, "interrupt": answered, "decision": decision}])
@@ -94,10 +105,6 @@ def _meant(decision: str, rest: list[str]) -> tuple[Any, str]:
         if len(dict(pairs)) < len(pairs):
             wrong("an argument is given twice")
         return dict(pairs), ""
-    if decision == "respond":
-        if len(rest) != 1:
-            wrong("respond needs the result, as one word of JSON", 'respond \'{"receipt": "R-221"}\', or respond @FILE')
-        return (loading.json_file(rest[0][1:]) if rest[0].startswith("@") else loading.json_of(rest[0], "the result")), ""
     if decision == "reject":
         return None, " ".join(rest)
     if rest:

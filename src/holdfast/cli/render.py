@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from holdfast.cli import render_owed
+from holdfast.cli import render_owed, render_thinking
 from holdfast.cli.drawing import CELL_MAX as CELL_MAX
 from holdfast.cli.drawing import REASON_MAX as REASON_MAX
 from holdfast.cli.drawing import RESULT_MAX as RESULT_MAX
@@ -20,7 +20,7 @@ from holdfast.cli.drawing import table as table
 from holdfast.cli.drawing import when as when
 from holdfast.cli.options import command
 from holdfast.cli.text import as_json, one_line, put
-from holdfast.views import PLACES, changes_words, cut, cut_words, listed, moment, owed_words, replaced_words, span
+from holdfast.views import PLACES, changes_words, cut, cut_words, listed, moment, owed_words, replaced_words, span, spent_words
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 def runs(lines: Iterable[RunLine], now: float) -> None:
     """The table of `holdfast runs`."""
-    headers = ("id", "agent", "status", "due", "tenant", "priority", "labels", "changed", "waits for", "note")
+    headers = ("id", "agent", "status", "due", "tenant", "priority", "labels", "changed", "spent", "waits for", "note")
     table(headers, (_run_cells(line, now) for line in lines))
 
 
@@ -48,6 +48,7 @@ def _run_cells(line: RunLine, now: float) -> tuple[Cell, ...]:
         (str(line.priority or ""), ""),
         (labels, ""),
         (minute(line.changed_at), "dim"),
+        ("" if line.spent is None else spent_words(line.spent), ""),
         (cut(line.waits_for, CELL_MAX), ""),
         (line.note or ("" if line.whole else cut(line.reason, CELL_MAX)), "yellow"),
     )
@@ -106,20 +107,25 @@ def questions(run: Summary, db: str, now: float) -> None:
         styled((f"  {asked.kind}: ", "yellow"), (one_line(asked.question), "bold"), (f"   [{asked.interrupt}]", "dim"))
         if asked.tool:
             _call(asked)
+        render_thinking.asks(asked)
         if asked.interrupt in heard:
             styled((f"  answered: {heard[asked.interrupt]}; a worker takes it when the run goes on", "green"))
             continue
-        styled((f"  until {moment(asked.expires_at)} ({when(asked.expires_at, now)}); silence never means yes", "dim"))
+        silence = "; then it is told that nobody answered" if asked.asks is not None else "; silence never means yes"
+        styled((f"  until {moment(asked.expires_at)} ({when(asked.expires_at, now)}){silence}", "dim"))
         words = [run.run_id, *([asked.interrupt] if which else [])]
-        commands = [
-            command(db, "answer", *words, choice.decision, ends=_MORE.get(choice.decision, "")) for choice in asked.choices
+        answers = [
+            (command(db, "answer", *words, *given, ends=ends), means)
+            for choice in asked.choices
+            for given, ends, means in render_thinking.ways(asked, choice)
         ]
-        width = max(map(len, commands), default=0)
-        for line, choice in zip(commands, asked.choices, strict=True):
-            styled((f"    {line.ljust(width)}   ", ""), (one_line(choice.means), "dim"))
+        width = min(max((len(line) for line, _ in answers), default=0), COMMAND_MAX)
+        for line, means in answers:
+            styled((f"    {line.ljust(width)}   ", ""), (one_line(means), "dim"))
 
 
-_MORE = {"edit": " NAME=VALUE", "reject": ' "WHY"', "respond": " JSON"}
+# Commands that are longer are followed by what they mean all the same, out of line.
+COMMAND_MAX = 60
 
 
 def _call(asked: Question) -> None:
@@ -133,21 +139,25 @@ def show(tree: Tree, db: str, now: float) -> None:
     """`holdfast show`: everything that is known of a run, on one page."""
     run = tree.run
     styled((one_line(run.run_id), "bold"), ("  ", ""), status_cell(run.status, run.whole), (_detail(run), ""))
-    for name, words in _facts(run, db, now):
+    for name, words in (*_facts(run, db, now), *render_thinking.facts(tree, now)):
         if words:
             styled((f"  {name:<9}  ", "dim"), (one_line(words), ""))
     if tree.steps:
         put()
         _steps(tree.steps, now)
-        put()
     if tree.children:
+        put()
         render_owed.children(tree.children, now)
+    render_thinking.models(tree)
+    render_thinking.beliefs(tree, db)
+    if tree.steps or tree.children or tree.facts:
         put()
     for place in PLACES:
         names = getattr(run, place)
         if names:
             styled((f"  {_PLACES.get(place, place):<9}  ", STYLES.get(place, "")), (one_line(", ".join(names)), ""))
     render_owed.differently(run)
+    render_thinking.doubts(tree, now)
     render_owed.owed(run.owed, now, ended=run.ended)
     for step in tree.steps:
         if step.whole_bytes:
@@ -267,6 +277,8 @@ def live(tree: Tree, now: float) -> RenderableType:
         node = root.add(Text.assemble(*_live_cells(step, now)))
         for row in step.recovery:
             node.add(Text.assemble((row.row, "magenta"), f"  {one_line(row.reason)}"))
+    for words, style in render_thinking.live(tree, now):
+        root.add(Text(one_line(words), style))
     for one in run.owed:
         root.add(Text(one_line(f"{'was owed' if run.ended else 'owed'}: {owed_words(one)}"), "cyan"))
     for child in tree.children:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from holdfast.cli.options import UNFINISHED, AsJson, Db, Lease, code_of, command, examples, in_store, label_of, wrong
+from holdfast.cli.streaming import Stream
 from holdfast.cli.text import put, put_json, say
 from holdfast.cli.wanted import Terms, Trouble, Wanted, code_of_run, summary_of
 
@@ -27,6 +28,7 @@ EXAMPLES = examples(
     "holdfast run trip.yaml --input city=Oslo --input days=3 --patience 10s",
     "holdfast run trip.yaml --input @inputs.json --input guest=@guest.json",
     "holdfast run onboarding.yaml --each hires.csv --as hire --id 'hire-{user}'",
+    "holdfast run trip.py 'Two nights in Oslo' --stream --model openai:gpt-5",
 )
 
 
@@ -86,6 +88,16 @@ def run(
             show_default=False,
         ),
     ] = "",
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--model",
+            metavar="PROVIDER:NAME",
+            help="Ask this model in place of the agent's, while this goes on; again for those to ask when it fails.",
+            show_default=False,
+        ),
+    ] = None,
+    stream: Annotated[bool, typer.Option("--stream", help="What its models say, while they say it, on stderr.")] = False,
     parallel: Annotated[int, typer.Option("--parallel", metavar="N", min=1, help="With --each: runs at once.")] = 20,
     lease: Lease = 15.0,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing while it goes on.")] = False,
@@ -110,6 +122,12 @@ def run(
     if each is not None and id is None:
         wrong("--each needs an id for each run", "write one with the names of columns in it: --id 'hire-{user}'")
     agent = loading.agent_of(file)
+    if stream and each is not None:
+        wrong("--stream is of one run, and --each starts many", "watch one of them: holdfast watch ID")
+    if stream and not any(one.mind is not None for one in (agent, *agent.family().values())):
+        wrong(f"--stream is of models, and agent {agent.name} asks none")
+    if model:
+        agent = agent.with_model(model)
     terms = Terms(
         agent=agent, file=file, db=db, goal=goal, json=json, quiet=quiet,
         patience_seconds=duration(patience, what="--patience") if patience is not None else None,
@@ -121,7 +139,15 @@ def run(
     trouble = Trouble()
     if each is None:
         wanted = Wanted(id=new_id(agent) if id is None else id, inputs=inputs)
-        return in_store(db, lambda app: _one(app, terms, wanted, trouble), new=True, lease_seconds=lease, on_error=trouble.note)
+        words = Stream(wanted.id) if stream else None
+        return in_store(
+            db,
+            lambda app: _one(app, terms, wanted, trouble, words),
+            new=True,
+            lease_seconds=lease,
+            on_error=trouble.note,
+            on_words=words,
+        )
     table = rows.table(each, str(id), as_name or "row", inputs or {})
     return in_store(
         db,
@@ -152,13 +178,13 @@ def _without_file(id: str | None, db: str) -> int:
 # --- one run ------------------------------------------------------------------------------------------------------
 
 
-async def _one(app: Holdfast, terms: Terms, wanted: Wanted, trouble: Trouble) -> int:
+async def _one(app: Holdfast, terms: Terms, wanted: Wanted, trouble: Trouble, words: Stream | None) -> int:
     from holdfast.cli.following import following
     from holdfast.cli.signals import stopping
 
     trouble.stop = app.stop
     await _say_who_has_it(app, wanted.id)
-    async with stopping(app.stop) as stop, nullcontext() if terms.quiet else following(app, wanted.id):
+    async with stopping(app.stop) as stop, nullcontext() if terms.quiet else following(app, wanted.id, words):
         await app.run(
             terms.agent,
             terms.goal,
@@ -167,6 +193,8 @@ async def _one(app: Holdfast, terms: Terms, wanted: Wanted, trouble: Trouble) ->
             patience_seconds=terms.patience_seconds,
             **terms.start,
         )
+    if words is not None:
+        words.close()
     if wanted.id in trouble.errors:
         raise trouble.errors[wanted.id]
     left = await summary_of(app, wanted.id)

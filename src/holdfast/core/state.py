@@ -185,9 +185,10 @@ class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
     fact; checks: the step that looks at the proposed result, and the fact that a step observes anew. refusals, refused_because:
     results that were refused; accepted: this one is not. unanswered: questions that nobody answered, and why. recalled: whether
     the memory was asked; recalling: the fence of an open request; memories: ids of what it gave, by fact. done_calls: effects
-    by tool and arguments. told_suspicions, told_steps: how many of the suspicions, and of the unseen steps, were there when the
-    reasoner was last asked: what came later it has not heard of. shaken: facts that are not what they were, or steps that rest on such, of which it is not
-    ruled yet what that takes down. reobserved: for each step that waited for that, the steps that observed a fact anew.
+    by tool and arguments. told_suspicions, told_steps: how many of the suspicions, and of the unseen steps, were there when
+    the reasoner was last asked: what came later it has not heard of. shaken: facts that are not what they were, or steps that
+    rest on such, of which it is not ruled yet what that takes down. reobserved: for each step that waited for that, the steps
+    that observed a fact anew.
     """
 
     run_id: str
@@ -300,6 +301,18 @@ def contract_of(state: State, step: StepState) -> Contract | None:
 def secret_names(state: State) -> frozenset[str]:
     """The names whose values are never written down in this run."""
     return values.SECRET_NAMES | frozenset(state.secrets)
+
+
+def standing_effect(state: State, call: str, occurrence: int) -> str | None:
+    """The step that did the very same call, or is doing it, so that it is not to be made again; None where it may be made: it
+    was never made, came to nothing, was taken back, or a repeat is meant. call: the digest of the tool and its arguments."""
+    name = state.done_calls.get(call)
+    if name is None or name in state.undone:
+        return None
+    before = state.steps[name]
+    if (before.phase in ("skipped", "failed") and not before.landed) or before.occurrence < occurrence:
+        return None
+    return name
 
 
 def source_of(state: State, step: str) -> str | None:

@@ -79,6 +79,22 @@ def look(path: str, query: dict[str, str], *, timeout_seconds: float = 2.0) -> A
         raise Transient(str(error)) from error
 
 
+def page(path: str, *, timeout_seconds: float = 2.0) -> bytes:
+    """The bytes of a page. Whatever goes wrong is raised as a failure."""
+    connection = _connect(timeout_seconds)
+    try:
+        connection.request("GET", path)
+        response = connection.getresponse()
+        body = response.read()
+    except (OSError, HTTPException) as error:
+        raise Transient(f"GET {path}: no answer came: {type(error).__name__}") from error
+    finally:
+        connection.close()
+    if response.status != 200:
+        raise _REFUSALS.get(response.status, Transient)(f"{response.status} for {path}")
+    return body
+
+
 def _connect(timeout_seconds: float) -> HTTPConnection:
     """Connected, and nothing sent yet. Not urllib.request: it would ask a proxy for a loopback address."""
     connection = HTTPConnection(urlsplit(services()["http"]).netloc, timeout=timeout_seconds)

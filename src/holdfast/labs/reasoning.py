@@ -12,6 +12,7 @@ Every name of a script begins with `scripted:`, in the journal and on the page.
 import asyncio
 import json
 import os
+import re
 from typing import Any
 
 from holdfast.core.models import Price
@@ -30,6 +31,7 @@ MODEL = "HOLDFAST_LAB_MODEL"
 SCRIPTED = "scripted"
 """What `--model` says for the scripts, where a lab would not ask them by default."""
 
+_KEY = re.compile(r"`(\w+)` environment variable")
 PRICE = Price(input_usd=INPUT_USD, output_usd=OUTPUT_USD)
 TIMEOUT_SECONDS = 60.0
 
@@ -88,7 +90,11 @@ def model_of(given: str | None) -> str | None:
     except DefinitionError as error:
         raise UsageError(f"--model {given}: {error.what}", hint=error.hint) from error
     except ModelFailure as error:
-        raise UsageError(f"--model {given}: {error.message}", hint=f"without --model, or with `--model {SCRIPTED}`, no model and no key is needed") from error
+        # The library says at length what else could be done in code.
+        key = _KEY.search(error.message)
+        what = f"there is no key in {key[1]}" if key is not None else error.message
+        hint = f"set it, or leave the thinking to a script: --model {SCRIPTED}" if key is not None else f"or --model {SCRIPTED}"
+        raise UsageError(f"--model {given}: {what}", hint=hint) from error
     return given
 
 

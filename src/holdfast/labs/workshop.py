@@ -130,13 +130,13 @@ class Workshop:
 
     # --- commands -------------------------------------------------------------------------------------------------
 
-    def start(self, *words: str, world: Path | None = None) -> "Worker":
+    def start(self, *words: str, world: Path | None = None, ahead: str = "") -> "Worker":
         """Show a `holdfast` command and start it; it goes on while the driver looks at the world.
 
-        world: where its tools look for the services, if not in this shop's world.
+        world: where its tools look for the services, if not in this shop's world. ahead: how far its clock is ahead, such as 7d.
         """
-        self.say("", *_wrapped(words))
-        worker = Worker(_command(words), self.directory, self._environment(world or self.world), len(self._workers) + 1)
+        self.say("", *_wrapped(words, ahead))
+        worker = Worker(_command(words, ahead), self.directory, self._environment(world or self.world), len(self._workers) + 1)
         self._workers.append(worker)
         return worker
 
@@ -160,9 +160,9 @@ class Workshop:
         self.say("", f"$ kill -9 {worker.process.pid}")
         return worker.kill()
 
-    def run(self, *words: str) -> int:
+    def run(self, *words: str, ahead: str = "") -> int:
         """Show a `holdfast` command, run it, and show what it prints; returns its exit code."""
-        return self.follow(self.start(*words))
+        return self.follow(self.start(*words, ahead=ahead))
 
     def follow(self, worker: "Worker") -> int:
         """Show what a command prints while it goes on; returns its exit code."""
@@ -251,14 +251,14 @@ class Worker:
             self.process.wait()
 
 
-def _command(words: Sequence[str]) -> list[str]:
+def _command(words: Sequence[str], ahead: str) -> list[str]:
     # Without -P the directory of the lab would be importable, and its files are named after common things.
-    return [sys.executable, "-P", "-m", "holdfast", *words]
+    return [sys.executable, "-P", "-m", *(("holdfast.labs.ahead", ahead) if ahead else ("holdfast",)), *words]
 
 
-def _wrapped(words: Sequence[str]) -> list[str]:
+def _wrapped(words: Sequence[str], ahead: str) -> list[str]:
     """A command as it is typed; one that is wider than the page in several lines, as a shell takes them."""
-    lines = ["$ holdfast"]
+    lines = [f"$ python -m holdfast.labs.ahead {ahead}" if ahead else "$ holdfast"]
     for word in map(shlex.quote, words):
         if len(lines[-1]) + len(word) + 3 > WIDTH:
             lines[-1] += " \\"

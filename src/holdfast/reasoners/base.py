@@ -33,7 +33,7 @@ from holdfast.core.facts import RANK, Fact, name_problem
 from holdfast.core.models import Part, Usage, cost
 from holdfast.core.pending import Pending
 from holdfast.core.plan import Goal, Plan, Step, plain_plan, problems, schema_problem
-from holdfast.core.state import State, StepState, secret_names
+from holdfast.core.state import State, StepState, secret_names, standing_effect
 from holdfast.core.thinking import Phase, Question
 from holdfast.reasoners.model import Listener
 
@@ -397,12 +397,9 @@ def _repeats(plan: Plan, state: State) -> list[str]:
         contract = state.contracts.get(step.tool)
         if contract is None or contract.safety in ("read", "idempotent") or step.undoes:
             continue
-        name = state.done_calls.get(digest([step.tool, step.args]))
-        if name is None or name in state.undone:
-            continue
-        before = state.steps[name]
-        if before.phase not in ("skipped", "failed") and before.occurrence == step.occurrence:
-            found.append(f"step {step.id} would repeat step {name}, which is {before.phase}: use its result")
+        name = standing_effect(state, digest([step.tool, step.args]), step.occurrence)
+        if name is not None:
+            found.append(f"step {step.id} would repeat step {name}, which is {state.steps[name].phase}: use its result")
     return found
 
 

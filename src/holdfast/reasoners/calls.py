@@ -18,7 +18,7 @@ from holdfast.core.contract import Contract, digest
 from holdfast.core.facts import Fact
 from holdfast.core.plan import Plan, Step, problems
 from holdfast.core.references import LITERAL, REF, SECRET
-from holdfast.core.state import ENDED, State, StepState, secret_names
+from holdfast.core.state import ENDED, State, StepState, secret_names, standing_effect
 from holdfast.core.undo import undo_step
 from holdfast.reasoners.verbs import REPEAT, UNDO
 from holdfast.reasoners.words import clean, line
@@ -98,13 +98,10 @@ def _scalar(value: Any) -> str | float | None:
 
 def repeated(step: Step, state: State) -> str | None:
     """Why a call that changes the world is not made: the very same one was made, or is under way. None where it may be."""
-    name = state.done_calls.get(fingerprint(step)) if _is_once(step, state) else None
+    name = standing_effect(state, fingerprint(step), step.occurrence) if _is_once(step, state) else None
     if name is None:
         return None
-    before = state.steps[name]
-    if before.phase in ("skipped", "failed") or before.occurrence != step.occurrence or name in state.undone:
-        return None
-    if before.phase == "done":
+    if state.steps[name].phase in ENDED:
         return f"step {name} did this; use its result, or {REPEAT} if you mean it to happen again"
     return f"step {name} is doing this, or may have done it; it is not repeated before that is settled"
 

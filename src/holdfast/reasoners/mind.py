@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 
 from msgspec.structs import replace
@@ -42,8 +41,5 @@ class ModelReasoner:
         except TooLong:
             said = f"even the shortest request has more than the {asked.reserved.input_tokens if asked.reserved else 0} bytes"
             raise ModelFailure("too_expensive", f"{said} that may be used for it") from None
-        began = time.monotonic()
         answer = await model.answer(request, briefing.listener)
-        seconds = time.monotonic() - began
-        found = thought(answer, state, asked, briefing.now)
-        return replace(found, seconds=round(seconds, 6), bytes=size)
+        return replace(thought(answer, state, asked, briefing.now), bytes=size)

@@ -10,6 +10,7 @@ from holdfast.agent import Agent
 from holdfast.core.commands import CallTool, child_run_id
 from holdfast.core.events import AnyEvent, CallDeferred, CallFailed, CallUnknown, Failure
 from holdfast.core.limits import Limits, within
+from holdfast.core.models import Usage
 from holdfast.core.state import State
 from holdfast.errors import HoldfastError, JournalUnavailable
 from holdfast.journal.base import Journal
@@ -93,6 +94,6 @@ def report(state: State) -> dict[str, Any]:
         "result": msgspec.to_builtins(state.result),
         "reason": state.reason,
         "attempts": state.attempts,
-        "spent": msgspec.to_builtins(state.spent) if state.spent.requests or state.spent.cost_usd else None,
+        "spent": msgspec.to_builtins(state.spent) if state.spent != Usage() else None,
         "partial": [*state.partial, *state.skipped, *state.flagged],
     }

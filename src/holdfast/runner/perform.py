@@ -25,23 +25,29 @@ from holdfast.core.events import (
     CallUnknown,
     Change,
     Cut,
+    FactsLearned,
     Failure,
     FailureKind,
     FinishProposed,
     GiveUpProposed,
+    GoalInterpreted,
     ModelFailed,
     PlanAdopted,
+    PlanKept,
     ProbeAnswered,
     ProposalFailed,
+    QuestionsProposed,
     Verdict,
 )
+from holdfast.core.facts import Fact
 from holdfast.core.models import Usage, cost
 from holdfast.core.references import REF, fill
 from holdfast.core.state import State
-from holdfast.core.values import plain, redacted_in
+from holdfast.core.thinking import Question
+from holdfast.core.values import REDACTED, plain, redacted_in
 from holdfast.errors import InvalidOutput, MissingSecret, ToolFailure, Unknown
 from holdfast.journal.codec import blob_digest, redact
-from holdfast.reasoners.base import briefing, events_of
+from holdfast.reasoners.base import Thought, briefing, events_of
 from holdfast.reasoners.model import ModelFailure
 from holdfast.runner.heartbeat import Heartbeat
 from holdfast.runner.invoke import Hands as Hands
@@ -102,7 +108,10 @@ async def ask_reasoner(command: AskReasoner, agent: Agent, state: State, hands: 
     told = briefing(state, command, hands.clock.now(), listener)
     try:
         async with asyncio.timeout(command.timeout_seconds):
+            began = hands.clock.monotonic()
             proposal = await contained(agent.reasoner.propose(told))
+        if isinstance(proposal, Thought):
+            proposal = msgspec.structs.replace(proposal, seconds=round(hands.clock.monotonic() - began, 6))
         return tuple(_in_bounds(event, agent) for event in events_of(proposal, state, command.turn))
     except ModelFailure as failure:
         if not command.model:  # A reasoner that asks a model by itself; nothing of the core's routes it to another one.
@@ -386,13 +395,41 @@ def _items(named: Any, secrets: tuple[str, ...]) -> tuple[str, ...]:
 
 def _in_bounds(event: AnyEvent, agent: Agent) -> AnyEvent:
     """What a reasoner said, without secrets and with its words cut to length."""
-    if isinstance(event, FinishProposed):
-        return msgspec.structs.replace(event, result=redact(event.result, agent.secret_names))
-    if isinstance(event, (GiveUpProposed, PlanAdopted)):
-        return msgspec.structs.replace(event, reason=words(str(event.reason)))
-    if isinstance(event, ProposalFailed):
-        return msgspec.structs.replace(event, problems=tuple(map(words, event.problems)))
-    return event
+    names = agent.secret_names
+    match event:
+        case FinishProposed(result=result):
+            return msgspec.structs.replace(event, result=redact(result, names))
+        case GiveUpProposed(reason=reason) | PlanAdopted(reason=reason) | PlanKept(reason=reason):
+            return msgspec.structs.replace(event, reason=words(str(reason)))
+        case ProposalFailed(problems=problems):
+            return msgspec.structs.replace(event, problems=tuple(map(words, problems)))
+        case QuestionsProposed(questions=questions, reason=reason):
+            asked = tuple(_question_in_bounds(question, names) for question in questions)
+            return msgspec.structs.replace(event, questions=asked, reason=words(str(reason)))
+        case GoalInterpreted(intent=intent, facts=facts, missing=missing):
+            asked = tuple(_question_in_bounds(question, names) for question in missing)
+            known = tuple(_fact_in_bounds(fact, names) for fact in facts)
+            return msgspec.structs.replace(event, intent=words(str(intent)), facts=known, missing=asked)
+        case FactsLearned(facts=facts):
+            return msgspec.structs.replace(event, facts=tuple(_fact_in_bounds(fact, names) for fact in facts))
+        case _:
+            return event
+
+
+def _question_in_bounds(question: Question, names: frozenset[str]) -> Question:
+    return msgspec.structs.replace(
+        question,
+        text=words(question.text),
+        why=words(question.why),
+        basis=words(question.basis),
+        guess=redact(question.guess, names),
+        options=tuple(redact(option, names) for option in question.options),
+    )
+
+
+def _fact_in_bounds(fact: Fact, names: frozenset[str]) -> Fact:
+    value = REDACTED if fact.name in names else redact(fact.value, names)
+    return msgspec.structs.replace(fact, value=value, basis=words(fact.basis))
 
 
 def _failed(command: CallTool, kind: FailureKind, message: str) -> CallFailed:

@@ -346,8 +346,8 @@ class World:
         return any(r.key == call.key and r.in_flight and r.behaviour.reply == "deferred" for r in self.requests)
 
     def _is_given_up(self, call: Call) -> bool:
-        """Whether the other side knows by now that it will not do it."""
-        return any(
+        """Whether the other side knows by now that it will not do it: by no request under this key."""
+        return not self._is_taken(call) and any(
             r.key == call.key and r.behaviour.fails is not None and not r.in_flight and _time() >= r.at + r.behaviour.fails
             for r in self.requests
         )

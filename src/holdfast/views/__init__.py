@@ -5,6 +5,9 @@ adds its steps one by one with what happened to each. `--json` prints these reco
 people are drawn from them and from nothing else.
 """
 
+from holdfast.views.beliefs import FactView as FactView
+from holdfast.views.beliefs import fact_views as fact_views
+from holdfast.views.beliefs import source_words as source_words
 from holdfast.views.contracts import Case as Case
 from holdfast.views.contracts import ToolView as ToolView
 from holdfast.views.contracts import crash_cases as crash_cases
@@ -16,8 +19,25 @@ from holdfast.views.entries import cut_words as cut_words
 from holdfast.views.entries import entry_line as entry_line
 from holdfast.views.entries import replaced_words as replaced_words
 from holdfast.views.entries import told as told
+from holdfast.views.entries_thinking import FINISHES as FINISHES
+from holdfast.views.entries_thinking import FOR_PHASE as FOR_PHASE
+from holdfast.views.entries_thinking import answered_words as answered_words
+from holdfast.views.entries_thinking import call_words as call_words
+from holdfast.views.entries_thinking import routes_words as routes_words
 from holdfast.views.gates import GateView as GateView
 from holdfast.views.gates import gate_view as gate_view
+from holdfast.views.memory import RecalledView as RecalledView
+from holdfast.views.minds import AsksView as AsksView
+from holdfast.views.minds import MindView as MindView
+from holdfast.views.minds import SpentView as SpentView
+from holdfast.views.minds import ThinkingView as ThinkingView
+from holdfast.views.minds import TurnView as TurnView
+from holdfast.views.minds import asking_words as asking_words
+from holdfast.views.minds import form_words as form_words
+from holdfast.views.minds import mind_view as mind_view
+from holdfast.views.minds import spent_view as spent_view
+from holdfast.views.minds import spent_words as spent_words
+from holdfast.views.minds import turn_views as turn_views
 from holdfast.views.owed import ABOUT as ABOUT
 from holdfast.views.owed import OwedLine as OwedLine
 from holdfast.views.owed import OwedView as OwedView
@@ -29,7 +49,6 @@ from holdfast.views.runs import Question as Question
 from holdfast.views.runs import RunLine as RunLine
 from holdfast.views.runs import Summary as Summary
 from holdfast.views.runs import Unheard as Unheard
-from holdfast.views.runs import question as question
 from holdfast.views.runs import run_line as run_line
 from holdfast.views.runs import summary as summary
 from holdfast.views.steps import ChildView as ChildView
@@ -41,5 +60,8 @@ from holdfast.views.words import amount as amount
 from holdfast.views.words import cut as cut
 from holdfast.views.words import listed as listed
 from holdfast.views.words import moment as moment
+from holdfast.views.words import reserved_words as reserved_words
 from holdfast.views.words import size as size
 from holdfast.views.words import span as span
+from holdfast.views.words import usage_words as usage_words
+from holdfast.views.words import usd as usd

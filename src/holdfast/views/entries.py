@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import Any
 
 import msgspec
 
 from holdfast.core import events as e
+from holdfast.core.budget import dollars
+from holdfast.core.models import Usage
 from holdfast.core.state import State
+from holdfast.views.entries_thinking import fields_of, told_thinking
 from holdfast.views.owed import owed_view
-from holdfast.views.words import FIELD_MAX, amount, bytes_of, cut, listed, moment, size, span
+from holdfast.views.words import FIELD_MAX, amount, bytes_of, cut, listed, moment, size, span, usage_words, usd
 
 VERDICTS: dict[e.Verdict, str] = {
     "happened": "it happened",
@@ -44,6 +48,7 @@ def entry_line(entry: e.Entry) -> EntryLine:
         parts["steps"] = [step["id"] for step in parts.get("steps", ())]
     if isinstance(entry.event, e.RestPlanned):
         parts["rest"] = parts["rest"]["id"]
+    parts |= fields_of(entry.event)
     fields = " ".join(f"{key}={_field(key, value)}" for key, value in parts.items())
     return EntryLine(sequence=entry.sequence, time=moment(entry.at), fence=entry.fence, event=name, fields=fields)
 
@@ -60,7 +65,7 @@ def _field(name: str, value: Any) -> str:
 def told(event: e.AnyEvent, state: State | None = None) -> str | None:
     """What an entry means while a run goes on, in a few words; None for what nobody needs to see go by. state: of the run at
     that entry or later, where it is known; with it, it is also said what settles what is owed."""
-    return _of_call(event, state) or _of_step(event) or _of_people(event) or _of_run(event)
+    return told_thinking(event, state) or _of_call(event, state) or _of_step(event) or _of_people(event) or _of_run(event, state)
 
 
 def _of_call(event: e.AnyEvent, state: State | None) -> str | None:
@@ -69,15 +74,18 @@ def _of_call(event: e.AnyEvent, state: State | None) -> str | None:
         case e.CallIntended(step=step, tool=tool, attempt=attempt):
             return f"{step}: calls {tool}" + (f", attempt {attempt}" if attempt > 1 else "")
         case e.CallSucceeded(step=step, value=value, seconds=seconds):
-            return f"{step}: done in {span(seconds)}: {cut(value, FIELD_MAX)}{_cut(event)}{_also(event.changes)}"
+            return (
+                f"{step}: done in {span(seconds)}: {cut(value, FIELD_MAX)}{_cut(event)}{_also(event.changes)}{_cost(event.spent)}"
+            )
         case e.CallPartial(step=step, left=left):
-            return f"{step}: done in part; left: {listed(left)}{_rest(event, state)}{_cut(event)}{_also(event.changes)}"
+            rest = _rest(event, state)
+            return f"{step}: done in part; left: {listed(left)}{rest}{_cut(event)}{_also(event.changes)}{_cost(event.spent)}"
         case e.CallDeferred(step=step):
             named = f" as {cut(event.handle, FIELD_MAX)}" if event.handle else ""
             owes = _owes(step, event.until, state)
             return f"{step}: {_who(event.by)} took it{named} and owes its result{owes}{_also(event.changes)}"
         case e.CallFailed(step=step, failure=failure):
-            return f"{step}: failed: {failure_words(failure)}{_also(event.changes)}"
+            return f"{step}: failed: {failure_words(failure)}{_also(event.changes)}{_cost(event.spent)}"
         case e.CallUnknown(step=step, why=why):
             return f"{step}: nobody knows whether it happened: {why}"
         case e.ProbeIntended(step=step):
@@ -94,7 +102,8 @@ def _of_call(event: e.AnyEvent, state: State | None) -> str | None:
             return f"{step}: a delivery{_by(by)} was refused: {cut(reason)}"
         case e.ChildEnded(step=step, child=child, status=status):
             partly = f" (partial: {listed(event.partial)})" if event.partial else ""
-            return f"{step}: its run {child} {_ENDED[status]}{partly}" + (f": {cut(event.reason)}" if event.reason else "")
+            used = f"; it used {usage_words(event.spent)}" if event.spent is not None and event.spent.requests else ""
+            return f"{step}: its run {child} {_ENDED[status]}{partly}" + (f": {cut(event.reason)}" if event.reason else "") + used
         case _:
             return None
 
@@ -154,28 +163,30 @@ def _of_people(event: e.AnyEvent) -> str | None:
             return None
 
 
-def _of_run(event: e.AnyEvent) -> str | None:
+def _of_run(event: e.AnyEvent, state: State | None) -> str | None:
     """The run as a whole."""
     match event:
         case e.RunStarted(agent=agent, parent=parent):
             return f"started, agent {agent}" + (f", by step {event.parent_step} of run {parent}" if parent else "")
         case e.RunResumed():
             return "taken on again"
-        case e.PlanAdopted(plan=plan, revision=revision):
-            return f"plan {revision}: {listed(step.id for step in plan.steps)}"
-        case e.ProposalFailed(problems=problems):
-            return f"what was proposed cannot be run: {'; '.join(problems)}"
+        case e.PlanAdopted(plan=plan, revision=revision, reason=reason, dropped=dropped):
+            dropping = f"; dropped: {listed(dropped)}" if dropped else ""
+            why = f" ({cut(reason)})" if reason else ""
+            return f"plan {revision}: {listed(step.id for step in plan.steps) or 'nothing new'}{dropping}{why}"
         case e.AgentChanged(weaker=weaker):
             return "the agent's tools have changed" + (", and promise less" if weaker else "")
-        case e.LimitReached(limit=limit, allowed=allowed):
-            return f"the limit {limit} of {allowed:g} is reached"
+        case e.LimitReached():
+            return limit_words(event, state)
         case e.UndoPlanned(steps=steps, kept=kept):
             undone = f"what was done is taken back: {listed(step.undoes or step.id for step in steps)}" if steps else ""
             stays = f"cannot be undone: {listed(kept)}" if kept else ""
             return "; ".join(filter(None, (undone, stays))) or "there is nothing to take back"
         case e.RunCompleted():
             missing = shortfall(event.skipped, event.flagged, event.partial)
-            return "completed" + (f" (partial): {missing}" if missing else "") + _replaced(event.replaced)
+            doubtful = _lists({"done on what is not so": event.outdated, "guessed, and confirmed by nobody": event.guessed})
+            rests = f"; {doubtful}" if doubtful else ""
+            return "completed" + (f" (partial): {missing}" if missing else "") + _replaced(event.replaced) + rests
         case e.RunFailed(reason=reason):
             return f"failed: {reason}{_left_behind(event)}"
         case e.RunCancelled(by=by):
@@ -203,6 +214,18 @@ def held_words(event: e.CallHeld) -> str:
     return f"the circuit of {event.tool} is open" if event.why == "circuit" else f"the rate of {event.tool} is used up"
 
 
+def limit_words(event: e.LimitReached, state: State | None) -> str:
+    """A bound that is reached; of money and tokens also what is spent, for it is the next request that does not fit."""
+    if event.limit not in ("cost_usd_max", "tokens_max"):
+        return f"the limit {event.limit} of {amount(event.allowed)} is reached"
+    money = event.limit == "cost_usd_max"
+    allowed = dollars(Decimal(repr(event.allowed))) if money else f"{event.allowed:,.0f}"
+    said = f"the limit {event.limit} of {allowed} is reached: what is left does not pay for another request"
+    if state is None:
+        return said
+    return f"{said} ({usd(state.spent.cost_usd) if money else f'{state.spent.tokens:,} tokens'} spent)"
+
+
 def changes_words(changes: Iterable[e.Change]) -> str:
     """What else a call changed: `credit 3 (of the month), mails 1`."""
     return listed(f"{one.name} {amount(one.amount)}" + (f" ({one.note})" if one.note else "") for one in changes)
@@ -215,6 +238,10 @@ def cut_words(whole: int, kept: int, stored: bool) -> str:
 
 def _also(changes: tuple[e.Change, ...]) -> str:
     return f"; also: {changes_words(changes)}" if changes else ""
+
+
+def _cost(spent: Usage | None) -> str:
+    return f"; it cost {usd(spent.cost_usd)}" if spent is not None and spent.cost_usd else ""
 
 
 def _cut(event: e.CallSucceeded | e.CallPartial) -> str:

@@ -8,8 +8,11 @@ from typing import Any, Literal, Protocol, get_args
 import msgspec
 
 from holdfast.core import events as e
+from holdfast.core.facts import is_guess
 from holdfast.core.state import ENDED, State, StepState, status
+from holdfast.views.beliefs import FactView, fact_views
 from holdfast.views.entries import ON_STOP
+from holdfast.views.minds import AsksView, SpentView, asks_view, spent_view
 from holdfast.views.owed import OwedView, owed
 
 
@@ -54,7 +57,7 @@ _ENDED = ("completed", "failed", "cancelled")
 class RunLine(msgspec.Struct, frozen=True, kw_only=True):
     """A run as the store's row has it. whole: False where it completed and something was skipped, flagged or done in part.
     reason: of one that has ended, why it failed, or what it has not wholly done. live: a worker holds it now. note: that it
-    is due and nobody will take it on. parent: the run that started it."""
+    is due and nobody will take it on. parent: the run that started it. spent: where its journal was read for that."""
 
     run_id: str
     agent: str
@@ -73,9 +76,10 @@ class RunLine(msgspec.Struct, frozen=True, kw_only=True):
     entries: int = 0
     created_at: float = 0.0
     changed_at: float = 0.0
+    spent: SpentView | None = None
 
 
-def run_line(row: Row, served: Collection[str], now: float) -> RunLine:
+def run_line(row: Row, served: Collection[str], now: float, spent: SpentView | None = None) -> RunLine:
     """A run in one line. served: the agents that live workers have."""
     live, ended = _live(row, now), row.status in _ENDED
     return RunLine(
@@ -84,7 +88,7 @@ def run_line(row: Row, served: Collection[str], now: float) -> RunLine:
         due_at=None if ended else row.due_at, live=live, worker=row.worker if live else "",
         note=f"due, but {_unserved(row.agent)}" if _overdue(row, now) and not live and row.agent not in served else "",
         tenant=row.tenant, priority=row.priority, labels=row.labels, parent=row.parent, entries=row.version,
-        created_at=row.created_at, changed_at=row.changed_at,
+        created_at=row.created_at, changed_at=row.changed_at, spent=spent,
     )  # fmt: skip
 
 
@@ -111,7 +115,8 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
-    """What a person is asked. args: whole, never cut: an approval is bound to what was shown."""
+    """What a person is asked. args: whole, never cut: an approval is bound to what was shown. asks: what the reasoner wants to
+    know; facts: the guesses that a person is to say of whether they are so."""
 
     interrupt: str
     kind: str
@@ -122,6 +127,8 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     args: dict[str, Any]
     choices: tuple[Choice, ...]
     expires_at: float
+    asks: AsksView | None = None
+    facts: tuple[FactView, ...] = ()
 
 
 class Unheard(msgspec.Struct, frozen=True, kw_only=True):
@@ -155,7 +162,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     steps that take back what was done; kept: of a run that stops, those that stay done; where others are taken back, because
     they cannot be. whole: False where it completed and something was skipped, flagged or done in part.
     due_at: when it goes on by itself, or its question expires. live, worker: see RunLine. note: that no worker will take it
-    on. parent, parent_step: who started it."""
+    on. parent, parent_step: who started it. spent: what its models and tools used. outdated: steps that are done and rest on what
+    turned out not to be so; guessed: facts that were inferred and that nobody confirmed."""
 
     run_id: str
     agent: str
@@ -199,6 +207,9 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     kept: tuple[str, ...] = ()
     replaced: dict[str, str] = {}
     suppressed: dict[str, str] = {}
+    spent: SpentView = SpentView()
+    outdated: tuple[str, ...] = ()
+    guessed: tuple[str, ...] = ()
 
     @property
     def ended(self) -> bool:
@@ -223,8 +234,8 @@ def summary(state: State, row: Row, now: float, served: Collection[str] = (), un
         live=line.live, worker=line.worker,
         note="" if served_too else line.note or _unserved(row.agent), started_at=state.started_at, changed_at=row.changed_at,
         entries=state.version, attempts=state.attempts, revision=state.revision,
-        questions=tuple(question(asked) for asked in state.interrupts.values()), unheard=unheard,
-        owed=owed(state), changes=_counted(state), undoing=state.undoing, kept=state.kept,
+        questions=_questions(state, now), unheard=unheard, spent=spent_view(state), outdated=state.outdated,
+        guessed=_guessed(state), owed=owed(state), changes=_counted(state), undoing=state.undoing, kept=state.kept,
         replaced=state.replaced, suppressed=_suppressed(state),
         partial=tuple(name for name in state.order if state.steps[name].left),
         **{place: tuple(names) for place, names in places.items()},
@@ -286,10 +297,21 @@ def _with(words: str, more: str) -> str:
     return "; ".join(filter(None, (words, more)))
 
 
-def question(asked: e.Asked) -> Question:
+def _questions(state: State, now: float) -> tuple[Question, ...]:
+    believed = fact_views(state, now) if any(asked.facts for asked in state.interrupts.values()) else ()
+    return tuple(_question(asked, state, believed) for asked in state.interrupts.values())
+
+
+def _question(asked: e.Asked, state: State, believed: tuple[FactView, ...]) -> Question:
     """What a person is asked, with everything that they need to decide."""
     return Question(
         interrupt=asked.interrupt, kind=asked.kind, about=asked.about, question=asked.question, step=asked.step, tool=asked.tool,
         args=asked.args, choices=tuple(Choice(decision=option.decision, means=option.means) for option in asked.options),
-        expires_at=asked.expires_at,
+        expires_at=asked.expires_at, asks=None if asked.asks is None else asks_view(asked.asks, state.thinking),
+        facts=tuple(fact for fact in believed if fact.name in asked.facts),
     )  # fmt: skip
+
+
+def _guessed(state: State) -> tuple[str, ...]:
+    """As the end of a run names them."""
+    return tuple(name for name, fact in state.facts.items() if fact.source == "inferred" and is_guess(fact))

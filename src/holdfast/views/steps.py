@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -11,7 +11,11 @@ from holdfast.core import events as e
 from holdfast.core.contract import Safety
 from holdfast.core.plan import waits_for
 from holdfast.core.state import ENDED, Phase, State, StepState, contract_of
+from holdfast.views.beliefs import FactView, fact_views
 from holdfast.views.entries import held_words
+from holdfast.views.entries_thinking import FOR_PHASE
+from holdfast.views.memory import RecalledView, recalled_views
+from holdfast.views.minds import ThinkingView, TurnView, thinking_view, turn_views
 from holdfast.views.owed import owed_view
 from holdfast.views.runs import PLACES, Place, Row, RunLine, Summary, Unheard, held_back, place_of, run_line, summary
 from holdfast.views.words import bytes_of, cut, moment, shortened
@@ -72,11 +76,16 @@ class ChildView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Tree(msgspec.Struct, frozen=True, kw_only=True):
-    """A run, its steps in plan order, and the runs that they started."""
+    """A run, its steps in plan order, and the runs that they started. thinking, turns: where its reasoner is a model. facts: all
+    that it believes; recalled: what it began with, out of earlier runs."""
 
     run: Summary
     steps: tuple[StepView, ...]
     children: tuple[ChildView, ...] = ()
+    thinking: ThinkingView | None = None
+    turns: tuple[TurnView, ...] = ()
+    facts: tuple[FactView, ...] = ()
+    recalled: tuple[RecalledView, ...] = ()
 
 
 class _Past(msgspec.Struct):
@@ -92,7 +101,7 @@ class _Past(msgspec.Struct):
 
 
 def tree(
-    state: State, entries: Iterable[e.Entry], row: Row, now: float, served: Collection[str] = (),
+    state: State, entries: Sequence[e.Entry], row: Row, now: float, served: Collection[str] = (),
     unheard: tuple[Unheard, ...] = (), children: Iterable[Row] = (),
 ) -> Tree:  # fmt: skip
     """A run and its steps at `now`. entries: of the whole run; times, rows and changes come from them. children: the rows of
@@ -103,9 +112,12 @@ def tree(
     steps = (_step(state, state.steps[name], places[name], pasts.get(name, _Past()), run.live) for name in state.order)
     started |= {one.child: one.step for one in state.pending.values() if one.child}
     lines = (run_line(child, served, now) for child in children)
+    turns = turn_views(entries, state) if state.thinking is not None else ()
     return Tree(
-        run=run, steps=tuple(steps), children=tuple(ChildView(run=line, step=started.get(line.run_id, "")) for line in lines)
-    )
+        run=run, steps=tuple(steps), children=tuple(ChildView(run=line, step=started.get(line.run_id, "")) for line in lines),
+        thinking=thinking_view(state, entries, turns, now), turns=turns, facts=fact_views(state, now),
+        recalled=tuple(recalled_views(entries, state)) if state.recalled else (),
+    )  # fmt: skip
 
 
 def _step(state: State, step: StepState, place: Place, past: _Past, live: bool) -> StepView:
@@ -203,6 +215,9 @@ def _done_words(state: State, step: StepState) -> str:
 def under_way(state: State, now: float) -> tuple[str, ...]:
     """Each step that something is under way for, in a few words."""
     told = []
+    asked = state.asking_model
+    if asked is not None and state.proposing is not None and not state.ended:
+        told.append(f"{asked.model} ({FOR_PHASE[asked.phase]}, turn {asked.turn})")
     for name in state.active:
         step = state.steps[name]
         words = _words(state, step, place_of(state, step, live=True), live=True)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
 
 import msgspec
+
+from holdfast.core.models import ZERO, Reserved, Usage
 
 VALUE_MAX = 400
 FIELD_MAX = 120
@@ -73,3 +76,31 @@ def listed(names: Iterable[str], most: int = NAMES_MAX) -> str:
 def amount(number: float) -> str:
     """A number as people write it, without what is not needed: 3.0 → `3`."""
     return f"{number:.12g}".replace("-", "\u2212")
+
+
+# --- money --------------------------------------------------------------------------------------------------------
+
+# From here on an amount is shown to a hundredth of a cent; below it to two digits, so that a little is never nothing.
+_FINE = Decimal("0.01")
+
+
+def usd(money: Decimal) -> str:
+    """An amount as people read it, in US dollars: `$2.00`, `$0.0123`, `$0.000057`. What is exact stands in the record."""
+    places = 4 if money >= _FINE or money <= ZERO else 1 - money.adjusted()
+    shown = money.quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_EVEN)
+    whole, _, cents = f"{shown:f}".partition(".")
+    return f"${whole}.{cents.rstrip('0').ljust(2, '0')}"
+
+
+def usage_words(usage: Usage) -> str:
+    """What a request used: `1,635 tokens in (1,024 from a cache), 9 out, $0.0012`."""
+    cached = f" ({usage.cache_read_tokens:,} from a cache)" if usage.cache_read_tokens else ""
+    money = f", {usd(usage.cost_usd)}" if usage.cost_usd else ""
+    return f"{usage.input_tokens:,} tokens in{cached}, {usage.output_tokens:,} out{money}"
+
+
+def reserved_words(reserved: Reserved) -> str:
+    """The most that something may use: `up to $0.0312 and 16,421 tokens`."""
+    money = f"{usd(reserved.cost_usd)}" if reserved.cost_usd else ""
+    tokens = f"{reserved.tokens:,} tokens" if reserved.tokens else ""
+    return f"up to {' and '.join(filter(None, (money, tokens))) or 'nothing'}"

@@ -165,9 +165,7 @@ def test_a_success_ends_the_row_of_failures() -> None:
 
 def test_what_could_not_begin_for_another_failed_is_no_failure_of_its_own() -> None:
     """One cause is counted once."""
-    mind = planned(
-        step("a", on_failure="skip"), *(step(name, on_failure="skip", args={"n": ref("steps.a")}) for name in "bcd")
-    )
+    mind = planned(step("a", on_failure="skip"), *(step(name, on_failure="skip", args={"n": ref("steps.a")}) for name in "bcd"))
     mind.fail("a", "denied").ask()
     assert mind.events(e.PlanSuspected) == []
     assert mind.run.failures == 1

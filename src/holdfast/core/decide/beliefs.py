@@ -39,7 +39,10 @@ class Beliefs(Owed):
     # --- what steps reported --------------------------------------------------------------------------------------
 
     def _observe(self) -> None:
-        """Read off what steps reported, and rule on what falls with what changed. Nothing begins before that."""
+        """Read off what steps reported, and rule on what falls with what changed. Nothing begins before that; what a person was
+        asked may be settled by it."""
+        if self.state.to_observe or self.state.shaken:
+            self.refused = True
         for name in self.state.to_observe:
             self._read_off(self.state.steps[name])
         if self.state.shaken:

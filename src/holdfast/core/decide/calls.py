@@ -15,7 +15,7 @@ from holdfast.core.diagnosis import SETTLED_BY_ARGUMENTS
 from holdfast.core.limits import Limits, within
 from holdfast.core.models import GRAIN, ZERO, Reserved
 from holdfast.core.plan import fallbacks_of
-from holdfast.core.state import ENDED, StepState, source_of
+from holdfast.core.state import ENDED, StepState, source_of, standing_effect
 
 
 class Calls(Beliefs):
@@ -25,7 +25,8 @@ class Calls(Beliefs):
         """Begin what is ready, in order. Those that cannot begin yet keep their place and are passed over."""
         self._observe()
         passed, flying = 0, self._in_flight()
-        while passed < len(self.state.ready) and flying < self.state.limits.parallel_max and not self._stopping():
+        most = self.state.limits.parallel_max
+        while passed < len(self.state.ready) and flying < most and not (self._stopping() or self._must_think_first()):
             name = self.state.ready[passed]
             if self._concerns(name):
                 self._begin_or_skip(self.state.steps[name])
@@ -34,6 +35,21 @@ class Calls(Beliefs):
                 passed += 1
             elif phase == "flying":
                 flying += 1
+
+    def _must_think_first(self) -> bool:
+        """Whether the reasoner is to look at the plan before anything new of it begins."""
+        state = self.state
+        if state.thinking is None or state.finishing or state.stop == "undo":
+            return False
+        # What it is asked about now may be dropped by its answer.
+        return bool(state.suspicions) or (state.proposing is not None and state.open_steps > 0) or self._is_step_unseen()
+
+    def _is_step_unseen(self) -> bool:
+        """Whether a step ended after which the reasoner is to look at the plan that is under way."""
+        thinking = self.state.thinking
+        if thinking is None or thinking.horizon == 1 or thinking.reassess != "step":
+            return False
+        return bool(self.state.unseen) and self.state.open_steps > 0
 
     def _begin_or_skip(self, step: StepState) -> None:
         name = step.step.id
@@ -286,13 +302,11 @@ class Calls(Beliefs):
         """Refuse a call by which a model would repeat an effect. One that is meant has another occurrence."""
         if contract.safety in ("read", "idempotent") or step.step.undoes or step.insisted:
             return False
-        name = self.state.done_calls.get(digest([step.tool, args]))
+        name = standing_effect(self.state, digest([step.tool, args]), step.occurrence)
         if name is None or name == step.step.id:
             return False
-        before = self.state.steps[name]
-        if before.phase in ("skipped", "failed") or before.occurrence != step.occurrence or before.step.id in self.state.undone:
-            return False
-        message = f"step {name} {'did' if before.phase == 'done' else 'is doing'} this very call; its result stands"
+        phase = self.state.steps[name].phase
+        message = f"step {name} {'is doing' if phase not in ENDED else 'did'} this very call; its result stands"
         self._refuse(step, e.Failure(kind="conflict", message=message), same_as=name)
         return True
 
@@ -340,6 +354,9 @@ class Calls(Beliefs):
         limits = self.state.limits
         if step.step.undoes:
             return False
+        if contract.agent is not None and self._is_poor():
+            self._refuse(step, e.Failure(kind="too_expensive", message="nothing of the budget is left for a run of its own"))
+            return True
         if contract.agent is not None and key != step.key and self.state.children >= limits.children_max:
             self._rule(e.LimitReached(limit="children_max", allowed=float(limits.children_max)))
             return True
@@ -354,9 +371,13 @@ class Calls(Beliefs):
         self._refuse(step, e.Failure(kind="too_expensive", message=message))
         return True
 
+    def _is_poor(self) -> bool:
+        left = budget.means(self.state.limits, self.state.spent, self.state.reserved)
+        return left.tokens == 0 or left.cost_usd == 0
+
     def _is_too_dear(self, step: StepState, cost_usd: Decimal, key: str) -> bool:
-        """Whether the budget does not pay for the call. What is held for others may be given back, and is waited for. What is held
-        for the very same call, of which nobody knows whether it was made, pays for this one."""
+        """Whether the budget does not pay for the call. What is held for others may be given back, and is waited for. What is
+        held for the very same call, of which nobody knows whether it was made, pays for this one."""
         state = self.state
         need = Reserved(cost_usd=cost_usd)
         own = step.step.id if key == step.key else None
@@ -426,5 +447,5 @@ class Calls(Beliefs):
         if cost_usd is not None and not named & {"cost", "cost_usd_max"}:
             cost_usd = (cost_usd / 2).quantize(GRAIN, rounding=ROUND_DOWN)
         if tokens is not None and not named & {"tokens", "tokens_max"}:
-            tokens = max(tokens // 2, 1)
+            tokens = (tokens + 1) // 2
         return {"cost_usd_max": cost_usd, "tokens_max": tokens}

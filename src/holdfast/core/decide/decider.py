@@ -43,7 +43,9 @@ class Decider(Ends):
         self._check_limits()
         self._observe()
         self._settle_all()
-        self._observe()
+        while self.state.to_observe or self.state.shaken:
+            self._observe()
+            self._settle_all()
         if self._stopping():
             self._stop()
             return

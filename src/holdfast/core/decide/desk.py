@@ -46,7 +46,7 @@ class Desk:
         self.commands: list[Command] = []
         self.wake_at: float | None = None
         self.in_line: set[str] | None = None  # Tools that a step of the run is held back for; None where it is not known yet.
-        self.refused = False  # A call was refused while steps were begun, and something follows from that.
+        self.refused = False  # Something follows from what was said while steps were begun: a call was refused, a fact observed.
 
     def _rule(self, event: e.AnyEvent) -> None:
         self.events.append(event)

@@ -8,7 +8,8 @@ from holdfast.core import events as e
 from holdfast.core import limits, references
 from holdfast.core.contract import digest
 from holdfast.core.decide.minds import Minds
-from holdfast.core.state import State, result_of, source_of, unknown_steps
+from holdfast.core.facts import is_guess
+from holdfast.core.state import result_of, source_of, unknown_steps
 from holdfast.core.undo import undo_plan
 
 PROPOSAL_FAILURES_MAX = 3
@@ -102,25 +103,37 @@ class Ends(Minds):
             done = (step for name in state.order if (step := state.steps[name]).phase == "done")
             looks = self._looks()
             return {name: step.value for step in done if not step.step.undoes and (name := step.step.id) not in looks}
-        return _lenient(state.result_form, state)
+        return self._lenient(state.result_form)
+
+    def _lenient(self, form: Any) -> Any:
+        """A result form with null where a reference leads nowhere: a run with a skipped step still has a result."""
+        try:
+            state = self.state
+            return references.resolve(form, state.goal.inputs, lambda name: result_of(state, name), self._fact_of)
+        except references.Missing:
+            if isinstance(form, dict) and references.REF not in form:
+                return {key: self._lenient(part) for key, part in form.items()}
+            if isinstance(form, (list, tuple)):
+                return [self._lenient(part) for part in form]
+            return None
 
     def _looks(self) -> frozenset[str]:
-        """The steps that looked at a proposed result; they are no part of what was wanted."""
-        # Under "" stands the one that is under way; those before it stand for no fact.
-        return frozenset(of if not name else name for name, of in self.state.checks.items() if not name or not of)
+        """The steps that looked at a proposed result, or at a fact once more; they are no part of what was wanted."""
+        # Under "" stands the one that looks at a result now.
+        return frozenset(name or of for name, of in self.state.checks.items())
 
     def _complete(self, result: Any) -> None:
         state = self.state
-        replaced = self._replaced()
+        replaced, looks = self._replaced(), self._looks()
         self._rule(
             e.RunCompleted(
                 result=result,
-                skipped=tuple(name for name in state.skipped if name not in replaced),
+                skipped=tuple(name for name in state.skipped if name not in replaced and name not in looks),
                 flagged=state.flagged,
                 partial=tuple(name for name in state.order if state.steps[name].left and not self._rest_is_done(name)),
                 replaced=replaced,
-                outdated=state.outdated,
-                guessed=tuple(name for name, fact in state.facts.items() if fact.source == "inferred" and not fact.confirmed_by),
+                outdated=tuple(name for name in state.outdated if state.steps[name].phase == "done"),
+                guessed=tuple(name for name, fact in state.facts.items() if is_guess(fact) and not fact.stale),
             )
         )
 
@@ -221,15 +234,3 @@ class Ends(Minds):
         steps, kept = undo_plan(state)
         later = [*kept, *(step.undoes for step in steps)]
         return tuple(name for name in dict.fromkeys((*state.kept, *planned, *later)) if name not in state.undone)
-
-
-def _lenient(form: Any, state: State) -> Any:
-    """A result form with null where a reference leads nowhere: a run with a skipped step still has a result."""
-    try:
-        return references.resolve(form, state.goal.inputs, lambda name: result_of(state, name))
-    except references.Missing:
-        if isinstance(form, dict) and references.REF not in form:
-            return {key: _lenient(part, state) for key, part in form.items()}
-        if isinstance(form, (list, tuple)):
-            return [_lenient(part, state) for part in form]
-        return None

@@ -48,21 +48,6 @@ class Minds(Calls):
             return
         self._rule(e.PlanSuspected(why="failures", reason=f"{state.failures} steps failed in a row"))
 
-    def _must_think_first(self) -> bool:
-        """Whether the reasoner is to look at the plan before anything new of it begins."""
-        state = self.state
-        if state.thinking is None or state.finishing:
-            return False
-        # What it is asked about now may be dropped by its answer.
-        return bool(state.suspicions) or (state.proposing is not None and state.open_steps > 0) or self._is_step_unseen()
-
-    def _is_step_unseen(self) -> bool:
-        """Whether a step ended after which the reasoner is to look at the plan that is under way."""
-        thinking = self.state.thinking
-        if thinking is None or thinking.horizon == 1 or thinking.reassess != "step":
-            return False
-        return bool(self.state.unseen) and self.state.open_steps > 0
-
     # --- what is not known ----------------------------------------------------------------------------------------
 
     def _weigh(self) -> None:

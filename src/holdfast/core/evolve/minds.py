@@ -228,18 +228,15 @@ def questions_proposed(state: State, event: e.QuestionsProposed, entry: e.Entry)
 
 def goal_interpreted(state: State, event: e.GoalInterpreted, entry: e.Entry) -> State:
     """What the words say is believed; what they do not say is weighed, question by question."""
-    facts = dict(state.facts)
-    for fact in event.facts:
-        if fact.name not in facts:
-            facts[fact.name] = replace(fact, at=entry.at)
+    learned = learn(state, [replace(fact, at=entry.at) for fact in event.facts])
     return following(
         state,
         entry,
         interpreted=True,
         intent=event.intent,
-        facts=facts,
         weighing=(*state.weighing, *event.missing),
         news=state.news or not state.interpreted,
+        **learned,
         **closed(state, event.turn, "interpret"),
     )
 

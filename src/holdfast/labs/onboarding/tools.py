@@ -9,15 +9,14 @@ background  keyed, and deferred: the request is taken at once, and the result is
             that went out with the request.
 """
 
-import smtplib
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from email.headerregistry import Address
 from email.message import EmailMessage
 
-from holdfast import NOT_HAPPENED, Call, Deferred, Happened, InvalidInput, Transient, Unknown, tool
-from holdfast.labs.http_call import look, send, services, store
+from holdfast import NOT_HAPPENED, Call, Deferred, Happened, tool
+from holdfast.labs.http_call import look, send, store
+from holdfast.labs.smtp_call import hand_over
 from holdfast.tools.function import Probed
 
 SENDER = "it@corp.test"
@@ -119,32 +118,9 @@ def send_mail(to: str, name: str, template: str, vpn_profile: str, call: Call) -
     message["Subject"] = f"Welcome, {name}"
     message["Message-ID"] = _message_id(call)
     message.set_content(f"Dear {name},\n\nyour mailbox is {to} and your VPN profile is {vpn_profile}.\n")
-    _hand_over(message)
+    hand_over(message)
     return Sent(to=to, message_id=_message_id(call))
 
 
 def _message_id(call: Call) -> str:
     return f"<{call.key}@corp.test>"
-
-
-def _hand_over(message: EmailMessage) -> None:
-    where = services()
-    try:
-        # The name is given because looking up our own takes seconds where there is no name server.
-        server = smtplib.SMTP(where["smtp_host"], where["smtp_port"], local_hostname="localhost", timeout=4.0)
-    except (OSError, smtplib.SMTPException) as error:
-        raise Transient(f"the mail server cannot be reached: {error}") from error
-    try:
-        server.send_message(message)
-    except smtplib.SMTPRecipientsRefused as refused:
-        raise InvalidInput(f"the mail server does not take this address: {refused}") from refused
-    except smtplib.SMTPResponseException as refused:
-        # RFC 5321, section 4.2.1: 4yz may work later, 5yz will not.
-        failure = InvalidInput if refused.smtp_code >= 500 else Transient
-        raise failure(f"the mail server refused: {refused.smtp_code} {refused.smtp_error!r}") from refused
-    except (OSError, smtplib.SMTPException) as error:
-        raise Unknown(f"the mail went out, and no answer came: {type(error).__name__}") from error
-    finally:
-        # The mail is delivered or refused by now; a failing goodbye changes nothing about that.
-        with suppress(OSError, smtplib.SMTPException):
-            server.quit()

@@ -171,11 +171,13 @@ GOALS = {
 }
 # For a real model, which would do better of its own accord.
 TOLD = {
-    "repeats": "Refund the first order alone, then the second. Whenever a refund is refused, make the same call again; never end the run.",
+    "repeats": "Refund the first order alone, then the second. Whenever a refund is refused, make the same call again; never end "
+    "the run.",
     "searches": "Search once and note what you found. Then search on in other words, one search at a time; never end the run.",
-    "replans": "First plan the table and two menus that are priced one after the other. Whenever you are asked, drop what has not "
-    "begun and plan two other menus. Never end the run.",
-    "spends": "Order ten pictures in each answer, of pages 1 to 10, then 11 to 20 and so on, most of them large. Never end the run.",
+    "replans": "First plan the table and two menus that are priced one after the other. Whenever you are asked, drop what has "
+    "not begun and plan two other menus. Never end the run.",
+    "spends": "Order ten pictures in each answer, of pages 1 to 10, then 11 to 20 and so on, most of them large. Never end the "
+    "run.",
 }
 
 

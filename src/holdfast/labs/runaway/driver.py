@@ -3,6 +3,7 @@
 `check` decides how it ended. What was charged and what was done it takes from the ledger of those who charged and did it.
 """
 
+import itertools
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -22,7 +23,7 @@ FILES = ("agents.py",)
 HOLD_SECONDS = 12.0
 """Less than the tools wait, and far more than it takes to kill a process."""
 
-LINES_MAX = 24
+LINES_MAX = 36
 """Of a timeline, before its middle is left out."""
 
 _HERE = Path(__file__).parent
@@ -137,19 +138,39 @@ def _timelines(shop: Workshop, seen: Seen) -> None:
         shop.heading(f"{name}, entry by entry")
         entries = seen.histories.get(name, [])
         lines: list[tuple[float, str]] = []
-        for entry in entries:
+        for number, entry in enumerate(entries):
             if isinstance(entry.event, e.RunResumed):
-                lines.append((entry.at - entries[0].at, "---- the worker was killed; the next one goes on ----"))
+                if any(isinstance(before.event, e.ProposalRequested) for before in entries[:number]):
+                    lines.append((entry.at - entries[0].at, "---- the worker was killed; the next one goes on ----"))
             elif words := told(entry.event):
                 lines.append((entry.at - entries[0].at, words))
-        half = LINES_MAX // 2
-        cut = len(lines) - LINES_MAX
-        for at, words in lines[:half] if cut > 0 else lines:
-            shop.entry(at, words)
-        if cut > 0:
-            shop.line(f"          … {cut} more entries …")
-            for at, words in lines[-half:]:
+        lines = _folded(lines)
+        left_out = range(LINES_MAX // 2, len(lines) - LINES_MAX // 2)
+        for number, (at, words) in enumerate(lines):
+            if number not in left_out:
                 shop.entry(at, words)
+            elif number == left_out[0]:
+                shop.line(f"          … {len(left_out)} more entries …")
+
+
+def _folded(lines: Sequence[tuple[float, str]]) -> list[tuple[float, str]]:
+    """Of entries in a row that say the same of several steps, one, with how many there are."""
+    found: list[tuple[float, str]] = []
+    for _, group in itertools.groupby(lines, lambda line: _of_a_step(line[1])):
+        (at, words), *others = group
+        step, _, said = words.partition(": ")
+        if said.startswith("done in ") and others:
+            said = "done"
+        found.append((at, f"{step} and {len(others)} more: {said}" if others else words))
+    return found
+
+
+def _of_a_step(words: str) -> str:
+    """What an entry says of a step, without its name and how long it took."""
+    step, _, said = words.partition(": ")
+    if " " in step:
+        return words
+    return "done" if said.startswith("done in ") else said
 
 
 def _table(shop: Workshop, seen: Seen) -> None:
@@ -174,7 +195,10 @@ def _table(shop: Workshop, seen: Seen) -> None:
             )
         )
     shop.table(rows)
-    shop.say("", "  done, charged: by the ledger. counted: by the run; an answer that was lost counts with all that was reserved.")
+    shop.say("")
+    shop.paragraph(
+        "", "done, charged: by the ledger. counted: by the run; an answer that was lost counts with all that was held for it."
+    )
     shop.heading("Why each stopped, and what is kept")
     for name in NAMES:
         entries = seen.histories.get(name)

@@ -21,12 +21,14 @@ from holdfast.labs.services.ids import Ids
 from holdfast.labs.services.ledger import Ledger, RequestLog
 from holdfast.labs.services.mail import MailServer
 from holdfast.labs.services.mailboxes import Mailboxes
+from holdfast.labs.services.newsroom import newsroom_routes
 from holdfast.labs.services.notices import SERVICES, post_notice
 from holdfast.labs.services.office import office_routes
 from holdfast.labs.services.orders import LaptopShop
 from holdfast.labs.services.provider import provider_routes
 from holdfast.labs.services.transfers import transfer_routes
 from holdfast.labs.services.travel import travel_routes
+from holdfast.labs.services.trips import trip_routes
 from holdfast.labs.services.vpn import Vpn
 from holdfast.labs.services.web import Route, WebServer
 
@@ -34,7 +36,9 @@ WATCH_SECONDS = 0.05
 """How often to look whether the parent is still there: an orphan lives no longer than this."""
 
 HOLDS = {
+    "drift": {name: frozenset({name}) for name in ("rooms", "trains", "payments")},
     "forty_seven": {"mail": frozenset({"mail"})},
+    "news": {},
     "onboarding": {name: frozenset({name}) for name in ("mailbox", "vpn", "orders", "mail", "background")},
     "payment": {
         "keyed": frozenset({"keyed"}),
@@ -43,6 +47,7 @@ HOLDS = {
         "transfer": frozenset({"keyed", "lookup", "plain"}),
     },
     "runaway": {name: frozenset({name}) for name in ("refunds", "notes", "tables", "pictures")},
+    "second_run": {"bookings": frozenset({"bookings"})},
     "weekend": {name: frozenset({name}) for name in ("hotels", "trains")},
 }
 """For each lab, what can be held, and the ledger's services that each of these names covers. In every lab `models` can be."""
@@ -92,6 +97,12 @@ def _serve(lab: str, directory: Path, seed: int, faults: Faults) -> dict[str, ob
             routes += transfer_routes(ledger, ids, faults)
         case "forty_seven":
             routes += Customers(ledger, ids, faults).routes()
+        case "news":
+            mail = MailServer(ledger, log, holds, ids)
+            smtp_host, smtp_port = mail.start()
+            routes += [*newsroom_routes(faults), *mail.routes()]
+        case "drift" | "second_run":
+            routes += trip_routes(ledger, ids)
         case "runaway":
             routes += office_routes(ledger, ids, faults)
         case _:

@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 
 def start_services(
-    lab: Literal["forty_seven", "onboarding", "payment", "runaway", "weekend"],
+    lab: Literal["drift", "forty_seven", "news", "onboarding", "payment", "runaway", "second_run", "weekend"],
     directory: Path,
     faults: Mapping[str, object] | None = None,
     *,
@@ -128,6 +128,10 @@ class Services:
         """
         told = self._call("POST", f"/checks/{quote(user)}/deliver")
         return int(told["code"]), str(told["said"])
+
+    def change_price(self, guest: str, town: str, usd: str) -> None:
+        """From now on a room in this town costs this guest so much."""
+        self._call("POST", "/prices", {"guest": guest, "town": town, "usd": usd})
 
     def stop(self) -> None:
         """End the process and wait for it. Does nothing the second time."""

@@ -39,6 +39,12 @@ class Faults:
     """Customers who have answered already."""
     draw_seconds: float = 0.0
     """How long the office takes for a picture that is not small."""
+    malformed_pages: frozenset[str] = frozenset()
+    """Pages that break off in the middle of a letter."""
+    empty_pages: frozenset[str] = frozenset()
+    """Pages on which nothing stands."""
+    planted_pages: frozenset[str] = frozenset()
+    """Pages on which somebody has planted an order to whoever reads them."""
     full_towns: frozenset[str] = frozenset()
     """Towns without a hotel room."""
     forget_keys_after_seconds: float | None = None

@@ -54,7 +54,7 @@ class Reply:
 
     status: int = 200
     body: object
-    """Anything that JSON can say."""
+    """Anything that JSON can say; bytes are a page of HTML, and go out as they are."""
     effect: LedgerRow | None = None
     """The ledger row that this request caused."""
     lost_after_seconds: float | None = None
@@ -195,10 +195,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
 
     def _send(self, reply: Reply, number: int | None) -> None:
-        body = json.dumps(reply.body).encode() + b"\n"
+        is_page = isinstance(reply.body, bytes)
+        body = reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body).encode() + b"\n"
         head = (
             f"HTTP/1.1 {reply.status} {HTTPStatus(reply.status).phrase}\r\n"
-            "Content-Type: application/json\r\n"
+            f"Content-Type: {'text/html' if is_page else 'application/json'}\r\n"
             f"Content-Length: {len(body)}\r\n"
             f"Connection: {'close' if self.close_connection else 'keep-alive'}\r\n\r\n"
         )

@@ -24,11 +24,11 @@ from holdfast.reasoners.model import Request
 from holdfast.testing.models import Said, asked, call, told
 
 INSTRUCTIONS = """\
-You plan weekends away. Plan the whole weekend with make_plan: find the towns that are no farther than three hours, book a room in \
-the nearest one, then a flight to the town that was really booked, look for something to do there, and call recommend last, with \
-what the other steps returned. Let steps read each other's results by references.
-The room decides the town. Things to do are optional. Where the room or the flight cannot be had, plan the next town, or a train, \
-and under new ids what rests on it; drop the steps that it replaces. Book nothing twice.
+You plan weekends away. Plan the whole weekend with make_plan: find the towns that are no farther than three hours, book a room \
+in the nearest one, then a flight to the town that was really booked, look for something to do there, and call recommend last, \
+with what the other steps returned. Let steps read each other's results by references.
+The room decides the town. Things to do are optional. Where the room or the flight cannot be had, plan the next town, or a \
+train, and under new ids what rests on it; drop the steps that it replaces. Book nothing twice.
 When the recommendation is there, end the run with exactly that as its result."""
 
 

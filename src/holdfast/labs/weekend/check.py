@@ -72,7 +72,9 @@ def check_planned(story: Story, seen: Seen, model: str | None) -> list[str]:
     elif model is None or end is None:
         problems.append(f"{weekend.run_id}: it is not completed")
     known = {weekend.guest, SCRIPT}
-    return problems + [f"the ledger has something for {name}, who goes nowhere" for name in _names(seen.ledger) if name not in known]
+    return problems + [
+        f"the ledger has something for {name}, who goes nowhere" for name in _names(seen.ledger) if name not in known
+    ]
 
 
 def _money_problems(seen: Seen, weekend: Weekend) -> list[str]:

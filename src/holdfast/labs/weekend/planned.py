@@ -43,14 +43,14 @@ def run(*, directory: Path | None, seed: int, keep: bool, model: str | None) -> 
 
 
 _CLAIMS = (
-    "Read from the services' ledger: one room and one train ticket, for the town that had room, though the worker was killed with "
-    "SIGKILL in the middle of a booking, and while the model was asked. The plan was made anew where the world was not as it was "
-    "thought to be, and nothing of it was done twice. The recommendation rests on what was booked, and names what was replaced and "
-    "skipped. The provider charged no more than the run counted, nor than it may spend.",
+    "Read from the services' ledger: one room and one train ticket, for the town that had room, though the worker was killed "
+    "with SIGKILL in the middle of a booking, and while the model was asked. The plan was made anew where the world was not as "
+    "it was thought to be, and nothing of it was done twice. The recommendation rests on what was booked, and names what was "
+    "replaced and skipped. The provider charged no more than the run counted, nor than it may spend.",
 )
 _CLAIMS_OF_A_MODEL = (
-    "Read from the services' ledger: at most one room and one ticket; what is recommended, if anything is, is booked, and it names "
-    "what was replaced and skipped. The run counted no more than it may spend.",
+    "Read from the services' ledger: at most one room and one ticket; what is recommended, if anything is, is booked, and it "
+    "names what was replaced and skipped. The run counted no more than it may spend.",
 )
 
 
@@ -120,7 +120,9 @@ def _world(shop: Workshop, story: Story, seen: Seen) -> None:
     if entries := seen.histories.get(weekend.run_id):
         state = fold(entries)
         allowed = state.limits.cost_usd_max
-        shop.line(f"the run counted {dollars(state.spent.cost_usd)} of {dollars(allowed) if allowed is not None else 'any amount'}")
+        shop.line(
+            f"the run counted {dollars(state.spent.cost_usd)} of {dollars(allowed) if allowed is not None else 'any amount'}"
+        )
         end = entries[-1].event
         if isinstance(end, e.RunCompleted) and isinstance(end.result, dict):
             shop.heading("The recommendation")

@@ -10,6 +10,7 @@ import msgspec
 from holdfast.agent import Agent
 from holdfast.app import Holdfast
 from holdfast.core.events import Asked
+from holdfast.core.plan import Step
 from holdfast.errors import AnswerRefused
 from holdfast.journal.base import Batch
 
@@ -90,7 +91,9 @@ async def answer_run(app: Holdfast, run_id: str, answer: Answer | None) -> list[
 
 def in_words(batch: Batch) -> str:
     """What a batch says: `call_succeeded mailbox, call_intended vpn`."""
-    names = [f"{event.__struct_config__.tag} {getattr(event, 'step', '')}".strip() for event in batch.events]
+    steps = [getattr(event, "step", "") for event in batch.events]
+    steps = [step.id if isinstance(step, Step) else step for step in steps]
+    names = [f"{event.__struct_config__.tag} {step}".strip() for event, step in zip(batch.events, steps, strict=True)]
     return ", ".join([*names, *(["release"] if batch.release is not None else [])])
 
 

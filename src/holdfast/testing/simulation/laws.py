@@ -23,6 +23,7 @@ from holdfast.errors import JournalCorrupt
 from holdfast.journal.base import EMPTY, Claim, Full, Message
 from holdfast.runner import holdings
 from holdfast.testing.simulation import promises
+from holdfast.testing.simulation.laws_thinking import ThinkingLaws
 from holdfast.testing.simulation.tools import BUSINESS, STORE_WIDE
 from holdfast.testing.world import Effect, Request
 
@@ -30,7 +31,8 @@ from holdfast.testing.world import Effect, Request
 _OUTSIDE = (
     e.RunStarted, e.RunResumed, e.AgentChanged, e.CancelRequested, e.Answered, e.AnswerVoided, e.PlanAdopted, e.ProposalFailed,
     e.FinishProposed, e.GiveUpProposed, e.CallbackReceived, e.CallbackRefused, e.SignalReceived, e.ChildEnded,
-    e.CallSucceeded, e.CallPartial, e.CallDeferred, e.CallFailed, e.ProbeAnswered,
+    e.CallSucceeded, e.CallPartial, e.CallDeferred, e.CallFailed, e.ProbeAnswered, e.ModelAnswered, e.ModelFailed, e.PlanKept,
+    e.QuestionsProposed, e.GoalInterpreted, e.GoalChanged, e.ThinkingChanged, e.MemoryRecalled,
 )  # fmt: skip
 # Failures that say nothing of the world: the tool answered, and broke its contract.
 _BROKEN = ("invalid_output", "crashed")
@@ -119,6 +121,7 @@ class Laws:
         self.expired: dict[tuple[str, str], e.Asked] = {}
         self.full: dict[str, list[Full]] = {}
         self.promises = promises.Promises(stage, self)
+        self.thinking: ThinkingLaws | None = None
 
     def _break(self, law: str, what: str) -> None:
         self._stage.broken(law, what)
@@ -174,8 +177,12 @@ class Laws:
             before, state = state, evolve(state, e.Entry(first + offset, at, fence, event))
             if before is not None:
                 self.promises.written(before, event, state, at)
+                if self.thinking is not None:
+                    self.thinking.written(before, event, state, at)
             elif isinstance(event, e.RunStarted):
                 self.promises.begun(event)
+                if self.thinking is not None:
+                    self.thinking.begun(state)
         assert state is not None
         self.promises.committed(state, at)
         for asked in state.interrupts.values():
@@ -191,7 +198,7 @@ class Laws:
         """Decided again from what is written, the same is decided."""
         outside = 0
         for event in events:
-            if not (isinstance(event, _OUTSIDE) or (isinstance(event, e.CallUnknown) and not event.crashed)):
+            if not (isinstance(event, _OUTSIDE) or _comes_from_outside(event)):
                 break
             state = evolve(state, e.Entry(first + outside, at, fence, event))
             outside += 1
@@ -403,6 +410,8 @@ class Laws:
             self._break("an answer that expired is refused", f"{event.interrupt} was taken at {at:.3f}, {said}")
         if not asked.step:
             return
+        if asked.about == "fact":
+            return  # It says nothing of the call.
         track = self.track(state.run_id, asked.step)
         if event.decision in ("approve", "edit"):
             args = event.value if event.decision == "edit" else asked.args
@@ -500,6 +509,8 @@ class Laws:
                 self._check_truth(state, state.steps[name])
             self._check_words(run_id)
         self.promises.check_end(self.states)
+        if self.thinking is not None:
+            self.thinking.check_end(self.states)
 
     def _check_record(self, run_id: str, state: State) -> None:
         try:
@@ -550,6 +561,13 @@ class Laws:
         """The answer to a question, as it lies in the mailbox."""
         letters = self._stage.store.run(run_id).letters
         return next((letter.message for letter in letters if letter.message.slot == interrupt), None)
+
+
+def _comes_from_outside(event: e.AnyEvent) -> bool:
+    """Of the kinds that come from outside, and follow from the state as well: those that did come from there."""
+    if isinstance(event, e.FactsLearned):
+        return not event.step
+    return isinstance(event, e.CallUnknown) and not event.crashed
 
 
 def _with_less(room: Room, full: Full) -> Room:

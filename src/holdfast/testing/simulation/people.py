@@ -17,9 +17,10 @@ from holdfast import inbox
 from holdfast.app import Holdfast
 from holdfast.core.events import Asked, OnStop
 from holdfast.core.evolve import fold
+from holdfast.core.plan import schema_problem
 from holdfast.core.state import State
 from holdfast.errors import AnswerRefused, JournalUnavailable
-from holdfast.journal.base import Message
+from holdfast.journal.base import Journal, Message
 from holdfast.testing.clock import SimClock
 from holdfast.testing.simulation import tools
 from holdfast.testing.simulation.plans import PERSON_SECONDS
@@ -54,6 +55,11 @@ class People:
     def __init__(self, stage: Stage, app: Holdfast):
         self._stage = stage
         self._app = app
+
+    @property
+    def journal(self) -> Journal:
+        """By which they say something."""
+        return self._app.journal
 
     async def answer(self, run_id: str, asked: Asked) -> None:
         """React to a question, sooner or later or not at all."""
@@ -90,7 +96,7 @@ class People:
 
     async def _settled(self, run_id: str, asked: Asked) -> None:
         """Patience before one says what happened: until nothing can land any more."""
-        if asked.about != "call":
+        if asked.about != "call" and asked.step:
             await self._stage.world.settled(run_id=run_id, step=asked.step)
 
     def _choose(self, state: State, asked: Asked, late: bool) -> Answer:
@@ -102,6 +108,8 @@ class People:
         if asked.about == "call":
             yes: Answer = ("approve", None)
             return dice.choice((yes, yes, yes, ("edit", _edits(asked, 77)), ("reject", None)))
+        if asked.about in ("question", "fact", "reasoner"):
+            return self._about_thinking(state, asked)
         if asked.about == "agent":
             return dice.choice((("approve", None), ("approve", None), ("reject", None)))
         effect = self._what_happened(run_id, asked)
@@ -115,6 +123,22 @@ class People:
         if asked.about == "owed":
             return dice.choice((("approve", None), ("reject", None), ("reject", None)))
         return dice.choice((("approve", None), ("approve", None), ("reject", None)))
+
+    def _about_thinking(self, state: State, asked: Asked) -> Answer:
+        """What a model asks, what it guessed, and whether models are asked again."""
+        dice, yes = self._stage.dice, ("approve", None)
+        if asked.about == "reasoner":
+            return dice.choice((yes, ("reject", None)))
+        if asked.about == "fact":
+            other: Answer = ("edit", {dice.choice(asked.facts): dice.choice(("item-5", "bob", 4))})
+            self._stage.counter["guess confirmed by a person"] += 1
+            return dice.choice((yes, yes, other, ("reject", None)))
+        form = asked.asks.answer_schema if asked.asks is not None else {}
+        fitting = [value for value in ("red", "item-2", 5, {"a": 1}) if not form or schema_problem(value, form) is None]
+        if not fitting or dice.random() < 0.2:
+            return "reject", None
+        self._stage.counter["question of a model answered"] += 1
+        return "respond", dice.choice(fitting)
 
     def _what_happened(self, run_id: str, asked: Asked) -> Effect | None:
         """What the ledger has of this step; or of the same call, as the business sees it, in another."""

@@ -343,7 +343,7 @@ class Promises:
             what = f"{state.run_id} {effect.step}: {effect.receipt['id']} (policy {policy}, {state.ended})"
             taken_back = bool(self._stage.world.undone(effect))
             step = state.steps[effect.step]
-            another_way = bool(step.undo) or step.fallbacks_taken > 0
+            another_way = bool(step.undo) or step.fallbacks_taken > 0 or self._is_taken_back_by_plan(state, effect.step)
             if taken_back and not another_way and (not undone or policy == "keep" or state.ended == "completed"):
                 self._break("what is kept is kept", what)
             if policy == "undo" and state.ended != "completed" and not taken_back and not self._is_named(state, effect):
@@ -352,6 +352,10 @@ class Promises:
             known = all(name not in state.unknown for name in undoing)
             if taken_back and known and not another_way and effect.step not in state.undone and not self._is_named(state, effect):
                 self._break("what was taken back is said to be", what)
+
+    def _is_taken_back_by_plan(self, state: State, name: str) -> bool:
+        """Whether a model planned to take a step back."""
+        return any(state.steps[other].step.undoes == name and other not in state.undoing for other in state.order)
 
     def _is_named(self, state: State, effect: Effect) -> bool:
         """Whether the run says of this effect that it stays, or that it does not know; or was right not to count on it."""

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from holdfast.agent import Agent
 from holdfast.app import Holdfast
 from holdfast.core import events as e
 from holdfast.core.state import State
@@ -23,7 +24,9 @@ from holdfast.testing.clock import EPOCH, JumpingLoop, Process, SimClock, Stuck,
 from holdfast.testing.memory import MemoryStore
 from holdfast.testing.simulation import faults, tools
 from holdfast.testing.simulation.faults import LEASE_SECONDS, STORM_SECONDS, FaultyJournal, Weather
+from holdfast.testing.simulation.hostile import HostileScript, draw_hostile
 from holdfast.testing.simulation.laws import LawBroken, Laws
+from holdfast.testing.simulation.minds import Minds
 from holdfast.testing.simulation.people import People
 from holdfast.testing.simulation.plans import Script, draw_script
 from holdfast.testing.simulation.workers import Workers
@@ -76,9 +79,10 @@ class Stage:
 
     def __init__(self, seed: int):
         self.seed = seed
-        self.dice = Random(seed)
+        # Those below nothing are the seeds of hostile models.
+        self.dice = Random(seed) if seed >= 0 else Random(f"hostile {seed}")
         # Every other seed is one in which the world owes something; see `faults.KINDS`.
-        self.script: Script = draw_script(self.dice, messy=seed % 2 == 0)
+        self.script: Script = draw_script(self.dice, messy=seed % 2 == 0) if seed >= 0 else draw_hostile(self.dice)
         self.weather = Weather(self.dice, self.script.messy)
         self.counter: Counter[str] = Counter()
         self.trace: list[Line] = []
@@ -94,6 +98,8 @@ class Stage:
         )  # fmt: skip
         self.store = WatchedStore(self)
         self.laws = Laws(self)
+        self.minds = Minds(self, self.script) if isinstance(self.script, HostileScript) else None
+        self.laws.thinking = self.minds.laws if self.minds is not None else None
         self.people = People(self, Holdfast(FaultyJournal(self.store, self, "person"), clock=self.clock))
         self.courier = Holdfast(FaultyJournal(self.store, self, "courier"), clock=self.clock)
         self.workers = Workers(self)
@@ -127,6 +133,8 @@ class Stage:
         await self._begin()
         self.workers.begin()
         self._plan_weather()
+        if self.minds is not None:
+            self.minds.begin(self.people.journal)
         while not self._is_over():
             self._over = self.loop.create_future()
             await self._over
@@ -153,9 +161,10 @@ class Stage:
 
     async def _start_run(self, app: Holdfast, number: int) -> None:
         """Put a run into the store, however often it takes; twice is once."""
-        agent = self.script.agent(0, lambda: False)
+        agent, run_id = self.agent(0), f"run-{number}"
+        goal, inputs = ("play", None) if self.minds is None else self.minds.goal(run_id)
         try:
-            await app.start(agent, "play", id=f"run-{number}", priority=number)
+            await app.start(agent, goal, id=run_id, inputs=inputs, priority=number)
         except JournalUnavailable:
             await asyncio.sleep(0.5)
             await self._start_run(app, number)
@@ -187,6 +196,10 @@ class Stage:
     def now(self) -> float:
         return self.clock.now()
 
+    def agent(self, version: int) -> Agent:
+        """The agent as the nth worker loads it: the first ones as it is, later ones as it became."""
+        return self.minds.agent(version) if self.minds is not None else self.script.agent(version, self.stumbles)
+
     def stormy(self) -> bool:
         """Whether faults may begin."""
         return self.loop.time() < STORM_SECONDS
@@ -203,6 +216,8 @@ class Stage:
                 outside(self._begin_task, self.people.answer, run_id, event)
             if (kind := _kind(event, self.laws.states[run_id])) is not None:
                 self.counter[kind] += 1
+            if self.minds is not None:
+                self.minds.count(event)
         if self._is_over() and not self._over.done():
             self._over.set_result(None)
 
@@ -268,8 +283,8 @@ class Stage:
         if behaviour.visible > 0:
             self.counter["effect visible late"] += 1
         process = current_process()
-        if process is not None and self.weather.crash and self.dice.random() < self.weather.crash * 4:
-            outside(self.loop.call_later, self.dice.uniform(0.0, 0.8), self._crash_in_flight, process, request)
+        if process is not None:
+            self.crash_soon(process, "while a call is in flight")
         return behaviour
 
     def _look(self, tool: str, call: Call) -> Look:
@@ -288,10 +303,15 @@ class Stage:
             process.kill()
             self.workers.died(process)
 
-    def _crash_in_flight(self, process: Process, request: Request) -> None:
+    def crash_soon(self, process: Process, where: str) -> None:
+        """SIGKILL in a moment, now and then."""
+        if self.weather.crash and self.dice.random() < self.weather.crash * 4:
+            outside(self.loop.call_later, self.dice.uniform(0.0, 0.8), self._crash_in_flight, process, where)
+
+    def _crash_in_flight(self, process: Process, where: str) -> None:
         if self.may_crash() and not process.dead and self.stormy():
-            self.counter["crash while a call is in flight"] += 1
-            self.crash(process, "while a call is in flight")
+            self.counter[f"crash {where}"] += 1
+            self.crash(process, where)
 
     async def gate(self, process: Process, where: str, danger: int = 1) -> None:
         """Between two actions of a worker: it may be killed or stopped here; so many times as often where it is dangerous."""
@@ -384,6 +404,8 @@ class GatedWorld(World):
 
     async def request(self, *args: Any) -> Any:
         await self._gate("before a call is sent")
+        if self._stage.minds is not None:
+            self._stage.minds.called(args[0], args[4])
         reply = await super().request(*args)
         await self._gate("after a call returned", danger=4)
         return reply

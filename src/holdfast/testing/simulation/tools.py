@@ -81,6 +81,14 @@ _UNDO: dict[str, tuple[Any, dict[str, Any]]] = {
     "unreserve": ("reconcilable", _PROBED),
     "refund": ("irreversible", _FREE),
 }
+# Those of the seeds in which a model thinks: what is looked up and becomes a fact, and what costs money.
+_THOUGHT: dict[str, tuple[Any, dict[str, Any]]] = {
+    "price": ("read", {**_COMMON, "observes": {"price of {item}": "amount"}, "valid_for": 3.0}),
+    "stock": ("read", {**_COMMON, "observes": {"stock": "amount", "last": "item"}}),
+    "bill": ("keyed", {**_COMMON, "cost": "0.02"}),
+    "pool": ("reconcilable", {**_PROBED, "cost": "0.05"}),
+    "stamp": ("irreversible", {**_FREE, "cost": "0.03"}),
+}  # fmt: skip
 # Palettes of the seeds in which the world owes something, is shared, or is taken back.
 MESSY: tuple[str, ...] = tuple(_MESSY)
 DEFERRING = ("supply", "ship", "build", "survey", "hire", "train", "sign", "audit", "reserve", "charge")
@@ -89,6 +97,10 @@ STORE_WIDE = ("permit", "grant")
 GATED = ("fetch", "sms", "geo", "crm")
 UNDOABLE = ("lease", "reserve", "charge")
 UNDO: tuple[str, ...] = tuple(_UNDO)
+COSTLY: tuple[str, ...] = tuple(name for name, (_, options) in _THOUGHT.items() if "cost" in options)
+THOUGHT: tuple[str, ...] = (
+    *_THOUGHT, "look", "store", "pay", "book", "mail", "post", "ticket", "notice", "supply", "hire", "lease", "charge", "crm",
+)  # fmt: skip
 CHANGING = ("sms", "crm", "lease")
 # So many requests in so long are taken by the services themselves; one of them takes less than its contract says.
 SERVICE_RATES = {"fetch": (3, 1.9), "sms": (2, 1.3), "geo": (2, 0.9)}
@@ -120,7 +132,7 @@ BLIND = "blind"
 NAMES: tuple[str, ...] = (*_CATALOG, BLIND)
 BUSINESS: tuple[str, ...] = tuple(name for name, (_, options) in (_CATALOG | _MESSY).items() if "business_key" in options)
 CLASSIC_BUSINESS: tuple[str, ...] = tuple(name for name in BUSINESS if name in _CATALOG)
-EDITABLE: tuple[str, ...] = (*NAMES, *MESSY)
+EDITABLE: tuple[str, ...] = (*NAMES, *MESSY, *_THOUGHT)
 WEAKER: tuple[str, ...] = tuple(_WEAKER)
 OTHER: tuple[str, ...] = tuple(_OTHER)
 
@@ -133,7 +145,7 @@ def tool_named(name: str, form: str = "") -> Tool[..., Any]:
     if name in _UNDO:
         safety, options = _UNDO[name]
         return make_undo(WORLD.get, name, safety, **options)
-    safety, options = {"": _CATALOG | _MESSY, "weaker": _WEAKER, "other": _OTHER}[form][name]
+    safety, options = {"": _CATALOG | _MESSY | _THOUGHT, "weaker": _WEAKER, "other": _OTHER}[form][name]
     return make_tool(WORLD.get, name, safety, **options)
 
 

@@ -36,7 +36,7 @@ class Stage(faults.Stage, Protocol):
 
     def broken(self, law: str, what: str) -> None: ...
 
-    def stumbles(self) -> bool: ...
+    def agent(self, version: int) -> Agent: ...
 
     def stop_process(self, process: Process, seconds: float) -> None: ...
 
@@ -69,7 +69,7 @@ class Workers:
         )  # fmt: skip
         self._alive.append((process, app))
         stage.note(process.name, "starts", f"agent {version}")
-        task = process.start(self._work(app, stage.script.agent(version, stage.stumbles), number))
+        task = process.start(self._work(app, stage.agent(version), number))
         outside(task.add_done_callback, lambda _: self._ended(process, task))
 
     def _tenant_parallel(self) -> dict[str, int] | None:
