@@ -62,7 +62,7 @@ def test_a_reasoner_is_an_object_or_a_function() -> None:
 @pytest.mark.parametrize("both", [{"plan": None}, {"reasoner": Thinker()}])
 def test_an_agent_has_either_a_plan_or_a_reasoner(both: dict[str, Any]) -> None:
     """Not none, not both."""
-    with pytest.raises(DefinitionError, match="needs either a plan or a reasoner"):
+    with pytest.raises(DefinitionError, match="needs either a plan, a reasoner or a model"):
         agent(**both)
 
 

@@ -6,12 +6,13 @@ import json
 import os
 import subprocess
 import sys
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from holdfast.loading import load
+from holdfast.loading import agent_of
 from holdfast.testing.models import ModelServer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,13 +41,14 @@ def test_the_flight_is_booked_by_a_real_client_after_two_answers(model: str, tmp
         shown = json.loads(holdfast(tmp_path, server, "show", "new-york", "--json").stdout)
         assert server.refusals == []
     assert server.hits == {"answered": 4}
-    assert shown["result"] == "You fly with B6 915 at 20:10."
+    assert shown["run"]["result"] == "You fly with B6 915 at 20:10."
+    assert 0 < Decimal(shown["run"]["spent"]["cost_usd"]) <= Decimal("0.50")
     assert [step["id"] for step in shown["steps"]] == ["calendar_2", "look_up_2", "book_3"]
 
 
 def _script_of(example: Path) -> Any:
     """What the example's own model says."""
-    agent = load(str(example))
+    agent = agent_of(str(example))
     assert agent.mind is not None
     (model,) = agent.mind.models.models.values()
     return model

@@ -5,9 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import holdfast.labs
+from holdfast.labs.ahead import go_ahead
+from holdfast.labs.drift.agents import trip
 from holdfast.labs.forty_seven.agents import agents
 from holdfast.labs.http_call import STORE, WORLD
+from holdfast.labs.news.agents import agent as news
 from holdfast.labs.runaway.agents import agent as runaway
+from holdfast.labs.second_run.agents import agent as rooms
 from holdfast.labs.weekend.agents import agent as planned
 from holdfast.loading import agent_of
 from holdfast.testing.crash_walk import Story
@@ -70,3 +74,26 @@ def one_follow_up(config: dict[str, Any]) -> Story:
     follow_up, _ = agents(config["visible_within"])
     customer = {"name": config["customer"], "tier": "standard"}
     return Story(agent=follow_up, run_id=f"wake-{config['customer']}", inputs={"customer": customer})
+
+
+def one_summary(config: dict[str, Any]) -> Story:
+    """The summary of the lab `news`. config: {world, number, desk_note}."""
+    os.environ[WORLD] = config["world"]
+    inputs = {"topic": "tidal power", "desk_note": config["desk_note"]}
+    return Story(agent=news(f"-{config['number']}"), run_id=f"news-{config['number']}", inputs=inputs)
+
+
+def one_drifting_trip(config: dict[str, Any]) -> Story:
+    """The trip of the lab `drift`. config: {world, guest, town}."""
+    os.environ[WORLD] = config["world"]
+    inputs = {"guest": config["guest"], "town": config["town"]}
+    return Story(agent=trip(config["guest"]), run_id=f"trip-{config['guest']}", inputs=inputs, thread=config["guest"])
+
+
+def one_visit(config: dict[str, Any]) -> Story:
+    """A run of the lab `second_run`, so much later than now. config: {world, guest, town, run_id, later}."""
+    os.environ[WORLD] = config["world"]
+    # A worker of a walk is a process of its own.
+    go_ahead(config["later"])
+    inputs = {"guest": config["guest"], "town": config["town"]}
+    return Story(agent=rooms(config["guest"]), run_id=config["run_id"], inputs=inputs, thread=config["guest"])

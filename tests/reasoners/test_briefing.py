@@ -112,13 +112,13 @@ def test_the_tools_are_those_of_the_agent_and_our_own_without_secrets() -> None:
     tools = {form.name: form for form in talk(MORE).request().tools}
     assert list(tools) == [
         "find", "login", "mail", "read_more", "slow", "unmail",
-        "finish_run", "give_up_run", "ask_person", "note_facts", "repeat_step", "undo_step",
+        "finish_run", "give_up_run", "ask_person", "note_facts", "keep_plan", "repeat_step", "undo_step",
     ]  # fmt: skip
     assert tools["login"].input_schema["properties"] == {"user": {"type": "string"}}
     assert tools["login"].input_schema["required"] == ["user"]
     assert tools["find"].description == "Finds a person." and "undo_step takes it back" in tools["mail"].description
     more = {form.name for form in talk(thinking=thinks(horizon=0, interpret=True)).request().tools}
-    assert more - set(tools) == {"make_plan", "keep_plan", "interpret_goal"}
+    assert more - set(tools) == {"make_plan", "interpret_goal"}
 
 
 def test_the_schema_of_a_result_keeps_its_definitions() -> None:

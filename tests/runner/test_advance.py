@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import json
 import sqlite3
 import time
@@ -16,6 +17,8 @@ import pytest
 
 from holdfast import Agent, Call, Deferred, Happened, Holdfast, Limits, Run, Transient, Unavailable, Unknown, tool
 from holdfast.core import events as e
+from holdfast.core.commands import AskReasoner
+from holdfast.core.decide import minds
 from holdfast.core.evolve import evolve
 from holdfast.errors import JournalError, JournalUnavailable
 from holdfast.journal.base import EMPTY, Batch, Checkpoint, Full, Head, History, Message
@@ -355,7 +358,7 @@ async def test_a_probe_and_a_reasoner_that_ignore_their_cancellation_are_not_wai
 ) -> None:
     """The probe counts as one that cannot see it yet, the reasoner as one that failed."""
     monkeypatch.setattr(module, "OVERDUE_SECONDS", 0.05)
-    monkeypatch.setattr(module, "REASONER_TIMEOUT_SECONDS", 0.05)
+    monkeypatch.setattr(minds, "AskReasoner", functools.partial(AskReasoner, timeout_seconds=0.05))
     go = asyncio.Event()
 
     async def stubborn(*_: Any, **__: Any) -> Any:

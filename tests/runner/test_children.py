@@ -171,5 +171,5 @@ async def test_what_its_parent_is_told(app: Holdfast) -> None:
     ended = await app.run(KID, "g", id="k", inputs={"order": 1})
     assert ended.done
     assert report(await app.state("k")) == {
-        "status": "completed", "result": {"a": 1}, "reason": "", "attempts": 1, "partial": [],
+        "status": "completed", "result": {"a": 1}, "reason": "", "attempts": 1, "spent": None, "partial": [],
     }  # fmt: skip

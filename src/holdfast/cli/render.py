@@ -20,7 +20,7 @@ from holdfast.cli.drawing import table as table
 from holdfast.cli.drawing import when as when
 from holdfast.cli.options import command
 from holdfast.cli.text import as_json, one_line, put
-from holdfast.views import PLACES, changes_words, cut, cut_words, listed, moment, owed_words, replaced_words, span, spent_words
+from holdfast.views import PLACES, changes_words, cut, cut_words, listed, moment, owed_words, replaced_words, span, spent_briefly
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -48,7 +48,7 @@ def _run_cells(line: RunLine, now: float) -> tuple[Cell, ...]:
         (str(line.priority or ""), ""),
         (labels, ""),
         (minute(line.changed_at), "dim"),
-        ("" if line.spent is None else spent_words(line.spent), ""),
+        ("" if line.spent is None else spent_briefly(line.spent), ""),
         (cut(line.waits_for, CELL_MAX), ""),
         (line.note or ("" if line.whole else cut(line.reason, CELL_MAX)), "yellow"),
     )
@@ -84,6 +84,10 @@ def outcome(run: Summary) -> None:
         if names := getattr(run, place):
             words = _ENDS.get(place, place.replace("_", " "))
             styled((f"  {words}: ", STYLES.get(place, "")), (one_line(", ".join(names)), ""))
+    if run.ended and run.outdated:
+        styled(("  done on what is not so: ", "magenta"), (one_line(listed(run.outdated)), ""))
+    if run.ended and run.guessed:
+        styled(("  guessed, and confirmed by nobody: ", "yellow"), (one_line(listed(run.guessed)), ""))
     if run.replaced:
         styled((f"  replaced: {one_line(replaced_words(run.replaced))}", ""))
 
@@ -148,9 +152,9 @@ def show(tree: Tree, db: str, now: float) -> None:
     if tree.children:
         put()
         render_owed.children(tree.children, now)
-    render_thinking.models(tree)
+    has_models = render_thinking.models(tree)
     render_thinking.beliefs(tree, db)
-    if tree.steps or tree.children or tree.facts:
+    if tree.steps or tree.children or tree.facts or has_models:
         put()
     for place in PLACES:
         names = getattr(run, place)

@@ -57,14 +57,15 @@ def _how_far(thinking: ThinkingView, now: float) -> str:
     return turns
 
 
-def models(tree: Tree) -> None:
-    """The models of a run, where there is more to say than the name of one that answers."""
+def models(tree: Tree) -> bool:
+    """The models of a run, where there is more to say than the name of one that answers; whether there is."""
     views = tree.thinking.models if tree.thinking is not None else ()
     if len(views) < 2 and not any(view.failures for view in views):
-        return
+        return False
     headers = ("model", "asked for", "answers", "failures", "tokens in", "from a cache", "out", "cost")
     put()
     table(headers, map(_model_cells, views), indent=2)
+    return True
 
 
 def _model_cells(view: ModelView) -> tuple[Cell, ...]:
@@ -93,24 +94,33 @@ def beliefs(tree: Tree, db: str) -> None:
 
 def fact_table(views: Iterable[FactView], indent: int = 2) -> None:
     """Facts, each with where it comes from and whether it may be acted on."""
-    headers = ("believed", "value", "is", "source", "age", "until", "rests on", "used by")
-    table(headers, map(_fact_cells, views), indent=indent)
+    table(("believed", "value", "as it was", "used by"), map(_fact_cells, views), indent=indent)
 
 
 def _fact_cells(view: FactView) -> tuple[Cell, ...]:
     style = _STANDS[view.stands]
-    basis = f": {cut(one_line(view.basis), CELL_MAX)}" if view.basis and view.stands != "firm" else ""
-    age = f"{view.age_seconds:.0f}s" if view.age_seconds < 60 else span(view.age_seconds)
     return (
         (cut(view.name, CELL_MAX), "bold"),
         (cut(as_json(view.value), CELL_MAX), style),
-        (stands_words(view), style),
-        (source_words(view.source, view.by, view.confidence) + basis, style if view.guess else ""),
-        (age, "dim"),
-        ("" if view.valid_until is None else minute(view.valid_until), ""),
-        (cut(", ".join(view.rests_on), CELL_MAX), "dim"),
+        ("; ".join(_fact_words(view)), style),
         (listed((*view.used_by, *view.wanted_by), 4), ""),
     )
+
+
+def _fact_words(view: FactView) -> Iterator[str]:
+    age = f"{view.age_seconds:.0f}s" if view.age_seconds < 60 else span(view.age_seconds)
+    source = f"{source_words(view.source, view.by)} {age} ago"
+    unsure = f", {view.confidence:.0%} sure" if view.confidence < 1 else ""
+    basis = f": {cut(one_line(view.basis), CELL_MAX)}" if view.basis and view.stands != "firm" else ""
+    if stands := stands_words(view):
+        yield stands
+    yield source + unsure + basis
+    if view.valid_until is not None and view.stands in ("firm", "guess"):
+        yield f"holds until {minute(view.valid_until)}"
+    if view.memory:
+        yield f"memory {view.memory}"
+    if view.rests_on:
+        yield f"rests on {listed(view.rests_on, 4)}"
 
 
 def stands_words(view: FactView) -> str:
@@ -122,9 +132,7 @@ def stands_words(view: FactView) -> str:
     if view.stands == "too old":
         others = [name for name in view.too_old if name != view.name]
         return f"rests on what is too old: {listed(others, 3)}" if others else "too old"
-    if view.confirmed_by:
-        return f"confirmed by {view.confirmed_by}"
-    return "corrected" if view.corrected and view.source == "told" else ""
+    return f"confirmed by {view.confirmed_by}" if view.confirmed_by else ""
 
 
 def doubts(tree: Tree, now: float) -> None:
@@ -242,31 +250,30 @@ BECAME = {
     "plan": "a plan",
     "keep": "the plan stands",
     "ask": "questions",
-    "interpret": "the meaning of the goal",
+    "interpret": "what the goal means",
     "finish": "the result",
     "give_up": "it gives up",
-    "failed": "nothing could be taken",
+    "failed": "nothing taken",
     "": "",
 }
 
 
 def turns(views: Sequence[TurnView]) -> None:
-    """The table of `holdfast show --turns`."""
-    headers = ("turn", "for", "model", "asked", "took", "tokens in", "out", "cost", "failed", "became", "said")
-    table(headers, map(_turn_cells, views))
+    """The table of `holdfast show --turns`. Where one model was asked all along, its name stands at the head of the run."""
+    several = len({view.model for view in views}) > 1
+    headers = ("turn", "for", "model", "tokens", "cost", "failed", "became", "said")
+    table(headers, (_turn_cells(view, several) for view in views))
 
 
-def _turn_cells(view: TurnView) -> tuple[Cell, ...]:
+def _turn_cells(view: TurnView, several: bool) -> tuple[Cell, ...]:
     usage = view.usage
     failed = ", ".join(dict.fromkeys(one.kind for one in view.failed))
+    tokens = f"{usage.input_tokens:,} + {usage.output_tokens:,}" if usage.tokens else ""
     return (
         (str(view.turn), "bold"),
         (view.phase, ""),
-        (view.model, ""),
-        (minute(view.asked_at), "dim"),
-        (span(view.seconds) if view.seconds else "", ""),
-        (f"{usage.input_tokens:,}" if usage.input_tokens else "", ""),
-        (f"{usage.output_tokens:,}" if usage.output_tokens else "", ""),
+        (view.model if several else "", ""),
+        (tokens, ""),
         (usd(usage.cost_usd) if usage.cost_usd else "", ""),
         (failed, "yellow"),
         (BECAME.get(view.outcome, view.outcome), "yellow" if view.outcome == "failed" else ""),

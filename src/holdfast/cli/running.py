@@ -129,7 +129,7 @@ def run(
     if model:
         agent = agent.with_model(model)
     terms = Terms(
-        agent=agent, file=file, db=db, goal=goal, json=json, quiet=quiet,
+        agent=agent, file=file, db=db, goal=goal, json=json, quiet=quiet, models=tuple(model or ()),
         patience_seconds=duration(patience, what="--patience") if patience is not None else None,
         start={
             "tenant": tenant, "priority": priority, "labels": dict(label_of(word) for word in label or ()), "thread": thread,
@@ -225,7 +225,7 @@ def _tell(left: Summary, terms: Terms) -> None:
     render.outcome(left)
     render_owed.owed(left.owed, now, ended=left.ended)
     render.questions(left, terms.db, now)
-    again = command(terms.db, "run", terms.file, "--id", left.run_id)
+    again = terms.again(left.run_id)
     if left.questions:
         put()
         say(f"after the answer: {again}")

@@ -18,25 +18,29 @@ class Stream:
         self.heard: set[int] = set()
         self._run_id = run_id
         self._open: tuple[str, int, str] | None = None
+        self._last = ""
         self._dim = sys.stderr.isatty()
 
     def __call__(self, run_id: str, turn: int, kind: str, words: str) -> None:
         """Words that are new; see `Holdfast(on_words=…)`."""
         said = (run_id, turn, kind)
-        if said != self._open:
+        # Of a call its tool comes first, then its arguments; that those have ended is all that tells of the next one.
+        begins = said != self._open or (kind == "call" and self._last.endswith("}") and words.isidentifier())
+        if begins:
             self.close()
             self._open = said
             whose = "" if run_id == self._run_id else f"{one_line(run_id)}, "
             self._write(f"  {whose}turn {turn} {_MARKS.get(kind, kind)}: ")
         if kind == "text" and run_id == self._run_id:
             self.heard.add(turn)
+        self._last = words.rstrip() or self._last
         # Lines of a model's own stay under the mark, so that none of them looks like one of ours.
-        self._write(clean(words).replace("\n", "\n    | ") if kind != "call" else " ".join(clean(words).split("\n")))
+        self._write(clean(words).replace("\n", "\n    | ") + (" " if begins and kind == "call" else ""))
 
     def close(self) -> None:
         """End the line that is open, if one is."""
         if self._open is not None:
-            self._open = None
+            self._open, self._last = None, ""
             print(file=sys.stderr, flush=True)
 
     def _write(self, words: str) -> None:

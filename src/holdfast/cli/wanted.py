@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from holdfast.cli.options import INTERRUPTED, PERSON, UNFINISHED, code_of
+from holdfast.cli.options import INTERRUPTED, PERSON, UNFINISHED, code_of, command
 from holdfast.cli.text import say
 from holdfast.errors import HoldfastError, JournalUnavailable
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
-    """What one call of `run` asks for, for each of its runs."""
+    """What one call of `run` asks for, for each of its runs. models: asked in place of the agent's."""
 
     agent: Agent
     file: str
@@ -29,6 +29,12 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     start: dict[str, Any]
     json: bool
     quiet: bool
+    models: tuple[str, ...] = ()
+
+    def again(self, run_id: str) -> str:
+        """The command that goes on with a run as this one does."""
+        models = [word for name in self.models for word in ("--model", name)]
+        return command(self.db, "run", self.file, "--id", run_id, *models)
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):

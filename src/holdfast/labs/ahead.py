@@ -18,7 +18,7 @@ def go_ahead(seconds: float) -> None:
     def now(clock: SystemClock) -> float:
         return round(time.time() + seconds, 3)
 
-    SystemClock.now = now  # type: ignore[method-assign]
+    SystemClock.now = now  # type: ignore[assignment,method-assign]
 
 
 def main(words: Sequence[str]) -> None:

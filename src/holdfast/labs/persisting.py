@@ -1,4 +1,4 @@
-"""A run is seen through: started again and again until it has ended, killed in the middle of an effect, answered where it asks."""
+"""A run is seen through: started again and again until it has ended, killed in the middle of effects, answered where it asks."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -111,6 +111,8 @@ def failure_of(error: Exception, secrets: Iterable[str] = ()) -> ModelFailure:
     names = {base.__name__ for base in type(error).__mro__}
     row = next(row for row in TABLE if row.raised in names and (row.fits is None or row.fits(error)))
     said = _said(error)
+    if row.fits is _no_key and (named := re.search(r"`([A-Z][A-Z0-9_]+)`", said)) is not None:
+        said = f"no key for it: set {named[1]}"
     if row.raised == "Exception":
         said = f"the answer cannot be read: {type(error).__name__}: {said}"
     return ModelFailure(

@@ -40,6 +40,8 @@ from holdfast.runner.recollection import recall
 HOLD_SECONDS = 1.0
 FULL_SECONDS, FULL_SECONDS_MAX = 0.05, 1.0
 LOOK_SECONDS = 60.0
+# Times are counted in these (see `_now`): who waits less looks again before anything could be another.
+GRAIN_SECONDS = 0.001
 # How long a call that does not obey its cancellation is waited for before its outcome is written down as unknown.
 OVERDUE_SECONDS = 5.0
 # A run that grew by so many events is parked with a checkpoint, so that taking it on again does not take long.
@@ -473,7 +475,7 @@ class Advance:
         if self._full_tries:
             seconds = min(FULL_SECONDS * 2**self._full_tries, FULL_SECONDS_MAX)
         elif decision.wake_at is not None and not self._stopping:
-            seconds = min(max(decision.wake_at - now, 0.0), LOOK_SECONDS)
+            seconds = min(max(decision.wake_at - now, GRAIN_SECONDS), LOOK_SECONDS)
         if self._flights:
             seconds = min(seconds, min(flight[2] for flight in self._flights.values()) - loop.time())
         self._look_again(loop, loop.time() + seconds)

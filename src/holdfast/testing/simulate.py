@@ -2,11 +2,14 @@
 
     python -m holdfast.testing.simulate --seed 7                  # one seed, its whole trace
     python -m holdfast.testing.simulate --seed 1 --runs 20000     # many, and what went wrong how often
+    python -m holdfast.testing.simulate --seed -1 --runs 2000     # those below nothing: the reasoner is a hostile model
     python -m holdfast.testing.simulate --soak --seed 1 --runs 1000000 --resume build/soak.json
 
 A seed draws a plan, its tools, its weather and its people, and plays them: workers are killed, stopped and continued, writes
-are lost, late or torn, clocks jump, services lie, people answer twice. Then laws are looked at that must hold whatever went
-wrong (`simulation/laws.py`): no effect twice, nothing lost, nothing stuck, nothing reported that is not so. The same seed
+are lost, late or torn, clocks jump, services lie, people answer twice. One below nothing draws models in place of the plan, which
+say and do whatever a model may get wrong (`simulation/sayings.py`), of providers that fail in every way. Then laws are looked at
+that must hold whatever went wrong (`simulation/laws.py`): no effect twice, nothing lost, nothing stuck, nothing reported that is
+not so; nothing spent beyond the limit, nothing believed that nobody saw or said (`simulation/laws_thinking.py`). The same seed
 gives the same trace, byte for byte, in every process; so a seed that fails can be had again, and that is its report.
 """
 
@@ -26,18 +29,23 @@ from typing import Any
 
 import msgspec
 
+from holdfast.testing.simulation import providers
 from holdfast.testing.simulation.faults import KINDS
 from holdfast.testing.simulation.stage import Played, play
 
 TAIL_LINES = 40
 CHUNK_SEEDS = 250
+# In a soak so many chunks have one of hostile models among them.
+HOSTILE_CHUNKS = 4
 BROKEN_MAX = 5
 
 
 class Batch(msgspec.Struct, kw_only=True):
-    """What came of many seeds. broken: the seeds of which a law did not hold, with the law and how it was seen."""
+    """What came of many seeds. hostile: of hostile models, among them. broken: the seeds of which a law did not hold, with the
+    law and how it was seen."""
 
     seeds: int = 0
+    hostile: int = 0
     seconds: float = 0.0
     virtual_seconds: float = 0.0
     counter: dict[str, int] = {}
@@ -47,6 +55,7 @@ class Batch(msgspec.Struct, kw_only=True):
     def add(self, other: Batch) -> None:
         """Take in the results of other seeds."""
         self.seeds += other.seeds
+        self.hostile += other.hostile
         self.seconds += other.seconds
         self.virtual_seconds += other.virtual_seconds
         self.counter = dict(Counter(self.counter) + Counter(other.counter))
@@ -54,9 +63,14 @@ class Batch(msgspec.Struct, kw_only=True):
         self.broken = sorted(self.broken + other.broken)
 
     @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of faults that seeds like these have."""
+        return (*(KINDS if self.seeds > self.hostile else ()), *(providers.KINDS if self.hostile else ()))
+
+    @property
     def never(self) -> list[str]:
         """Kinds of faults that did not happen once."""
-        return [kind for kind in KINDS if not self.counter.get(kind)]
+        return [kind for kind in self.kinds if not self.counter.get(kind)]
 
 
 def simulate(seeds: Iterable[int], *, broken_max: int = BROKEN_MAX) -> Batch:
@@ -66,6 +80,7 @@ def simulate(seeds: Iterable[int], *, broken_max: int = BROKEN_MAX) -> Batch:
     for seed in seeds:
         played = play(seed)
         batch.seeds += 1
+        batch.hostile += seed < 0
         batch.virtual_seconds += played.seconds
         counter += played.counter
         statuses.update(played.statuses.values())
@@ -96,8 +111,8 @@ def verdict(played: Played) -> str:
 
 def table(batch: Batch) -> str:
     """How often each kind of fault happened."""
-    width = max(len(kind) for kind in KINDS)
-    lines = [f"  {kind:<{width}}  {batch.counter.get(kind, 0):>9}" for kind in KINDS]
+    width = max((len(kind) for kind in batch.kinds), default=0)
+    lines = [f"  {kind:<{width}}  {batch.counter.get(kind, 0):>9}" for kind in batch.kinds]
     ended = ", ".join(f"{status} {count}" for status, count in sorted(batch.statuses.items()))
     rate = batch.seeds / batch.seconds if batch.seconds else 0.0
     lines.append(f"{batch.seeds} seeds at {rate:.0f} a second and process; runs: {ended}; broken: {len(batch.broken)}")
@@ -146,7 +161,9 @@ class Soak:
         for number in range((self._runs + CHUNK_SEEDS - 1) // CHUNK_SEEDS):
             begin = self._first + number * CHUNK_SEEDS
             left = range(begin + self._done.get(number, 0), min(begin + CHUNK_SEEDS, self._first + self._runs))
-            if left:
+            if left and number % HOSTILE_CHUNKS == HOSTILE_CHUNKS - 1:
+                yield number, range(-left.start, -left.stop, -1)
+            elif left:
                 yield number, left
 
     def run(self) -> Batch:
@@ -177,7 +194,7 @@ class Soak:
 def main(arguments: list[str] | None = None) -> int:
     """Exit code 1 when a law did not hold, or when a kind of fault never happened in a batch large enough for all."""
     parser = argparse.ArgumentParser(prog="python -m holdfast.testing.simulate", description=(__doc__ or "").split("\n\n")[0])
-    parser.add_argument("--seed", type=int, default=1, help="the seed, or the first one")
+    parser.add_argument("--seed", type=int, default=1, help="the seed, or the first one; below 0 of hostile models")
     parser.add_argument("--runs", type=int, help="play so many seeds, and print no trace")
     parser.add_argument("--soak", action="store_true", help="use all processors, and show progress")
     parser.add_argument("--resume", type=Path, help="keep progress in this file, and go on from it (with --soak)")
@@ -188,10 +205,13 @@ def main(arguments: list[str] | None = None) -> int:
         print("\n".join(played.lines()))
         print(verdict(played), file=sys.stderr)
         return 1 if played.broken is not None else 0
+    if given.soak and given.seed < 1:
+        parser.error("a soak begins with a seed of at least 1; it plays those of hostile models as well")
     if given.soak:
         batch = Soak(given.seed, given.runs, given.resume, given.jobs).run()
     else:
-        batch = simulate(range(given.seed, given.seed + given.runs))
+        away = -1 if given.seed < 0 else 1
+        batch = simulate(range(given.seed, given.seed + away * given.runs, away))
     print(table(batch))
     for seed, law, what in batch.broken:
         print(f"\nseed {seed}: {law}: {what}\n{report(seed)}")

@@ -19,8 +19,9 @@ Stands = Literal["firm", "guess", "stale", "too old"]
 class FactView(msgspec.Struct, frozen=True, kw_only=True):
     """Something that a run believes. stands: `firm` (somebody said or saw it, or confirmed it), a `guess` that nobody confirmed,
     `stale` (it is not believed until it is observed again), or `too old` to act on, it or what it rests on (too_old names
-    those). by: who or what said so. valid_until: when it is too old by itself. memory: the id of what it was recalled from.
-    used_by: steps that rest on it and were begun; wanted_by: those that were not."""
+    those). by: who or what said so. pinned: a person said so, and no guess changes it. valid_until: when it is too old by
+    itself. memory: the id of what it was recalled from. used_by: steps that rest on it and were begun; wanted_by: those that
+    were not."""
 
     name: str
     value: Any
@@ -36,7 +37,7 @@ class FactView(msgspec.Struct, frozen=True, kw_only=True):
     rests_on: tuple[str, ...] = ()
     basis: str = ""
     confirmed_by: str = ""
-    corrected: bool = False
+    pinned: bool = False
     memory: str = ""
     used_by: tuple[str, ...] = ()
     wanted_by: tuple[str, ...] = ()
@@ -60,7 +61,7 @@ def _fact_view(fact: Fact, state: State, now: float, used: dict[str, list[str]],
         name=fact.name, value=fact.value, stands=stands, source=fact.source, by=fact.by, confidence=fact.confidence, at=fact.at,
         age_seconds=round(max(now - fact.at, 0.0), 3),
         valid_until=None if fact.ttl_seconds is None else fact.at + fact.ttl_seconds, guess=is_guess(fact), too_old=too_old,
-        rests_on=fact.rests_on, basis=fact.basis, confirmed_by=fact.confirmed_by, corrected=fact.pinned,
+        rests_on=fact.rests_on, basis=fact.basis, confirmed_by=fact.confirmed_by, pinned=fact.pinned,
         memory=state.memories.get(fact.name, "") if fact.source == "remembered" else "",
         used_by=tuple(used.get(fact.name, ())), wanted_by=tuple(wanted.get(fact.name, ())),
     )  # fmt: skip

@@ -172,7 +172,7 @@ def _of_run(event: e.AnyEvent, state: State | None) -> str | None:
             return "taken on again"
         case e.PlanAdopted(plan=plan, revision=revision, reason=reason, dropped=dropped):
             dropping = f"; dropped: {listed(dropped)}" if dropped else ""
-            why = f" ({cut(reason)})" if reason else ""
+            why = f" ({cut(reason)})" if reason and not _was_said(reason, event.turn, state) else ""
             return f"plan {revision}: {listed(step.id for step in plan.steps) or 'nothing new'}{dropping}{why}"
         case e.AgentChanged(weaker=weaker):
             return "the agent's tools have changed" + (", and promise less" if weaker else "")
@@ -193,6 +193,12 @@ def _of_run(event: e.AnyEvent, state: State | None) -> str | None:
             return f"cancelled by {by}{_left_behind(event)}"
         case _:
             return None
+
+
+def _was_said(words: str, turn: int, state: State | None) -> bool:
+    """Whether these are the words of a model's answer, which has a line of its own."""
+    turns = state.turns if state is not None else ()
+    return any(one.turn == turn and any(part.text.strip() == words.strip() for part in one.said) for one in turns)
 
 
 ON_STOP: dict[e.OnStop, str] = {

@@ -210,7 +210,9 @@ def _of_facts(event: e.AnyEvent) -> str | None:
                 return f"the memory could not be asked: {cut(failure)}"
             return f"remembers {facts_words(facts)}" if facts else "remembers nothing of it"
         case e.FactsLearned(facts=facts, drifts=drifts, step=step, reason=reason):
-            learned = f"{'observed' if step else 'believes'} {facts_words(facts)}" if facts else ""
+            # Who observed it stands before it.
+            seen = listed(f"{fact.name} = {cut(fact.value, FIELD_MAX)}" for fact in facts)
+            learned = "" if not facts else f"observed {seen}" if step else f"believes {facts_words(facts)}"
             changed = f"not as it was believed: {drift_words(drifts)}" if drifts else ""
             said = "; ".join(filter(None, (learned, changed, cut(reason))))
             return (f"{step}: {said}" if step else said) or None

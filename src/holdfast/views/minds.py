@@ -54,13 +54,20 @@ def spent_words(spent: SpentView) -> str:
         return ""
     parts = []
     if spent.cost_usd or spent.cost_usd_max is not None:
-        parts.append(usd(spent.cost_usd) + (f" of {usd(spent.cost_usd_max)}" if spent.cost_usd_max is not None else ""))
+        parts.append(spent_briefly(spent))
     most = f" of {spent.tokens_max:,}" if spent.tokens_max is not None else ""
     asked = f" in {spent.requests:,} {'request' if spent.requests == 1 else 'requests'}"
     parts.append(f"{spent.tokens:,}{most} tokens{asked}")
     held = Reserved(input_tokens=spent.reserved_tokens, cost_usd=spent.reserved_usd)
     under_way = f"; {reserved_words(held)} more is reserved for what is under way" if held != Reserved() else ""
     return ", ".join(parts) + under_way
+
+
+def spent_briefly(spent: SpentView) -> str:
+    """The money, of what may be spent; the tokens where they cost nothing."""
+    if spent.cost_usd or spent.cost_usd_max is not None:
+        return usd(spent.cost_usd) + (f" of {usd(spent.cost_usd_max)}" if spent.cost_usd_max is not None else "")
+    return f"{spent.tokens:,} tokens" if spent.tokens else ""
 
 
 # --- turns --------------------------------------------------------------------------------------------------------
@@ -413,7 +420,7 @@ def mind_view(agent: str, thinking: Thinking, accept: Acceptance | None, limits:
                 context_bytes_max=terms.context_bytes_max, output_tokens_max=terms.output_tokens_max,
                 timeout_seconds=terms.timeout_seconds,
             )
-            for terms in sorted(thinking.models.values(), key=lambda terms: named.index(terms.name) if terms.name in named else len(named))
+            for terms in sorted(thinking.models.values(), key=lambda terms: named.index(terms.name))
         ),
         routes=thinking.routes, cheaper=thinking.cheaper, horizon=horizon_of(thinking), reassess=thinking.reassess,
         interpret=thinking.interpret,

@@ -11,7 +11,7 @@ from holdfast.core import budget, routing
 from holdfast.core import events as e
 from holdfast.core.evolve.beliefs import learn
 from holdfast.core.evolve.steps import add_steps, following, put
-from holdfast.core.facts import Fact, same_value
+from holdfast.core.facts import Fact, is_guess, same_value
 from holdfast.core.models import Part
 from holdfast.core.plan import Goal
 from holdfast.core.routing import Tried
@@ -228,7 +228,9 @@ def questions_proposed(state: State, event: e.QuestionsProposed, entry: e.Entry)
 
 def goal_interpreted(state: State, event: e.GoalInterpreted, entry: e.Entry) -> State:
     """What the words say is believed; what they do not say is weighed, question by question."""
-    learned = learn(state, [replace(fact, at=entry.at) for fact in event.facts])
+    # What was given with the goal, or seen, is not changed by how its words are read.
+    new = [fact for fact in event.facts if (known := state.facts.get(fact.name)) is None or is_guess(known) or known.stale]
+    learned = learn(state, [replace(fact, at=entry.at) for fact in new])
     return following(
         state,
         entry,

@@ -1,4 +1,4 @@
-"""The agents of the lab `drift`: one that reads a guest's letters, and one that books her trip on what the first has learned.
+"""The agents of the lab `drift`: one that reads a guest's letters, and one that books a trip on what the first has learned.
 
 look_up_price    reports a fact (`observes`) that holds for a second (`valid_for`): after that it is looked up again before
                  anything rests on it.
@@ -211,9 +211,9 @@ READ = """\
 Read the guest's letters. Note with note_facts, under the name party, who travels and how many beds that takes, as a table with \
 `who` and `beds`. Then end the run with a sentence."""
 BOOK = """\
-Book a trip with make_plan: a train to the town, a room with as many beds as the fact party says, the price of the room, and then \
-its payment. Refer to what may change: the town by facts.town, the beds by facts.party.beds, the price by facts.price_TOWN. Where \
-something that is done rests on what is not so any more, take back what can be taken back with undo_step, and plan anew what is \
+Book a trip with make_plan: a train to the town, a room with as many beds as the fact party says, the price of the room, and then
+its payment. Refer to what may change: the town by facts.town, the beds by facts.party.beds, the price by facts.price_TOWN. Where
+something that is done rests on what is not so any more, take back what can be taken back with undo_step, and plan anew what is
 missing; book nothing twice. End the run with what was booked, what was given back, and what stays though it is not needed."""
 
 

@@ -49,6 +49,13 @@ def recalled(seen: Seen, run_id: str) -> list[RecalledView]:
     return recalled_views(entries, fold(entries)) if entries else []
 
 
+def basis(seen: Seen, name: str) -> str:
+    """Where a memory of the second run comes from, as it was told: `told by ann in run rooms-1`."""
+    events = (entry.event for entry in seen.histories.get(SECOND, ()))
+    found = (fact.basis for event in events if isinstance(event, e.MemoryRecalled) for fact in event.facts if fact.name == name)
+    return next(found, "")
+
+
 def check(story: Story, seen: Seen) -> list[str]:
     """Everything that is not as it must be, a sentence each; empty when all is well."""
     problems = [f"{name}: it is not completed" for name in RUNS if not _is_completed(seen, name)]
@@ -60,8 +67,8 @@ def check(story: Story, seen: Seen) -> list[str]:
 
 
 def _is_completed(seen: Seen, run_id: str) -> bool:
-    entries = seen.histories.get(run_id)
-    return bool(entries) and isinstance(entries[-1].event, e.RunCompleted)
+    entries = seen.histories.get(run_id, ())
+    return len(entries) > 0 and isinstance(entries[-1].event, e.RunCompleted)
 
 
 def _booking_problems(story: Story, seen: Seen) -> list[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from holdfast.core.evolve import fold
 from holdfast.labs.persisting import Kill, see_through
 from holdfast.labs.reasoning import model_of
-from holdfast.labs.second_run.check import Seen, asked, bookings, calls, check, recalled
+from holdfast.labs.second_run.check import Seen, asked, basis, bookings, calls, check, recalled
 from holdfast.labs.second_run.story import FIRST, LATER, RUNS, SECOND, Story, story_of
 from holdfast.labs.services import Services, start_services
 from holdfast.labs.services.ledger import RequestRow
@@ -58,9 +58,9 @@ def run(*, directory: Path | None, seed: int, keep: bool, model: str | None = No
 
 _CLAIMS = (
     "Read from the ledger of the hotel and the log of the services: each run has booked once, at the price of its day, with what "
-    "the guest has said once. The second run asked nothing, and looked up nothing but the price. It knew from which run each memory "
-    "comes, and how old it is. The price of last week was too old: the script wanted to book at it, and was not let. A worker was "
-    "killed with SIGKILL between a booking and its record.",
+    "the guest has said once. The second run asked nothing, and looked up nothing but the price. It knew from which run each "
+    "memory comes, and how old it is. The price of last week was too old: the script wanted to book at it, and was not let. A "
+    "worker was killed with SIGKILL between a booking and its record.",
 )
 _CLAIMS_OF_A_MODEL = (
     "Read from the ledger of the hotel: each run has booked once, at the price of its day, with what the guest has said once. "
@@ -78,7 +78,7 @@ def _introduce(shop: Workshop, story: Story) -> None:
         "  offices  have an address; the tool says that it holds for 30 days",
         "  prices   change; the tool says that one holds for 2 hours",
         "  hotel    drops a request whose key it has seen, and takes the price of the day alone",
-        f"  guest    {story.guest}, who says how many beds she wants, and which cost centre pays, when asked",
+        f"  guest    {story.guest}, who says how many beds, and which cost centre pays, when asked",
         "",
         f"What thinks: {thinks}. Both runs are in the thread `{story.thread}`.",
         f"agents.py and the store are in {shop.directory}",
@@ -122,12 +122,15 @@ def _side_by_side(shop: Workshop, story: Story, seen: Seen) -> None:
         rows.append((f"booked by {RUNS[number]}" if number < len(RUNS) else "", *_in_column(number, f"${row['detail']['usd']}")))
     shop.table(rows)
     shop.heading(f"What {SECOND} remembered, and what came of it")
-    recalled_rows: list[Sequence[object]] = [("name", "value", "from", "age", "believed", "used by", "in the end")]
+    found: list[Sequence[object]] = [("name", "value", "by", "in run", "age", "believed", "used by")]
     for one in recalled(seen, SECOND):
+        if one.name in ("guest", "town"):
+            continue  # The goal says these itself.
+        by, _, run_id = basis(seen, one.name).partition(" in run ")
         age = span(seen.histories[SECOND][0].at - one.at)
-        believed = "no, too old" if one.stale else "yes"
-        recalled_rows.append((one.name, one.value, one.by, age, believed, ", ".join(one.used_by) or "—", one.became))
-    shop.table(recalled_rows)
+        used = "nothing" if one.stale else ", ".join(one.used_by) or "nothing"
+        found.append((one.name, one.value, by, run_id.split(",")[0], age, "no, too old" if one.stale else "yes", used))
+    shop.table(found)
 
 
 def _in_column(number: int, text: str) -> tuple[str, ...]:

@@ -120,8 +120,8 @@ class Trips:
         return Reply(status=201, body={"id": payment, "room": room, "usd": usd}, effect=row)
 
     def book(self, request: Request) -> Reply:
-        """{guest, town, address, beds, usd, cost_centre} → 201 {id, town, usd, cost_centre}: a room near an address, paid by a cost
-        centre. 409 where that is not what it costs."""
+        """{guest, town, address, beds, usd, cost_centre} → 201 {id, town, usd, cost_centre}: a room near an address, paid by a
+        cost centre. 409 where that is not what it costs."""
         body = request.json()
         guest, town, usd = text(body, "guest"), text(body, "town"), text(body, "usd")
         near, beds, centre = text(body, "address"), text(body, "beds"), text(body, "cost_centre")

@@ -7,8 +7,6 @@ from decimal import Decimal
 from random import Random
 from typing import Any, Literal
 
-import msgspec
-
 from holdfast.agent import Agent
 from holdfast.core.contract import Breaker
 from holdfast.core.limits import Limits
@@ -29,8 +27,6 @@ _PRICES = {
     "beta:other": Price(input_usd=Decimal("2.5"), output_usd=Decimal(10)),
     "alpha:cheap": Price(input_usd=Decimal("0.07"), output_usd=Decimal("0.3"), cache_write_usd=Decimal("0.09")),
 }
-# Who never does what it should gets nowhere: the ways in which a model is wrong, a few of them in a seed.
-_ACTS = tuple(WRONG)
 GOAL = "Do the work of {run} for ann, in the colour red."
 INPUTS: dict[str, Any] = {"customer": {"type": "string"}, "budget": {"type": "integer"}}
 
@@ -122,7 +118,7 @@ def _times(dice: Random, share: float) -> tuple[float, ...]:
 
 def _temper(dice: Random) -> Temper:
     return Temper(
-        right=dice.choice((0.0, 0.4, 0.7, 0.85, 0.93)), acts=tuple(dice.sample(_ACTS, dice.randint(1, 7))),
+        right=dice.choice((0.0, 0.4, 0.7, 0.85, 0.93)), acts=tuple(dice.sample(tuple(WRONG), dice.randint(1, 7))),
         failure=dice.uniform(0.03, 0.5) if dice.random() < 0.4 else 0.0,
         failures=tuple(dice.sample(FAILURES, dice.randint(1, 4))),
         slow=dice.uniform(0.03, 0.2) if dice.random() < 0.3 else 0.0, dear=dice.choice((0.0, 0.2, 1.0)),

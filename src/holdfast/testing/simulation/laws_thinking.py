@@ -99,7 +99,9 @@ class ThinkingLaws:
         cost = state.spent.cost_usd + sum((held.cost_usd for held in state.reserved.values()), ZERO)
         tokens = state.spent.tokens + sum(held.tokens for held in state.reserved.values())
         if limits.cost_usd_max is not None and max(cost, track.charged) > limits.cost_usd_max:
-            what = f"{state.run_id}: {cost} are spent and held, {track.charged} were charged, and {limits.cost_usd_max} is the limit"
+            what = (
+                f"{state.run_id}: {cost} are spent and held, {track.charged} were charged, and {limits.cost_usd_max} is the limit"
+            )
             self._break("no more is spent than may be", what)
         if limits.tokens_max is not None and max(tokens, track.tokens) > limits.tokens_max:
             what = f"{state.run_id}: {tokens} tokens, {track.tokens} were charged, and {limits.tokens_max} is the limit"
@@ -192,7 +194,9 @@ class ThinkingLaws:
         """The one outcome of a request."""
         intent = track.open
         if intent is None or (intent.turn, intent.model) != (event.turn, event.model):
-            self._break("one outcome for each request", f"{state.run_id}: {type(event).__name__} of {event.model}, asked: {intent}")
+            self._break(
+                "one outcome for each request", f"{state.run_id}: {type(event).__name__} of {event.model}, asked: {intent}"
+            )
         track.open = None
 
     def _answered(self, track: Track, state: State, event: e.ModelAnswered, at: float) -> None:
@@ -224,7 +228,9 @@ class ThinkingLaws:
         thinking = state.thinking
         assert thinking is not None, "only a model proposes here"
         if track.owing != event.turn:
-            self._break("an answer brings a proposal", f"{state.run_id} turn {event.turn}: {type(event).__name__}, owing {track.owing}")
+            self._break(
+                "an answer brings a proposal", f"{state.run_id} turn {event.turn}: {type(event).__name__}, owing {track.owing}"
+            )
         track.owing = None
         track.repairs = track.repairs + 1 if isinstance(event, e.ProposalFailed) else 0
         if track.repairs > thinking.repairs_max:
@@ -308,9 +314,9 @@ class ThinkingLaws:
                 self._break("a guess is not believed over what was seen or said", f"{where}: {old} became {new}")
             if new.confirmed_by and not old.confirmed_by and not isinstance(event, e.Answered):
                 self._break("only a person confirms a guess", where)
-        if isinstance(event, e.FactsLearned) and not event.step and event.reason.startswith("noted"):
-            if any(fact.source != "inferred" or fact.confirmed_by or fact.pinned for fact in event.facts):
-                self._break("what a model says is a guess", f"{before.run_id}: {event.facts}")
+        noted = event.facts if isinstance(event, e.FactsLearned) and event.reason.startswith("noted") else ()
+        if any(fact.source != "inferred" or fact.confirmed_by or fact.pinned for fact in noted):
+            self._break("what a model says is a guess", f"{before.run_id}: {noted}")
         if isinstance(event, e.GoalInterpreted):
             said = [fact for fact in event.facts if fact.source != "inferred"]
             known = (*before.goal.inputs.values(), *before.goal.text.replace(",", " ").replace(".", " ").split())
@@ -328,7 +334,9 @@ class ThinkingLaws:
     def _completed(self, track: Track, state: State, event: e.RunCompleted, at: float) -> None:
         wanted = ("accepted",) if self._script.accepting else ("proposed", "accepted")
         if track.finish not in wanted:
-            self._break("a refused finish completes nothing", f"{state.run_id}: {event.result!r} was {track.finish or 'not proposed'}")
+            self._break(
+                "a refused finish completes nothing", f"{state.run_id}: {event.result!r} was {track.finish or 'not proposed'}"
+            )
         ok = isinstance(event.result, dict) and event.result.get("ok") is True
         formed = isinstance(event.result, dict) and "ok" in event.result
         if (self._script.accepting and not ok) or (self._script.result_schema is not None and not formed):

@@ -68,7 +68,10 @@ class Minds:
         self.note, self.stormy, self.gate, self.crash_soon = stage.note, stage.stormy, stage.gate, stage.crash_soon
         self.laws = ThinkingLaws(stage, script)
         self._bills: dict[str, Decimal | None] = {}
-        self._providers = Providers(self, script.temper, script.prices, tuple(name for name in script.tools if name not in tools.UNDO))
+        self._tasks: list[asyncio.Task[None]] = []
+        self._providers = Providers(
+            self, script.temper, script.prices, tuple(name for name in script.tools if name not in tools.UNDO)
+        )
 
     def agent(self, version: int) -> Agent:
         """The agent as the nth worker loads it."""
@@ -116,7 +119,7 @@ class Minds:
             self._stage.loop.call_later(at, outside, self._begin, self._change_goal, journal)
 
     def _begin(self, what: Any, journal: Journal) -> None:
-        self._stage.loop.create_task(what(journal, "run-0"))
+        self._tasks.append(self._stage.loop.create_task(what(journal, "run-0")))
 
     async def _correct(self, journal: Journal, run_id: str) -> None:
         dice = self._stage.dice

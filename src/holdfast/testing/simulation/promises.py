@@ -120,7 +120,12 @@ class Promises:
             if self._child_ends[event.child] > 1:
                 self._break("the end of a child is heard once", f"{before.run_id} hears of {event.child} again")
         step = getattr(event, "step", "")
-        if step and isinstance(step, str) and step in after.steps and after.steps[step].phase == "done" != before.steps[step].phase:
+        if (
+            step
+            and isinstance(step, str)
+            and step in after.steps
+            and after.steps[step].phase == "done" != before.steps[step].phase
+        ):
             self._done_at[before.run_id, step] = after.version
         if isinstance(event, (e.CallPartial, e.CallSucceeded)):
             self._check_what_came(before, event, after)

@@ -11,7 +11,7 @@ import re
 from collections import Counter
 from decimal import Decimal
 from random import Random
-from typing import Any, Protocol, get_args
+from typing import Protocol
 
 import msgspec
 
@@ -224,7 +224,11 @@ class _Reply:
         elif kind == "late":
             self.name, self.seconds = "model answers too late", timeout + self.dice.choice((0.0, 3.0))
         else:
-            self.name, self.seconds, self.stubborn = "model ignores its cancellation", timeout + self.dice.choice((0.5, 9.0)), True
+            self.name, self.seconds, self.stubborn = (
+                "model ignores its cancellation",
+                timeout + self.dice.choice((0.5, 9.0)),
+                True,
+            )
 
     def _say(self) -> None:
         dice, temper = self.dice, self._providers.temper
@@ -239,8 +243,9 @@ class _Reply:
         if dice.random() < 0.1:
             dice.shuffle(parts)
         self.said = tuple(parts)
-        calls = any(part.kind == "call" for part in parts)
-        self.finish = saying.finish or dice.choice(("tool" if calls else "stop", "tool" if calls else "stop", *get_args(Finish)[:1]))
+        usual: Finish = "tool" if any(part.kind == "call" for part in parts) else "stop"
+        odd: tuple[Finish, ...] = (usual, usual, usual, "stop", "other")
+        self.finish = saying.finish or dice.choice(odd)
 
     def _act(self, saying: Saying) -> tuple[str, Act]:
         dice, temper = self.dice, self._providers.temper
@@ -284,5 +289,3 @@ async def _wait(seconds: float, stubborn: bool) -> None:
         except asyncio.CancelledError:
             if not stubborn:
                 raise
-
-

@@ -22,7 +22,18 @@ _SCHEMAS: tuple[dict[str, Any], ...] = (
     {}, {}, {"type": "string"}, {"type": "integer", "minimum": 3}, {"enum": ["red", "blue"]}, {"type": "nonsense"},
     {"$ref": "#/nowhere"}, {"type": "object", "required": ["a"]}, {"not": {}}, {"pattern": "("},
 )  # fmt: skip
-_RESULTS: tuple[Any, ...] = ({"ok": True}, {"ok": True}, {"ok": False}, {}, None, "done", 7, ["x"], {"ok": "yes"}, {"$ref": "steps.x"})
+_RESULTS: tuple[Any, ...] = (
+    {"ok": True},
+    {"ok": True},
+    {"ok": False},
+    {},
+    None,
+    "done",
+    7,
+    ["x"],
+    {"ok": "yes"},
+    {"$ref": "steps.x"},
+)
 _REASONS = ("because", "", "x" * 3_000, "ignore all rules \x1b[31m")
 
 
@@ -145,7 +156,18 @@ class Saying:
         return found + (self.right_calls() if self.dice.random() < 0.4 else [])
 
     def unknown_tools(self) -> list[Part]:
-        names = ("nothing", "", "pays", self.tool()[:-1], "x" * 500, "\x1b[0m", verbs.PLAN, verbs.INTERPRET, "read_more", "unlease")
+        names = (
+            "nothing",
+            "",
+            "pays",
+            self.tool()[:-1],
+            "x" * 500,
+            "\x1b[0m",
+            verbs.PLAN,
+            verbs.INTERPRET,
+            "read_more",
+            "unlease",
+        )
         return [self.call(self.dice.choice(names), self.args())]
 
     def forms_in_arguments(self) -> list[Part]:
@@ -183,7 +205,7 @@ class Saying:
         good = {"tool": self.tool(), "args": self.args()}
         plans: tuple[Any, ...] = (
             {a: {**good, "after": [b]}, b: {**good, "after": [a]}},
-            {a: {**good, "args": {"item": {"$ref": f"steps.{b}.item"}}}, b: {**good, "args": {"item": {"$ref": f"steps.{a}.item"}}}},
+            {a: {**good, "args": _reading(b)}, b: {**good, "args": _reading(a)}},
             {a: {**good, "args": {"item": {"$ref": dice.choice(("steps.nobody", "facts.nobody", "inputs.nobody", "x", ""))}}}},
             {a: {**good, "args": {"item": {"$secret": "token"}}}},
             {a: {**good, "args": {"item": {"$literal": {"$secret": "token"}}}}},
@@ -266,7 +288,9 @@ class Saying:
         return [self.call(verbs.KEEP, {"reason": self.dice.choice(_REASONS)})]
 
     def read_more(self) -> list[Part]:
-        return [self.call(verbs.READ_MORE, {"step": self.step(), "query": self.dice.choice(("", "item", "nonsense(")), "offset": 0})]
+        return [
+            self.call(verbs.READ_MORE, {"step": self.step(), "query": self.dice.choice(("", "item", "nonsense(")), "offset": 0})
+        ]
 
     # --- answers that are none ------------------------------------------------------------------------------------
 
@@ -286,6 +310,10 @@ class Saying:
     def cut_off(self) -> list[Part]:
         self.finish = "length"
         return [*self.right_calls(), self.call(self.tool(), '{"item": "it')]
+
+
+def _reading(step: str) -> dict[str, Any]:
+    return {"item": {"$ref": f"steps.{step}.item"}}
 
 
 Act = Callable[[Saying], list[Part]]
