@@ -23,9 +23,9 @@ def model_rows() -> list[tuple[str, ...]]:
 
 
 def _spent(row: Row) -> str:
-    if not row.raised:
-        return "what was counted"
-    return "what was reserved" if row.charged else "nothing"
+    if row.charged:
+        return "what was reserved"
+    return "nothing" if row.raised else "what was counted"
 
 
 def _after(row: Row) -> After:

@@ -311,8 +311,8 @@ def test_an_entry_is_one_line_with_its_fields_shortened() -> None:
     )
 
 
-# What nobody needs to see go by: intents of the reasoner, and its words that become the end of the run.
-SILENT = {"ProposalRequested", "FinishProposed", "GiveUpProposed"}
+# What nobody needs to see go by: that a reasoner is asked which is no model, and that nothing was learned.
+SILENT = {"ProposalRequested", "FactsLearned"}
 
 
 @pytest.mark.parametrize("kind", e.AnyEvent.__args__, ids=lambda kind: kind.__name__)
@@ -328,8 +328,14 @@ def filled(kind: type[e.Event]) -> dict[str, Any]:
         "goal": {}, "contracts": [], "plan": {"steps": []}, "failure": {"kind": "denied"}, "verdict": "happened", "about": "call",
         "kind": "approval", "decision": "approve", "action": "ask", "options": [], "differences": [], "problems": [], "turn": 1,
         "attempt": 1, "probe": 1, "revision": 1, "due_at": 1.0, "expires_at": 1.0, "allowed": 1.0, "until": 1.0,
-        "status": "failed", "rest": {"id": "y", "tool": "t"}, "why": "circuit" if kind is e.CallHeld else "x",
+        "status": "failed", "rest": {"id": "y", "tool": "t"}, "usage": {}, "questions": [], "facts": [], "accepted": True,
+        "thinking": {"models": {}, "routes": {}}, "count": 1, "question": "x",
+        "why": {e.CallHeld: "circuit", e.PlanSuspected: "drift"}.get(kind, "x"),
     }  # fmt: skip
+    if kind is e.Inferred:
+        samples["question"] = {"name": "n", "text": "t"}
+    if kind in (e.ReobservationPlanned, e.CheckPlanned):
+        samples["step"] = {"id": "y", "tool": "t"}
     required = [field for field in msgspec.structs.fields(kind) if field.required]
     table = {field.name: samples.get(field.name, "x") for field in required}
     return {"event": kind.__struct_config__.tag, **table}

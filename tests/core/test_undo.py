@@ -130,3 +130,26 @@ def test_what_is_not_done_is_not_taken_back() -> None:
     story.decide()
     story.fail("b", "denied").lose("c").defer("d").decide()
     assert undo_plan(story.run) == ((), ())
+
+
+@pytest.mark.parametrize(
+    ("becomes", "planned", "kept"),
+    [
+        (lambda story: story.succeed("back"), ["undo_b"], ()),
+        (lambda story: story.fail("back", "denied"), ["undo_b", "undo_a"], ()),
+        (lambda story: story, ["undo_b"], ("a",)),
+        (lambda story: story.lose("back"), ["undo_b"], ("a",)),
+        (lambda story: story.defer("back"), ["undo_b"], ("a",)),
+    ],
+)
+def test_what_a_plan_took_back_is_not_taken_back_again(becomes: Any, planned: list[str], kept: Any) -> None:
+    """It is not done any more; and where nobody knows that, it counts as kept."""
+    back = step("back", "cancel", undoes="a", after=("a", "b"), on_failure="skip")
+    booked = [step("a", "book"), step("b", "book", args={"n": 2})]
+    story = Story([*booked, back], tool("book", "keyed", undo="cancel"), tool("cancel", "irreversible", approve="never"))
+    story.decide()
+    story.succeed("a").succeed("b").decide()
+    becomes(story).decide()
+    steps, stays = undo_plan(story.run)
+    assert [undo.id for undo in steps] == planned
+    assert stays == kept

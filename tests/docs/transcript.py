@@ -29,7 +29,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ROOT / "src"
-PATIENCE_SECONDS = 30.0
+# The clients of the providers take seconds of CPU to load, and pages are done side by side.
+PATIENCE_SECONDS = 60.0
 # Before the next line is typed behind a command that goes on in the background: a person is not faster.
 TYPING_SECONDS = 0.3
 

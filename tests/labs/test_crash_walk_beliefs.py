@@ -64,20 +64,21 @@ def test_a_summary_ends_the_same_wherever_its_worker_is_killed(tmp_path: Path) -
     assert mails == []
     for result in results:
         assert list(result.statuses.values()) == ["completed"], result
-        assert result.ledger == {"sources": ["price", "harbour", "storm"], "ruled": [False, True]}, result
+        assert result.ledger == {"sources": ["eels", "price", "harbour"], "ruled": [False, True]}, result
         assert result.asked == ["call send_mail: reject"], result
 
 
-def test_a_trip_ends_the_same_wherever_its_worker_is_killed(tmp_path: Path) -> None:
+def test_a_trip_ends_the_same_wherever_its_worker_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """While what is remembered is corrected, the goal changes and the price moves: one payment, for the room with enough beds, in
     the town that is wanted in the end, at the price of the moment; each room that is not needed is given back once."""
+    monkeypatch.setenv(WORLD, str(tmp_path))  # For the run that comes before the walk, in this process.
     numbers = itertools.count(1)
     with start_services("drift", tmp_path) as services:
 
         @contextmanager
         def world(store: Path) -> Iterator[Site]:
             story = Drift(guest=f"guest-{next(numbers)}", first="Bergen", town="Trondheim", price_later="155", kill_at="rooms")
-            _remember_wrongly(store, story.guest, tmp_path)
+            _remember_wrongly(store, story.guest)
             yield Site(
                 config={"world": str(tmp_path), "guest": story.guest, "town": story.first},
                 ledger=lambda: _came_to(services, store, story),
@@ -128,15 +129,18 @@ def test_a_first_visit_asks_and_books_once_wherever_its_worker_is_killed(tmp_pat
         assert result.asked == ["question : respond"] * 2, result
 
 
-def test_a_second_visit_asks_nothing_and_books_once_wherever_its_worker_is_killed(tmp_path: Path) -> None:
+def test_a_second_visit_asks_nothing_and_books_once_wherever_its_worker_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A week later, at the price of that day, with what was said in the first run."""
+    monkeypatch.setenv(WORLD, str(tmp_path))  # For the first run, in this process.
     numbers = itertools.count(1)
     with start_services("second_run", tmp_path) as services:
 
         @contextmanager
         def world(store: Path) -> Iterator[Site]:
             guest = f"guest-{next(numbers)}"
-            _visit(store, guest, tmp_path)
+            _visit(store, guest)
             services.change_price(guest, "Bergen", "210")
             yield Site(
                 config={
@@ -147,7 +151,7 @@ def test_a_second_visit_asks_nothing_and_books_once_wherever_its_worker_is_kille
 
         results = walk("one_visit", world, tmp_path)
 
-    assert len(results) >= 20
+    assert len(results) >= 15
     for result in results:
         assert list(result.statuses.values()) == ["completed"], result
         assert result.ledger == [("180", "K-1"), ("210", "K-1")], result
@@ -157,17 +161,17 @@ def test_a_second_visit_asks_nothing_and_books_once_wherever_its_worker_is_kille
 # --- what came before, and what is said ---------------------------------------------------------------------------
 
 
-def _remember_wrongly(store: Path, guest: str, world: Path) -> None:
+def _remember_wrongly(store: Path, guest: str) -> None:
     """A run of the one who reads letters, in the thread of the guest."""
 
     async def read() -> None:
         async with Holdfast(store) as app:
             assert (await app.run(letters(guest), id=f"letters-{guest}", inputs={"guest": guest}, thread=guest)).done
 
-    _run(read(), world)
+    _run(read())
 
 
-def _visit(store: Path, guest: str, world: Path) -> None:
+def _visit(store: Path, guest: str) -> None:
     """A first run of the lab `second_run`, without a crash."""
 
     async def book() -> None:
@@ -180,7 +184,7 @@ def _visit(store: Path, guest: str, world: Path) -> None:
                 await app.answer(run_id, "respond", value=value, by=guest, interrupt=asked.interrupt)
             assert (await app.run(agent, id=run_id)).done
 
-    _run(book(), world)
+    _run(book())
 
 
 def _answer(asked: Asked, services: Services, store: Path, story: Drift) -> tuple[str, Any]:
@@ -230,11 +234,9 @@ def _came_to(services: Services, store: Path, story: Drift) -> dict[str, Any]:
     }
 
 
-def _run(work: Any, world: Path | None = None) -> None:
+def _run(work: Any) -> None:
     """In a thread: a walk's person answers inside a loop."""
-    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(1) as pool:
-        if world is not None:
-            patch.setenv(WORLD, str(world))
+    with ThreadPoolExecutor(1) as pool:
         pool.submit(asyncio.run, work).result()
 
 

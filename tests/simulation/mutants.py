@@ -35,17 +35,18 @@ from holdfast.runner import advance, children, holdings, perform
 from holdfast.runner.advance import Advance
 from holdfast.testing.memory import MemoryStore
 from holdfast.testing.simulation.stage import Played, play
+from tests.simulation.hostile_mutants import HOSTILE
 
 Patch = Callable[[], AbstractContextManager[Any]]
 SEEDS_MAX = 1_000
 
 
 def first_found(name: str) -> Played | None:
-    """The first seed that sees a mutant, of a thousand. Mutants of what only every other seed plays get a thousand of those."""
-    first = 2 if name in MESSY else 1
+    """The first seed that sees a mutant, of a thousand. Mutants of what only some of the seeds play get a thousand of those."""
+    first, away = (-1, -1) if name in HOSTILE else (2, 2) if name in MESSY else (1, 2)
     with MUTANTS[name]():
         for number in range(SEEDS_MAX):
-            played = play(first + 2 * number)
+            played = play(first + away * number)
             if number % 50 == 0:
                 gc.collect()
             if played.broken is not None:
@@ -406,7 +407,7 @@ MESSY: dict[str, Patch] = {
     **UNDO,
     **CHILDREN,
 }
-MUTANTS: dict[str, Patch] = {**CLASSIC, **MESSY}
+MUTANTS: dict[str, Patch] = {**CLASSIC, **MESSY, **HOSTILE}
 
 
 def main() -> int:

@@ -18,22 +18,24 @@ if TYPE_CHECKING:
 
 async def given(app: Holdfast, run_id: str, interrupt: str | None, words: list[str], option: int | None) -> Any:
     """The value of `respond`. AnswerRefused for one that the question does not take, with what it does in words."""
+    from holdfast.views import prepared
+
     asked = _asked(await app.state(run_id), interrupt)
     question = asked.asks if asked is not None else None
     if question is None or asked is None:
         if option is not None:
             wrong("no answers were prepared for this", "respond VALUE")
         return _result(words)
+    options = prepared(question)
     if option is not None:
-        if option > len(question.options):
-            prepared = len(question.options)
-            said = f"{prepared} answers were" if prepared > 1 else "one answer was" if prepared else "no answer was"
+        if option > len(options):
+            said = f"{len(options)} answers were" if len(options) > 1 else "one answer was" if options else "no answer was"
             raise AnswerRefused(f"there is no option {option} of {asked.interrupt}: {said} prepared", run_id=run_id)
-        return question.options[option - 1]
+        return options[option - 1]
     if not words:
-        hint = f"respond VALUE{', or respond --option N' if question.options else ''}"
+        hint = f"respond VALUE{', or respond --option N' if options else ''}"
         wrong(f"{question.text} respond needs the answer", hint)
-    return _fitting(question, words, asked.interrupt, run_id)
+    return _fitting(question, len(options), words, asked.interrupt, run_id)
 
 
 def _asked(state: State, interrupt: str | None) -> Asked | None:
@@ -52,10 +54,9 @@ def _result(words: list[str]) -> Any:
     return loading.json_file(words[0][1:]) if words[0].startswith("@") else loading.json_of(words[0], "the result")
 
 
-def _fitting(question: Question, words: list[str], interrupt: str, run_id: str) -> Any:
+def _fitting(question: Question, options: int, words: list[str], interrupt: str, run_id: str) -> Any:
     """The first reading of the words that the question takes: as JSON, or as the text that they are."""
     from holdfast import loading
-    from holdfast.core.facts import same_value
     from holdfast.core.plan import schema_problem
     from holdfast.views import form_words
 
@@ -73,8 +74,8 @@ def _fitting(question: Question, words: list[str], interrupt: str, run_id: str) 
         return readings[0]
     shown = f"{text[:80]}…" if len(text) > 80 else text
     hint = f"it takes {form_words(schema) or msgspec.json.encode(schema).decode()}"
-    options = f", or `respond --option N` with N from 1 to {len(question.options)}" if question.options else ""
-    raise AnswerRefused(f"{shown!r} is no answer to {interrupt} ({question.text})", run_id=run_id, hint=hint + options)
+    more = f", or `respond --option N` with N from 1 to {options}" if options else ""
+    raise AnswerRefused(f"{shown!r} is no answer to {interrupt} ({question.text})", run_id=run_id, hint=hint + more)
 
 
 def _readings(text: str) -> list[Any]:

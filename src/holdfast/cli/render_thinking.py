@@ -94,7 +94,7 @@ def beliefs(tree: Tree, db: str) -> None:
 
 def fact_table(views: Iterable[FactView], indent: int = 2) -> None:
     """Facts, each with where it comes from and whether it may be acted on."""
-    table(("believed", "value", "as it was", "used by"), map(_fact_cells, views), indent=indent)
+    table(("believed", "value", "where from", "used by"), map(_fact_cells, views), indent=indent)
 
 
 def _fact_cells(view: FactView) -> tuple[Cell, ...]:

@@ -360,8 +360,10 @@ def status(state: State, now: float) -> Status:
         return "running"
     if state.interrupts and all(phase == "asking" for phase in phases):
         return "blocked"
-    if (phases or state.pending) and all(phase in ("waiting", "probe_wait", "owed", "asking") for phase in phases):
+    unasked = state.reason_at > 0  # No model may be asked before that.
+    if (phases or state.pending or unasked) and all(phase in ("waiting", "probe_wait", "owed", "asking") for phase in phases):
         due = [step.due_at for name in state.active if (step := state.steps[name]).phase in ("waiting", "probe_wait")]
+        due += [state.reason_at] if unasked else []
         due += [min(owed.due_at or owed.until, owed.until) for owed in state.pending.values()]
         return "waiting" if min(due, default=now) > now else "running"
     return "running"

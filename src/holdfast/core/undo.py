@@ -22,11 +22,11 @@ def undo_plan(state: State) -> tuple[tuple[Step, ...], tuple[str, ...]]:
     kept: list[str] = []
     for step in sorted((state.steps[name] for name in state.order), key=lambda step: -step.done_at):
         contract = state.contracts.get(step.tool)
-        if not _changed_the_world(step, contract):
+        if step.step.id in state.undone or not _changed_the_world(step, contract):
             continue
         undo = undo_step(state, step, step.value, after=(steps[-1].id,) if steps else ())
         overdue = step.phase != "done" and step.failure is not None and step.failure.kind == "overdue"
-        if undo is None or overdue or step.settled_by == "person":
+        if undo is None or overdue or step.settled_by == "person" or _may_be_taken_back(state, step.step.id):
             kept.append(step.step.id)
         else:
             steps.append(undo)
@@ -80,6 +80,12 @@ def _changed_the_world(step: StepState, contract: Contract | None) -> bool:
     if step.phase == "done":
         return step.settled_by in _BY_THE_RUN or step.settled_by == "person"
     return step.landed
+
+
+def _may_be_taken_back(state: State, name: str) -> bool:
+    """Whether a step that the plan has for it took something of this one back, or may have: it is not taken back twice."""
+    undoing = (state.steps[other] for other in state.order if state.steps[other].step.undoes == name)
+    return any(step.phase not in ("blocked", "ready", "skipped", "failed") or step.landed or step.flagged for step in undoing)
 
 
 def _free_name(state: State, name: str) -> str:

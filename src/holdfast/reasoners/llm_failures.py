@@ -68,7 +68,7 @@ def _no_key(error: BaseException) -> bool:
 
 
 # What is seen in an answer that the library takes for one; nothing is raised.
-BROKEN_OFF = Row(raised="", kind="invalid_output", when="a streamed answer ends without saying that it ends")
+BROKEN_OFF = Row(raised="", kind="invalid_output", charged=True, when="a streamed answer ends without saying that it ends")
 SILENT = Row(raised="", kind="invalid_output", when="the answer says nothing, and not why it ends")
 
 TABLE: tuple[Row, ...] = (

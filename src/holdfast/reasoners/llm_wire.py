@@ -118,7 +118,8 @@ class Wire:
         except Exception as error:
             raise failure_of(error, self._secrets(model)) from error
         if not ended:
-            raise ModelFailure(BROKEN_OFF.kind, BROKEN_OFF.when, usage=answer.usage)
+            # What is counted for the output stands at the end of a stream; what was seen of it is less.
+            raise ModelFailure(BROKEN_OFF.kind, BROKEN_OFF.when, charged=BROKEN_OFF.charged)
         if not answer.said and response.finish_reason is None and response.state == "complete":
             raise ModelFailure(SILENT.kind, SILENT.when, usage=answer.usage)
         return answer

@@ -565,4 +565,8 @@ def waits_for(state: State) -> str:
     for name, owed in state.pending.items():
         if owed.interrupt is None and state.steps[name].phase != "asking":
             parts.append(f"{owed.about} of {name}" + (f", owed by {owed.by}" if owed.by else ", which is owed"))
+    if state.reason_at:
+        failed = {setback.model: setback.kind for setback in state.setbacks}
+        said = ", ".join(f"{model}: {kind}" for model, kind in failed.items())
+        parts.append("a model that may be asked" + (f" ({said})" if said else ""))
     return "; ".join(parts)

@@ -35,6 +35,7 @@ from holdfast.views.minds import TurnView as TurnView
 from holdfast.views.minds import asking_words as asking_words
 from holdfast.views.minds import form_words as form_words
 from holdfast.views.minds import mind_view as mind_view
+from holdfast.views.minds import prepared as prepared
 from holdfast.views.minds import spent_briefly as spent_briefly
 from holdfast.views.minds import spent_view as spent_view
 from holdfast.views.minds import spent_words as spent_words

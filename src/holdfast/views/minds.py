@@ -11,6 +11,7 @@ import msgspec
 
 from holdfast.core import events as e
 from holdfast.core.models import ZERO, Part, Reserved, Usage
+from holdfast.core.plan import schema_problem
 from holdfast.core.routing import NEVER
 from holdfast.core.state import State, Turn
 from holdfast.core.thinking import WHOLE_PLAN, Acceptance, Phase, Question, Reassess, Thinking
@@ -327,9 +328,15 @@ def asks_view(question: Question, thinking: Thinking | None) -> AsksView:
     """A question of the reasoner with all that it said of it."""
     return AsksView(
         name=question.name, why=question.why, takes=form_words(question.answer_schema), answer_schema=question.answer_schema,
-        options=question.options, has_guess=question.has_guess, guess=question.guess, confidence=question.confidence,
+        options=prepared(question), has_guess=question.has_guess, guess=question.guess, confidence=question.confidence,
         basis=question.basis, weighed=weighed_words(question, thinking),
     )  # fmt: skip
+
+
+def prepared(question: Question) -> tuple[Any, ...]:
+    """The answers that the reasoner prepared, as far as they are answers: a model may prepare what its own form does not take."""
+    schema = question.answer_schema
+    return tuple(option for option in question.options if not schema or schema_problem(option, schema) is None)
 
 
 _KINDS = {

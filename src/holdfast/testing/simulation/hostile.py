@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from holdfast.agent import Agent
 from holdfast.core.contract import Breaker
+from holdfast.core.events import OnStop
 from holdfast.core.limits import Limits
 from holdfast.core.models import Price
 from holdfast.core.plan import Plan
@@ -89,13 +90,14 @@ def draw_hostile(dice: Random) -> HostileScript:
     others = tuple(name for name in _PRICES if name not in route)
     horizon = dice.choice((1, 1, 1, 2, 5, "plan", "plan"))
     reassess: Reassess = dice.choice(("surprise", "surprise", "step", "never"))
+    on_stop: OnStop = dice.choice(("keep", "keep", "undo", "ask"))
     interpret = dice.choice((None, None, True, False))
     missing = interpret is not False and dice.random() < 0.4
     return HostileScript(
-        plan=Plan(steps=()), limits=_limits(dice), tools=used, changes=(("mail", "weaker"),) if "mail" in used else (),
+        plan=Plan(steps=()), limits=_limits(dice), tools=used, changes=(("mail", "weaker"),) if "mail" in used and on_stop == "keep" else (),
         runs=2 if dice.random() < 0.15 else 1, workers=1 if dice.random() < 0.5 else 2, horizon=None,
         tenant_max=dice.randint(1, 2) if dice.random() < 0.05 else None, checkpoint_events=dice.choice((4, 10, 2_000, 2_000)),
-        messy=True, on_stop=dice.choice(("keep", "keep", "undo", "ask")), temper=_temper(dice), models=route,
+        messy=True, on_stop=on_stop, temper=_temper(dice), models=route,
         fallback=others[:1] if dice.random() < 0.4 else (), cheaper=("alpha:cheap",) if dice.random() < 0.3 else (),
         breaker=Breaker(failures_max=dice.choice((1, 2, 4)), within_seconds=20.0, open_seconds=dice.choice((1.0, 5.0))),
         context_bytes_max=dice.choice((22_000, 30_000, 120_000)), output_tokens_max=dice.choice((200, 1_000)),

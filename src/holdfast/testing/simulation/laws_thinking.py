@@ -368,8 +368,8 @@ def _references(form: Any) -> Iterator[str]:
                 yield rest.partition(".")[0]
             elif root == "steps":
                 yield f"steps.{rest.partition('.')[0]}"
-        for part in form.values():
-            yield from _references(part)
+        for name, part in form.items():
+            yield from _references(part) if name != "$literal" else ()
     elif isinstance(form, list):
         for part in form:
             yield from _references(part)

@@ -141,7 +141,9 @@ class Saying:
     def right_interpretation(self) -> list[Part]:
         known = [{"name": "customer", "value": "ann", "quote": "for ann"}]
         missing = [{"name": "budget", "question": "how much?", "guess": 5, "confidence": self.share()}]
-        assumed = [{"name": "colour", "value": "item-1", "confidence": self.share()}]
+        name = self.dice.choice(("colour", "colour", "customer"))
+        assumed = [{"name": name, "value": "item-1", "confidence": self.share()}]
+        known = [claim for claim in known if claim["name"] != name]
         return [self.call(verbs.INTERPRET, {"intent": "work", "known": known, "assumed": assumed, "missing": missing})]
 
     # --- calls that will not do -----------------------------------------------------------------------------------
@@ -261,6 +263,7 @@ class Saying:
             {"intent": "", "known": claims}, {"intent": "x", "assumed": claims, "known": claims}, {}, {"intent": 7},
             {"intent": "x", "missing": [{"name": self.fact_name(), "question": "which?"}]},
             {"intent": "x", "assumed": [{"name": "colour", "value": "item-1", "confidence": 0.4}]},
+            {"intent": "x", "known": [{"name": "colour", "value": "item-1"}]},
         )  # fmt: skip
         return [self.call(verbs.INTERPRET, self.dice.choice(forms))]
 

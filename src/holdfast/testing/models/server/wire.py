@@ -105,8 +105,12 @@ def arguments(text: str) -> Any:
 
 
 def retry_after(fault: Fault) -> dict[str, str]:
-    """The header for the time that a provider names."""
-    return {} if fault.retry_after_seconds is None else {"retry-after": f"{fault.retry_after_seconds:g}"}
+    """The header for the time that a provider names: whole seconds (RFC 9110, section 10.2.3), or else milliseconds in the
+    header that both providers have for them."""
+    seconds = fault.retry_after_seconds
+    if seconds is None:
+        return {}
+    return {"retry-after": f"{seconds:.0f}"} if seconds == int(seconds) else {"retry-after-ms": f"{seconds * 1000:.0f}"}
 
 
 def tokens(request_bytes: int) -> int:
