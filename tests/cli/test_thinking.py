@@ -96,7 +96,7 @@ def test_a_turn_is_shown_whole_and_harmless(cli: Cli, minds: Path) -> None:
     page = cli("show", "s", "--turn", "1").out
     assert "\x1b" not in page
     assert page.startswith("turn 1  of run s: scripted:seen is asked what to do next\n  chosen     the first choice for plan\n")
-    assert "it thinks:\n  Hm .\n\nit says:\n  I look\n  first.\n\nit calls look_up  (step look_up_1, done)\n" in page
+    assert "it thinks:\n  Hm \ufffd[31m.\n\nit says:\n  I look\n  first.\n\nit calls look_up  (step look_up_1, done)\n" in page
     assert 'flight = 7\n  not taken: argument flight of look_up: 7 is not of type "string"' in page
     assert "look_up_1: done in " in page
     assert cli("show", "s", "--turns").out.splitlines()[2].endswith("Done [bold]it[/bold].")

@@ -65,13 +65,11 @@ def _fitting(question: Question, options: int, words: list[str], interrupt: str,
         readings = [loading.json_file(text[1:])]
     else:
         readings = _readings(text)
-    for reading in readings:
-        if any(same_value(reading, option) for option in question.options) or (
-            schema and schema_problem(reading, schema) is None
-        ):
-            return reading
     if not schema:
         return readings[0]
+    for reading in readings:
+        if schema_problem(reading, schema) is None:
+            return reading
     shown = f"{text[:80]}…" if len(text) > 80 else text
     hint = f"it takes {form_words(schema) or msgspec.json.encode(schema).decode()}"
     more = f", or `respond --option N` with N from 1 to {options}" if options else ""

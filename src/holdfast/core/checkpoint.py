@@ -36,6 +36,7 @@ _MAPS: dict[str, Any] = {
     "business": dict[str, str],
     "known": dict[str, str],
     "done_calls": dict[str, str],
+    "call_ids": dict[str, str],
 }
 
 

@@ -185,10 +185,10 @@ class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
     fact; checks: the step that looks at the proposed result, and the fact that a step observes anew. refusals, refused_because:
     results that were refused; accepted: this one is not. unanswered: questions that nobody answered, and why. recalled: whether
     the memory was asked; recalling: the fence of an open request; memories: ids of what it gave, by fact. done_calls: effects
-    by tool and arguments. told_suspicions, told_steps: how many of the suspicions, and of the unseen steps, were there when
-    the reasoner was last asked: what came later it has not heard of. shaken: facts that are not what they were, or steps that
-    rest on such, of which it is not ruled yet what that takes down. reobserved: for each step that waited for that, the steps
-    that observed a fact anew.
+    by tool and arguments. call_ids: of the model's calls, with the model that made them. told_suspicions, told_steps: how many
+    of the suspicions, and of the unseen steps, were there when the reasoner was last asked: what came later it has not heard
+    of. shaken: facts that are not what they were, or steps that rest on such, of which it is not ruled yet what that takes
+    down. reobserved: for each step that waited for that, the steps that observed a fact anew.
     """
 
     run_id: str
@@ -287,6 +287,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
     recalling: int | None = None
     memories: dict[str, str] = {}
     done_calls: NameMap = HashTrieMap()
+    call_ids: NameMap = HashTrieMap()
     shaken: tuple[str, ...] = ()
     told_suspicions: int = 0
     told_steps: int = 0

@@ -37,8 +37,6 @@ ARGS_BYTES_MAX = 1_000_000
 REFUSED_BYTES_MAX = 8_000
 EXTRA_BYTES_MAX = 200_000
 REASON_MAX = 200
-# So many of the last turns may have a call of the same id; no request has more of them.
-TURNS_MAX = 1_000
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -183,11 +181,11 @@ class _Ear:
                 call.refuse(
                     f"another call in this answer has the same id {line(call.id, 64)}; make them again, each with its own"
                 )
-        used = {part.id for turn in self.state.turns[-TURNS_MAX:] for part in turn.said if part.kind == "call"}
+        before, used = self.state.call_ids, set[str]()
         for number, call in enumerate(self.calls):
-            if not _ID.fullmatch(call.id) or call.id in used:
+            if not _ID.fullmatch(call.id) or call.id in used or call.id in before:
                 name, again = f"call_{self.asked.turn}_{number}", 2
-                while name in used or counts[name]:
+                while name in used or name in before or counts[name]:
                     name, again = f"call_{self.asked.turn}_{number}_{again}", again + 1
                 call.rename(name)
             used.add(call.id)

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
 import msgspec
@@ -26,7 +26,7 @@ import msgspec
 from holdfast.core.commands import AskReasoner
 from holdfast.core.contract import Contract
 from holdfast.core.models import Part
-from holdfast.core.state import State, StepState, Turn, secret_names
+from holdfast.core.state import ENDED, State, StepState, Turn, secret_names
 from holdfast.core.thinking import Thinking
 from holdfast.reasoners import verbs
 from holdfast.reasoners.conversation import Shown, shown
@@ -160,6 +160,7 @@ class _Book:
         self._turns: tuple[Turn, ...] = ()
         self._names: list[str] = []
         self._steps: list[StepState | None] = []
+        self._open: list[int] = []  # The places of steps that have not ended.
         self._asked: list[str] = []
         self._others: tuple[object, ...] = ()
         self._learned: tuple[int, int, str] = (0, 0, "")
@@ -177,16 +178,29 @@ class _Book:
             self._names.extend(name for name, *_ in found.steps)
             self._steps.extend(step for _, step, _ in found.steps)
             self._asked.extend(name for name, *_ in found.beliefs)
+            self._open.extend(self._not_ended(range(len(self._steps) - len(found.steps), len(self._steps))))
         self._turns = state.turns
-        self._others = (state.pending, self._beliefs(state), state.contracts)
+        self._others = self._others_of(state)
 
     def _holds(self, state: State) -> bool:
+        """Whether what was rendered still stands. A step that has ended stays as it is, unless something else says that it is
+        settled, taken back or out of date; so of a long run only what is under way is looked at each time."""
         count = len(self.shown)
-        steps = [*map(state.steps.get, self._names)]
-        same = state.turns[:count] == self._turns[:count] and steps == self._steps
-        same = same and (state.pending, self._beliefs(state), state.contracts) == self._others
-        self._steps = steps
-        return same
+        others = self._others_of(state)
+        same = others == self._others
+        places = self._open if same else list(range(len(self._names)))
+        for place in places:
+            step = state.steps.get(self._names[place])
+            same = same and step == self._steps[place]
+            self._steps[place] = step
+        self._open = self._not_ended(places)
+        return same and state.turns[:count] == self._turns[:count]
+
+    def _others_of(self, state: State) -> tuple[object, ...]:
+        return (state.pending, self._beliefs(state), state.contracts, state.rests, state.undone, state.outdated)
+
+    def _not_ended(self, places: Iterable[int]) -> list[int]:
+        return [place for place in places if (step := self._steps[place]) is None or step.phase not in ENDED]
 
     def _beliefs(self, state: State) -> list[object]:
         return [(state.facts.get(name), state.questions.get(name), state.unanswered.get(name)) for name in self._asked]
@@ -201,6 +215,7 @@ class _Book:
                 self.sizes[number] = self.shown[number].size
         self._names = [name for turn in self.shown for name, *_ in turn.steps]
         self._steps = [step for turn in self.shown for _, step, _ in turn.steps]
+        self._open = self._not_ended(range(len(self._steps)))
         self._asked = [name for turn in self.shown for name, *_ in turn.beliefs]
         self._learned, self._forgotten, self._edge = (0, 0, ""), min(self._forgotten, len(self.shown)), Edge()
 

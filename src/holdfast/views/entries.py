@@ -198,7 +198,8 @@ def _of_run(event: e.AnyEvent, state: State | None) -> str | None:
 def _was_said(words: str, turn: int, state: State | None) -> bool:
     """Whether these are the words of a model's answer, which has a line of its own."""
     turns = state.turns if state is not None else ()
-    return any(one.turn == turn and any(part.text.strip() == words.strip() for part in one.said) for one in turns)
+    said = (part.text for one in turns if one.turn == turn for part in one.said if part.kind == "text")
+    return " ".join(words.split()) in " ".join(" ".join(said).split())
 
 
 ON_STOP: dict[e.OnStop, str] = {

@@ -44,9 +44,14 @@ def model_answered(state: State, event: e.ModelAnswered, entry: e.Entry) -> Stat
     phase = state.asking_model.phase if state.asking_model is not None else "plan"
     turn = Turn(turn=event.turn, phase=phase, model=event.model, said=event.said, at=entry.at)
     kept = tuple(setback for setback in state.setbacks if setback.model != event.model or setback.context)
+    call_ids = state.call_ids
+    for part in event.said:
+        if part.kind == "call" and part.id:
+            call_ids = call_ids.insert(part.id, event.model)
     return following(
         state,
         entry,
+        call_ids=call_ids,
         turns=(*state.turns, turn),
         conversation_bytes=state.conversation_bytes + _said_bytes(event.said),
         setbacks=tuple(setback for setback in kept if setback.context or setback.until > entry.at),

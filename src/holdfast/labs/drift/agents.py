@@ -106,12 +106,12 @@ def reader(request: Request) -> Said:
     name = json.loads(results(request)[0][1])["step"]
     party = {
         "name": "party",
-        "value": {"who": "she travels alone", "beds": 1},
+        "value": {"who": "travels alone", "beds": 1},
         "confidence": 0.7,
-        "basis": "she writes I",
+        "basis": "the letter says I",
         "rests_on": [f"steps.{name}"],
     }
-    return [call("note_facts", facts=[party]), call("finish_run", result="She takes the train, and travels alone.")]
+    return [call("note_facts", facts=[party]), call("finish_run", result="Takes the train, and travels alone.")]
 
 
 def _ref(expression: str) -> dict[str, Any]:

@@ -14,7 +14,8 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
-from holdfast.core.events import CallIntended
+from holdfast.core import events as e
+from holdfast.core.state import State
 from holdfast.errors import HoldfastError, JournalUnavailable
 from holdfast.journal.base import Batch
 from holdfast.testing import world as w
@@ -295,7 +296,7 @@ class Stage(Protocol):
 
 def _danger(batch: Batch) -> int:
     """Between an intent and its effect is the worst moment to be stopped; of a repeat, even more so."""
-    attempts = [event.attempt for event in batch.events if isinstance(event, CallIntended)]
+    attempts = [event.attempt for event in batch.events if isinstance(event, e.CallIntended)]
     return 1 if not attempts else 6 if max(attempts) == 1 else 24
 
 
@@ -366,3 +367,38 @@ class FaultyJournal(MemoryJournal):
             self._stage.note("store", "late write applied", name)
         except HoldfastError as refused:
             self._stage.note("store", "late write refused", type(refused).__name__)
+
+
+# --- what is counted ----------------------------------------------------------------------------------------------
+
+
+def kind_of(event: e.AnyEvent, state: State) -> str | None:
+    """The kind under which an event is counted, of those in `KINDS`."""
+    if isinstance(event, e.AgentChanged):
+        return "agent changed, weaker" if event.weaker else "agent changed, not weaker"
+    if isinstance(event, e.RecoveryRuled):
+        return "service forgets keys" if event.row.startswith("keyed-expired") else None
+    if isinstance(event, e.FollowUpSuppressed):
+        return "same call under way in another run" if event.run_id else "follow-up suppressed"
+    if isinstance(event, e.PendingRuled):
+        return _AT_DEADLINE.get(event.action) if event.row.startswith("late") else None
+    if isinstance(event, e.CallHeld):
+        return f"call held by its {event.why}"
+    if isinstance(event, e.CallRefused):
+        return "call refused, it failed before"
+    if isinstance(event, e.CallIntended):
+        step = state.steps[event.step].step
+        return "undone" if step.undoes else "alternative taken" if step.alternative_to else None
+    if isinstance(event, e.RunStarted):
+        return "child run started" if event.parent else None
+    if isinstance(event, e.CancelRequested):
+        return "child told that its parent ended" if event.by.startswith("run ") else None
+    if isinstance(event, e.ChildEnded):
+        return "child failed its parent" if event.status != "completed" else None
+    return None
+
+
+_AT_DEADLINE = {
+    "repeat": "repeated at its deadline", "give_up": "given up at its deadline", "fail": "failed at its deadline",
+    "ask": "asked about what is owed",
+}  # fmt: skip

@@ -93,8 +93,10 @@ def draw_hostile(dice: Random) -> HostileScript:
     on_stop: OnStop = dice.choice(("keep", "keep", "undo", "ask"))
     interpret = dice.choice((None, None, True, False))
     missing = interpret is not False and dice.random() < 0.4
+    # What is taken back is not held up by another agent: who then cancels has said two things.
+    changes = (("mail", "weaker"),) if "mail" in used and on_stop == "keep" else ()
     return HostileScript(
-        plan=Plan(steps=()), limits=_limits(dice), tools=used, changes=(("mail", "weaker"),) if "mail" in used and on_stop == "keep" else (),
+        plan=Plan(steps=()), limits=_limits(dice), tools=used, changes=changes,
         runs=2 if dice.random() < 0.15 else 1, workers=1 if dice.random() < 0.5 else 2, horizon=None,
         tenant_max=dice.randint(1, 2) if dice.random() < 0.05 else None, checkpoint_events=dice.choice((4, 10, 2_000, 2_000)),
         messy=True, on_stop=on_stop, temper=_temper(dice), models=route,

@@ -245,7 +245,7 @@ class _Reply:
         self.said = tuple(parts)
         usual: Finish = "tool" if any(part.kind == "call" for part in parts) else "stop"
         odd: tuple[Finish, ...] = (usual, usual, usual, "stop", "other")
-        self.finish = saying.finish or dice.choice(odd)
+        self.finish = dice.choice(odd) if saying.finish is None else saying.finish
 
     def _act(self, saying: Saying) -> tuple[str, Act]:
         dice, temper = self.dice, self._providers.temper

@@ -139,11 +139,13 @@ class Saying:
         return [self.call(verbs.FINISH, {"result": {"ok": True}})]
 
     def right_interpretation(self) -> list[Part]:
-        known = [{"name": "customer", "value": "ann", "quote": "for ann"}]
+        known: list[dict[str, Any]] = [{"name": "customer", "value": "ann", "quote": "for ann"}]
         missing = [{"name": "budget", "question": "how much?", "guess": 5, "confidence": self.share()}]
         name = self.dice.choice(("colour", "colour", "customer"))
-        assumed = [{"name": name, "value": "item-1", "confidence": self.share()}]
+        assumed: list[dict[str, Any]] = [{"name": name, "value": "item-1", "confidence": self.share()}]
         known = [claim for claim in known if claim["name"] != name]
+        if self.dice.random() < 0.3:
+            known, assumed = known + assumed, []
         return [self.call(verbs.INTERPRET, {"intent": "work", "known": known, "assumed": assumed, "missing": missing})]
 
     # --- calls that will not do -----------------------------------------------------------------------------------

@@ -16,7 +16,6 @@ import msgspec
 from holdfast.agent import Agent
 from holdfast.app import Holdfast
 from holdfast.core import events as e
-from holdfast.core.state import State
 from holdfast.errors import CallbackRefused, CallbackUnknown, JournalUnavailable, Superseded
 from holdfast.journal.base import Batch, Claim, Delivery, Full, Head, Release
 from holdfast.runner import advance
@@ -214,7 +213,7 @@ class Stage:
         for event in events:
             if isinstance(event, e.Asked):
                 outside(self._begin_task, self.people.answer, run_id, event)
-            if (kind := _kind(event, self.laws.states[run_id])) is not None:
+            if (kind := faults.kind_of(event, self.laws.states[run_id])) is not None:
                 self.counter[kind] += 1
             if self.minds is not None:
                 self.minds.count(event)
@@ -461,38 +460,6 @@ class WatchedStore(MemoryStore):
             self._stage.laws.lease(claim.run_id, claim.worker, until)
         self._stage.counter["lease lost"] += len(wanted) - len(kept)
         return kept
-
-
-def _kind(event: e.AnyEvent, state: State) -> str | None:
-    """The kind under which an event is counted, of those in `faults.KINDS`."""
-    if isinstance(event, e.AgentChanged):
-        return "agent changed, weaker" if event.weaker else "agent changed, not weaker"
-    if isinstance(event, e.RecoveryRuled):
-        return "service forgets keys" if event.row.startswith("keyed-expired") else None
-    if isinstance(event, e.FollowUpSuppressed):
-        return "same call under way in another run" if event.run_id else "follow-up suppressed"
-    if isinstance(event, e.PendingRuled):
-        return _AT_DEADLINE.get(event.action) if event.row.startswith("late") else None
-    if isinstance(event, e.CallHeld):
-        return f"call held by its {event.why}"
-    if isinstance(event, e.CallRefused):
-        return "call refused, it failed before"
-    if isinstance(event, e.CallIntended):
-        step = state.steps[event.step].step
-        return "undone" if step.undoes else "alternative taken" if step.alternative_to else None
-    if isinstance(event, e.RunStarted):
-        return "child run started" if event.parent else None
-    if isinstance(event, e.CancelRequested):
-        return "child told that its parent ended" if event.by.startswith("run ") else None
-    if isinstance(event, e.ChildEnded):
-        return "child failed its parent" if event.status != "completed" else None
-    return None
-
-
-_AT_DEADLINE = {
-    "repeat": "repeated at its deadline", "give_up": "given up at its deadline", "fail": "failed at its deadline",
-    "ask": "asked about what is owed",
-}  # fmt: skip
 
 
 def _request(request: Request) -> str:
