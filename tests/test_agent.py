@@ -12,9 +12,11 @@ from holdfast.core.contract import Contract
 from holdfast.core.limits import Limits
 from holdfast.core.plan import Fallback, Plan, Step
 from holdfast.errors import DefinitionError, OutsideStore, PlanError, UsageError
+from holdfast.models import Models
 from holdfast.reasoners.base import Briefing, Finish
 from holdfast.reasoners.function import FunctionReasoner
 from holdfast.reasoners.planfile import PlanReasoner
+from holdfast.testing.models import ScriptedModel
 from holdfast.tools.function import Secret, tool
 
 
@@ -332,3 +334,19 @@ def test_what_a_child_never_writes_down_its_parent_does_not_either() -> None:
     assert made.secrets == ("code", "pin")
     with pytest.raises(PlanError, match="pin is never written down"):
         parent(child(secrets="pin", inputs=None), plan={"a": {"agent": "research", "inputs": {"pin": "1234"}}}, reasoner=None)
+
+
+def test_an_agent_may_ask_other_models_and_is_the_same_agent() -> None:
+    """In every phase, in the order given; one of its own that is named is the same one. The agent itself is left as it was."""
+    strong, cheap = ScriptedModel(["Ok."], name="strong"), ScriptedModel(["Ok."], name="cheap")
+    agent = Agent("a", model=Models(strong, reflect=cheap, cheaper=cheap), instructions="Be brief.")
+    other = agent.with_model(["scripted:cheap", "openai:gpt-4o"])
+    assert agent.mind is not None and other.mind is not None
+    thinking = other.thinking()
+    assert thinking is not None
+    assert (thinking.routes, thinking.cheaper) == ({"": ("scripted:cheap", "openai:gpt-4o")}, ())
+    assert other.mind.models.models["scripted:cheap"] is cheap
+    assert other.mind.reasoner.instructions == "Be brief."
+    assert agent.thinking() is not None and agent.mind.models.routes["reflect"] == ("scripted:cheap",)
+    with pytest.raises(DefinitionError, match="agent b asks no model"):
+        Agent("b", reasoner=lambda briefing: Finish(result=1)).with_model("openai:gpt-4o")

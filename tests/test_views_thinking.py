@@ -77,7 +77,7 @@ CALLED = (
     Part(kind="call", tool="look", step="look_1"),
     Part(kind="call", tool="look", args={"n": 7}, problem="argument n: 7 is not a text"),
 )
-PLANNED = e.PlanAdopted(turn=1, revision=1, plan=Plan(steps=(Step(id="look_1", tool="look"),)))
+PLANNED = e.PlanAdopted(turn=1, revision=1, plan=Plan(steps=(Step(id="look_1", tool="look"),), final=False))
 
 
 # --- lines --------------------------------------------------------------------------------------------------------
@@ -163,7 +163,7 @@ LINES: dict[str, tuple[e.AnyEvent, str]] = {
         "looked at again",
     ),
     "a revision": (
-        e.PlanAdopted(turn=2, revision=2, plan=Plan(steps=()), reason="it is sold out", dropped=("pay", "mail")),
+        e.PlanAdopted(turn=2, revision=2, plan=Plan(steps=(), final=False), reason="it is sold out", dropped=("pay", "mail")),
         "plan 2: nothing new; dropped: pay, mail (it is sold out)",
     ),
     "a refusal": (

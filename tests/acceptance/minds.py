@@ -19,7 +19,7 @@ import msgspec
 from holdfast import Agent, Asking, Breaker, Call, Limits, Models, Price, Tool, tool
 from holdfast.core.models import Usage
 from holdfast.reasoners.model import Answer, Listener, ModelFailure, Request
-from holdfast.testing.models import Said, ScriptedModel, asked, call, called, latest, used
+from holdfast.testing.models import Said, ScriptedModel, asked, call, called
 from tests.acceptance.agents import POLL_SECONDS, _append, _world, irreversible, keyed, reconcilable
 
 PRICE = Price(input_usd=Decimal(3), output_usd=Decimal(15))
@@ -160,15 +160,22 @@ outage_over_socket = Agent(
 # --- people -------------------------------------------------------------------------------------------------------
 
 
+def _told(request: Request) -> str:
+    """All that the model is told in words."""
+    return " ".join(part.text for message in request.messages for part in message.parts if part.kind == "text")
+
+
 def asks_first(request: Request) -> Said:
     """It asks for the city, and does something that cannot be undone there."""
     match asked(request):
         case 0:
-            return call("ask_person", questions=[{"name": "city", "text": "Which city?", "answer_schema": {"type": "string"}}])
+            return call("ask_person", questions=[{"name": "city", "question": "Which city?", "answer_schema": {"type": "string", "minLength": 3}}])
         case 1:
             return call("make_plan", steps={"go": {"tool": "irreversible", "args": {"subject": {"$ref": "facts.city"}}}}, reason="told")
+        case _ if "says that city is another" in _told(request) and not called(request, "keep_plan"):
+            return call("keep_plan", reason="it goes wherever the city is")
         case _:
-            return f"went: {latest(request)}"
+            return "went"
 
 
 asker = Agent(
@@ -178,23 +185,23 @@ asker = Agent(
 
 
 def plans(request: Request) -> Said:
-    """Something for now, and something that a person must approve, of whatever the goal says now."""
-    words = " ".join(part.text for message in request.messages for part in message.parts if part.kind == "text")
-    want = "Boston" if "to Boston" in words else "Oslo"
-    if called(request, "make_plan") and f"irreversible_{want}" in words:
-        return f"went to {want}"
-    steps: dict[str, Any] = {
-        f"go_{want}": {"tool": "irreversible", "args": {"subject": want}, "after": [] if "keep_Oslo" in words else ["keep_Oslo"]}
-    }
-    dropped = []
-    if "keep_Oslo" in words:
-        dropped = ["go_Oslo"]
-    else:
-        steps["keep_Oslo"] = {"tool": "keyed", "args": {"subject": "kept"}}
-    return call("make_plan", steps=steps, dropped=dropped, reason=f"to {want}")
+    """Something for now, and something that a person must approve; then whatever the goal says by then."""
+    go = {"tool": "irreversible", "args": {"subject": "Oslo"}, "after": ["keep"]}
+    match asked(request):
+        case 0:
+            steps = {"keep": {"tool": "keyed", "args": {"subject": "kept"}}, "go_Oslo": go}
+            return call("make_plan", steps=steps, reason="to Oslo")
+        case 1:
+            assert "to Boston instead" in _told(request)
+            assert "the fair moved" in _told(request)
+            steps = {"go_Boston": {**go, "args": {"subject": "Boston"}}}
+            return call("make_plan", steps=steps, dropped=["go_Oslo"], reason="to Boston")
+        case _:
+            return "went"
 
 
 traveller = Agent("traveller", model=ScriptedModel(plans, name="traveller"), tools=[keyed, irreversible], horizon="plan")
+"""Something that is done at once, and a call that a person must approve."""
 
 
 # --- another model ------------------------------------------------------------------------------------------------

@@ -43,8 +43,8 @@ async def test_a_question_is_answered_and_a_call_approved_from_the_command_line(
     assert run(stage, "asker") == WAITS_FOR_A_PERSON
     (asked,) = await of(stage, e.Asked)
     assert (asked.kind, asked.about, asked.question) == ("question", "question", "Which city?")
-    wrong = stage.holdfast("answer", "r", "respond", "7", "--by", "ann")
-    assert wrong.returncode == 2, "the answer has a type"
+    wrong = stage.holdfast("answer", "r", "respond", "X", "--by", "ann")
+    assert wrong.returncode == 2, "the answer has a form"
     say(stage, "answer", "r", "respond", "Oslo", "--by", "ann")
     again = stage.holdfast("answer", "r", "respond", "Rome", "--by", "bob")
     assert again.returncode == 2
@@ -101,7 +101,7 @@ async def test_a_late_approval_of_what_the_goal_no_longer_wants_is_refused(stage
     """An approval that was given for a call that fell with the old goal lets nothing through."""
     run(stage, "traveller")
     (interrupt,) = await _open(stage)
-    say(stage, "goal", "r", "to Boston instead", "--by", "ann")
+    say(stage, "goal", "r", "to Boston instead", "--by", "ann", "--note", "the fair moved")
     assert run(stage, "traveller") == WAITS_FOR_A_PERSON
     late = stage.holdfast("answer", "r", interrupt, "approve", "--by", "bob")
     assert late.returncode == 2, late.stdout

@@ -22,6 +22,8 @@ COMMANDS = (
     "verify",
     "watch",
     "answer",
+    "correct",
+    "goal",
     "cancel",
     "pending",
     "callback",

@@ -127,12 +127,16 @@ def test_the_context_is_shorter_where_no_model_is_cheap_enough() -> None:
     last = reservation(WEAK, SMALL)
     found = routed(STRONG, WEAK, means=Means(cost_usd=last.cost_usd, tokens=None), **given)
     assert (found.terms, found.reserved) == (WEAK, last)
-    assert found.reason.endswith("; with the shortest context")
+    assert found.reason.endswith("; with a shorter context")
+    short = reservation(WEAK, SMALL, 512)
+    found = routed(STRONG, WEAK, means=Means(cost_usd=short.cost_usd, tokens=None), **given)
+    assert (found.terms, found.reserved.output_tokens) == (WEAK, 512)
+    assert found.reason.endswith("; with a shorter context and answer")
 
 
 def test_a_budget_that_pays_for_no_request_is_said_by_its_name() -> None:
     """Money or tokens, whichever it is."""
-    assert routed(STRONG, means=dollars("0.01")) == Poor(limit="cost_usd_max")
+    assert routed(STRONG, means=dollars("0.0001")) == Poor(limit="cost_usd_max")
     assert routed(STRONG, means=Means(cost_usd=None, tokens=SMALL)) == Poor(limit="tokens_max")
     assert routed(STRONG, means=Means(cost_usd=None, tokens=SMALL + 1_000)).reserved.tokens == SMALL + 1_000
 

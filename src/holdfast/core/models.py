@@ -126,4 +126,5 @@ def reservation(terms: ModelTerms, input_bytes: int, output_tokens: int | None =
     output = terms.output_tokens_max if output_tokens is None else output_tokens
     dearest = max(terms.price.input_usd, terms.price.cache_write_usd or ZERO, terms.price.cache_read_usd or ZERO)
     most = (dearest * input_bytes + terms.price.output_usd * output) / MILLION
-    return Reserved(input_tokens=input_bytes, output_tokens=output, cost_usd=most.quantize(GRAIN, rounding=ROUND_UP))
+    amount = most.quantize(GRAIN, rounding=ROUND_UP) if most else ZERO
+    return Reserved(input_tokens=input_bytes, output_tokens=output, cost_usd=amount)

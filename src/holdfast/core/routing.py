@@ -31,7 +31,7 @@ AFTER: dict[FailureKind, tuple[After, str]] = {
     "unavailable": ("again", "the provider is overloaded or down"),
     "rate_limited": ("again", "the provider said to wait"),
     "invalid_output": ("again", "the answer could not be read"),
-    "crashed": ("again", "its client failed"),
+    "crashed": ("out", "its client failed in a way of its own"),
     "too_expensive": ("later", "the quota with the provider is used up"),
     "denied": ("out", "the provider does not let us in, or refuses to answer this"),
     "not_found": ("out", "the provider has no such model"),
@@ -44,6 +44,9 @@ LATER_SECONDS = 3600.0
 SHORTER_MAX = 3
 # Not in this run any more; a number, for the end of time is none that JSON has.
 NEVER = 1e12
+# Where the money does not reach for a whole answer: a fourth of it, but no less than this.
+SHORT_ANSWER = 4
+ANSWER_TOKENS_MIN = 512
 # What the situation at the end of a request may need, beside what is known of the conversation.
 TAIL_BYTES = 6_000
 FACT_BYTES = 400
@@ -189,18 +192,27 @@ def _affordable(
         left = dollars(means.cost_usd) if lack == "cost_usd_max" and means.cost_usd is not None else f"{means.tokens} tokens"
         asked = dollars(need.cost_usd) if lack == "cost_usd_max" else f"{need.tokens} tokens"
         passed.append(f"{terms.name}: it may take {asked}, and {left} are left")
-    for terms in reversed(candidates):
-        size = _bytes(terms, tried, wanted)
-        while (size := size // 2) >= least:
-            need = reservation(terms, size)
-            if means.allows(need):
+    for share in (1, SHORT_ANSWER):
+        for terms in reversed(candidates):
+            short = _shortened(terms, means, _bytes(terms, tried, wanted), least, share)
+            if short is not None:
                 reason = _reason(phase, terms, passed, terms in cheaper)
-                return Choice(terms=terms, reason=f"{reason}; with a shorter context", reserved=need)
-        need = reservation(terms, least)
-        if means.allows(need):
-            reason = _reason(phase, terms, passed, terms in cheaper)
-            return Choice(terms=terms, reason=f"{reason}; with the shortest context", reserved=need)
+                length = "a shorter context" + (" and answer" if share > 1 else "")
+                return Choice(terms=terms, reason=f"{reason}; with {length}", reserved=short)
     return Poor(limit=limit)
+
+
+def _shortened(terms: ModelTerms, means: Means, size: int, least: int, share: int) -> Reserved | None:
+    """The longest request that the budget pays for, halved until it does; None where it pays for none. share: of the longest
+    answer, as a fraction of one."""
+    output = max(terms.output_tokens_max // share, min(terms.output_tokens_max, ANSWER_TOKENS_MIN))
+    while True:
+        need = reservation(terms, size, output)
+        if means.allows(need):
+            return need
+        if size <= least:
+            return None
+        size = max(size // 2, least)
 
 
 def _bytes(terms: ModelTerms, tried: Mapping[str, Tried], wanted: int) -> int:

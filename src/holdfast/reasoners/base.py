@@ -380,7 +380,7 @@ def _adopted(proposal: Propose, state: State, turn: int) -> AnyEvent:
         step = state.steps.get(name)
         if step is None:
             found.append(f"there is no step {name} to drop")
-        elif has_begun(step):
+        elif has_begun(step) and step.phase != "skipped":  # One that fell in the meantime is dropped already.
             found.append(f"step {name} has begun, and is {step.phase}: it cannot be dropped")
     found += _repeats(plan, state)
     if not found and not plan.steps and not plan.final and not proposal.dropped:

@@ -7,6 +7,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from holdfast.core.evolve.minds import has_begun
 from holdfast.core.plan import Plan, Step, problems, waits_for
 from holdfast.core.references import LITERAL, REF, SECRET
 from holdfast.core.state import State, secret_names
@@ -110,7 +111,7 @@ def _dropped_problems(plan: Plan, dropped: tuple[str, ...], state: State) -> Ite
         step = state.steps.get(name)
         if step is None:
             yield f"there is no step {line(name, 100)} to drop"
-        elif step.phase not in ("blocked", "ready"):
+        elif has_begun(step) and step.phase != "skipped":  # One that fell in the meantime is dropped already.
             yield f"step {name} has begun ({step.phase}), and cannot be dropped"
     for step_ in plan.steps:
         yield from (f"step {step_.id} waits for {other}, which is dropped" for other in waits_for(step_) if other in dropped)

@@ -87,6 +87,10 @@ def _failed(command: CallTool, kind: Any, message: str) -> CallFailed:
     return CallFailed(step=command.step, attempt=command.attempt, failure=Failure(kind=kind, message=message))
 
 
+def _has_share(limits: Limits) -> bool:
+    return limits.cost_usd_max is not None or limits.tokens_max is not None
+
+
 def report(state: State) -> dict[str, Any]:
     """What the parent of an ended run is told."""
     return {
@@ -94,6 +98,7 @@ def report(state: State) -> dict[str, Any]:
         "result": msgspec.to_builtins(state.result),
         "reason": state.reason,
         "attempts": state.attempts,
-        "spent": msgspec.to_builtins(state.spent) if state.spent != Usage() else None,
+        # Of one that had a share of the budget it is said also where it spent nothing, for that is given back.
+        "spent": msgspec.to_builtins(state.spent) if state.spent != Usage() or _has_share(state.limits) else None,
         "partial": [*state.partial, *state.skipped, *state.flagged],
     }

@@ -172,7 +172,8 @@ def _of_run(event: e.AnyEvent, state: State | None) -> str | None:
             return "taken on again"
         case e.PlanAdopted(plan=plan, revision=revision, reason=reason, dropped=dropped):
             dropping = f"; dropped: {listed(dropped)}" if dropped else ""
-            why = f" ({cut(reason)})" if reason and not _was_said(reason, event.turn, state) else ""
+            # Of a plan that is there as a whole nobody asks why.
+            why = f" ({cut(reason)})" if reason and not plan.final and not _was_said(reason, event.turn, state) else ""
             return f"plan {revision}: {listed(step.id for step in plan.steps) or 'nothing new'}{dropping}{why}"
         case e.AgentChanged(weaker=weaker):
             return "the agent's tools have changed" + (", and promise less" if weaker else "")

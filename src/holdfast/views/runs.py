@@ -163,7 +163,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     they cannot be. whole: False where it completed and something was skipped, flagged or done in part.
     due_at: when it goes on by itself, or its question expires. live, worker: see RunLine. note: that no worker will take it
     on. parent, parent_step: who started it. spent: what its models and tools used. outdated: steps that are done and rest on what
-    turned out not to be so; guessed: facts that were inferred and that nobody confirmed."""
+    turned out not to be so; guessed: facts that were inferred or remembered, and that nobody confirmed."""
 
     run_id: str
     agent: str
@@ -314,4 +314,4 @@ def _question(asked: e.Asked, state: State, believed: tuple[FactView, ...]) -> Q
 
 def _guessed(state: State) -> tuple[str, ...]:
     """As the end of a run names them."""
-    return tuple(name for name, fact in state.facts.items() if fact.source == "inferred" and is_guess(fact))
+    return tuple(name for name, fact in state.facts.items() if is_guess(fact) and not fact.stale)

@@ -117,18 +117,15 @@ class Ends(Minds):
                 return [self._lenient(part) for part in form]
             return None
 
-    def _looks(self) -> frozenset[str]:
-        """The steps that looked at a proposed result, or at a fact once more; they are no part of what was wanted."""
-        # Under "" stands the one that looks at a result now.
-        return frozenset(name or of for name, of in self.state.checks.items())
-
     def _complete(self, result: Any) -> None:
         state = self.state
         replaced, looks = self._replaced(), self._looks()
         self._rule(
             e.RunCompleted(
                 result=result,
-                skipped=tuple(name for name in state.skipped if name not in replaced and name not in looks),
+                skipped=tuple(
+                    name for name in state.skipped if name not in replaced and name not in looks and self._is_missed(name)
+                ),
                 flagged=state.flagged,
                 partial=tuple(name for name in state.order if state.steps[name].left and not self._rest_is_done(name)),
                 replaced=replaced,
@@ -136,6 +133,10 @@ class Ends(Minds):
                 guessed=tuple(name for name, fact in state.facts.items() if is_guess(fact) and not fact.stale),
             )
         )
+
+    def _is_missed(self, name: str) -> bool:
+        """Whether a step that was skipped leaves something undone. What a model planned it was told of, and planned anew."""
+        return self.state.thinking is None or self.state.steps[name].step.on_failure != "replan"
 
     def _replaced(self) -> dict[str, str]:
         """Steps that were done another way, and by what."""

@@ -44,7 +44,7 @@ class Minds(Calls):
         """Several failures in a row say that it is the plan that is wrong."""
         state = self.state
         thinking = state.thinking
-        if thinking is None or thinking.horizon == 1 or state.failures < thinking.failures_max:
+        if thinking is None or thinking.horizon == 1 or thinking.reassess == "never" or state.failures < thinking.failures_max:
             return
         self._rule(e.PlanSuspected(why="failures", reason=f"{state.failures} steps failed in a row"))
 
@@ -88,7 +88,9 @@ class Minds(Calls):
         return "plan"
 
     def _failed(self, name: str) -> bool:
-        return self.state.steps[name].phase in ("skipped", "failed")
+        """Whether a step was tried, and did not work. One that waited for it was never tried."""
+        step = self.state.steps[name]
+        return step.phase in ("skipped", "failed") and step.failure is not None
 
     def _propose(self) -> None:
         """Ask the reasoner for what the phase is, within all bounds."""
@@ -204,13 +206,23 @@ class Minds(Calls):
 
     def _plan_check(self, tool: str, result: Any, facts: dict[str, Any]) -> None:
         contract = self.state.contracts.get(tool, Contract(tool=tool))
-        done = {name: step.value for name in self.state.order if (step := self.state.steps[name]).phase == "done"}
+        looks = self._looks()
+        done = {
+            name: step.value
+            for name in self.state.order
+            if (step := self.state.steps[name]).phase == "done" and name not in looks
+        }
         given = {"result": result, "goal": self.state.goal.text, "facts": facts, "steps": done}
         args = {name: {LITERAL: value} for name, value in given.items() if name in contract.input_schema.get("properties", {})}
         name, number = f"check_{self.state.turn}", 2
         while name in self.state.steps:
             name, number = f"check_{self.state.turn}_{number}", number + 1
         self._rule(e.CheckPlanned(turn=self.state.turn, step=Step(id=name, tool=tool, args=args, on_failure="skip")))
+
+    def _looks(self) -> frozenset[str]:
+        """The steps that looked at a proposed result, or at a fact once more; they are no part of what was wanted."""
+        # Under "" stands the one that looks at a result now.
+        return frozenset(name or of for name, of in self.state.checks.items())
 
     def _checked(self, check: StepState) -> bool:
         name = check.tool

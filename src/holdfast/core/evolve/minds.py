@@ -141,7 +141,12 @@ def _freed(state: State) -> dict[str, Any]:
 
 
 def _said_bytes(said: tuple[Part, ...]) -> int:
-    return sum(len(part.text) + (len(msgspec.json.encode(part.args)) if part.args is not None else 0) for part in said)
+    """What a turn adds to the requests after it, apart from what its steps were called with and what they return: all that goes
+    back to the provider, and for each call what frames it and its result."""
+    texts = sum(len(f"{part.text}{part.signature}{part.problem}".encode("utf-8", "replace")) for part in said)
+    values = (value for part in said for value in (part.args, part.details) if value is not None)
+    calls = sum(part.kind == "call" for part in said)
+    return texts + sum(len(msgspec.json.encode(value)) for value in values) + calls * routing.CALL_BYTES
 
 
 # --- turns --------------------------------------------------------------------------------------------------------
@@ -204,6 +209,7 @@ def goal_changed(state: State, event: e.GoalChanged, entry: e.Entry) -> State:
     if state.thinking is not None:
         given = [Fact(name=name, value=value, by=event.by, at=entry.at) for name, value in event.goal.inputs.items()]
         changes = learn(state, given)
+        state = _unasked(state, entry)
     return following(
         state,
         entry,
@@ -217,6 +223,17 @@ def goal_changed(state: State, event: e.GoalChanged, entry: e.Entry) -> State:
         news=True,
         **changes,
     )
+
+
+def _unasked(state: State, entry: e.Entry) -> State:
+    """Calls that a person was asked about, and that were never made, are for the goal as it was: nobody is to approve them now."""
+    for interrupt, asked in state.interrupts.items():
+        step = state.steps.get(asked.step)
+        if asked.about == "call" and step is not None and step.attempt == 0:
+            interrupts = {name: other for name, other in state.interrupts.items() if name != interrupt}
+            given_up = replace(step, phase="skipped", reason="the goal changed", interrupt=None)
+            state = put(state, entry, given_up, interrupts=interrupts, unseen=(*state.unseen, asked.step))
+    return state
 
 
 def plan_suspected(state: State, event: e.PlanSuspected, entry: e.Entry) -> State:

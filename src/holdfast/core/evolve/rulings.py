@@ -199,7 +199,8 @@ def _told(state: State, event: e.StepSkipped, entry: e.Entry, before: StepState,
     owed = state.pending.get(event.step)
     if owed is not None and owed.about == "result":
         lists["pending"] = without(state.pending, event.step)
-    if state.thinking is not None and state.thinking.horizon != 1:
+    thinking = state.thinking
+    if thinking is not None and thinking.horizon != 1 and thinking.reassess != "never":
         lists["suspicions"] = (*state.suspicions, f"step {event.step} failed: {event.reason}")
     return given_up(state, entry, step, before, **lists)
 

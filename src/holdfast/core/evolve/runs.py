@@ -113,7 +113,7 @@ def limit_reached(state: State, event: e.LimitReached, entry: e.Entry) -> State:
     elif event.limit == "proposal_failures_max":
         why = "the reasoner proposed nothing that can be run: " + "; ".join(state.proposal_problems)
     elif event.limit == "finishes_max":
-        why = f"its result was refused {event.allowed:g} times: " + "; ".join(state.refused_because[-3:])
+        why = f"its result was refused {event.allowed:g} times: " + "; ".join(dict.fromkeys(state.refused_because[-3:]))
     elif event.limit == "cost_usd_max" and state.limits.cost_usd_max is not None:
         why = f"the budget of {dollars(state.limits.cost_usd_max)} is used up: {dollars(state.spent.cost_usd)} are spent"
         why += ", and the next request may take more than is left"

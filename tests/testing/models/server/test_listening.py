@@ -245,7 +245,7 @@ def test_a_script_may_say_faults_itself() -> None:
     with ModelServer([tries(fault("overloaded"), fail("rate_limited", "slow down", retry_after=1.5), "at last")]) as server:
         assert post(server, "anthropic")[0] == 529
         status, headers, data = post(server, "anthropic")
-        assert (status, headers["retry-after"], json.loads(data)["error"]["message"]) == (429, "1.5", "slow down")
+        assert (status, headers["retry-after-ms"], json.loads(data)["error"]["message"]) == (429, "1500", "slow down")
         assert post(server, "anthropic")[0] == 200
     assert server.hits == {"overloaded": 1, "rate_limited": 1, "answered": 1}
     with ModelServer([fault("cut", upon=WORDS)]) as server:
