@@ -14,7 +14,8 @@ import msgspec
 
 from holdfast.core.events import OnStop
 from holdfast.core.limits import Limits, wrong_limits
-from holdfast.core.plan import Plan, Step, plain_plan, problems, schema_problem
+from holdfast.core.plan import Plan, Step, plain_plan
+from holdfast.core.soundness import problems, schema_problem
 from holdfast.core.thinking import WHOLE_PLAN, Acceptance, Asking, Reassess, Thinking
 from holdfast.core.values import SECRET_NAMES, plain
 from holdfast.errors import DefinitionError, OutsideStore, PlanError, UsageError
@@ -89,6 +90,8 @@ class Agent:
         self.on_stop: OnStop = on_stop
         self.agents = _by_name(name, agents)
         self.mind: Mind | None = None
+        if model is None and (said := _for_a_model(instructions, horizon, interpret, ask, memory, result, confidence_min)):
+            raise DefinitionError(f"agent {name}: {said} is for an agent with a model", hint="name its model, or leave it out")
         if model is not None:
             self.mind = Mind(
                 models_of(model), instructions=instructions, horizon=WHOLE_PLAN if horizon == "plan" else horizon,
@@ -103,6 +106,8 @@ class Agent:
         self.goal = goal
         self.version = version
         self.inputs = inputs
+        if limits is not None and not isinstance(limits, Limits):
+            raise DefinitionError(f"agent {name}: limits is {limits!r}", hint="give it as Limits(attempts_max=100)")
         self.limits = limits or Limits()
         if wrong := wrong_limits(self.limits):
             raise DefinitionError(f"agent {name}: the limit {wrong}")
@@ -192,6 +197,17 @@ class Agent:
 
     def __repr__(self) -> str:
         return f"<agent {self.name}, tools {', '.join(self.toolbox)}>"
+
+
+def _for_a_model(
+    instructions: str, horizon: Any, interpret: Any, ask: Any, memory: Any, result: Any, confidence_min: float
+) -> str | None:
+    """The first thing that is said of how a model is to think."""
+    given = {
+        "instructions": instructions, "horizon": horizon != 1, "interpret": interpret is not None, "ask": ask is not None,
+        "memory": memory, "result": result is not None, "confidence_min": confidence_min,
+    }  # fmt: skip
+    return next((name for name, said in given.items() if said), None)
 
 
 def plan_of(steps: dict[str, Any]) -> Plan:

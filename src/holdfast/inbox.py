@@ -28,8 +28,9 @@ from holdfast.core.events import (
 )
 from holdfast.core.events import CallbackRefused as CallbackWasRefused
 from holdfast.core.facts import VALUE_BYTES_MAX, Drift, Fact, is_change, name_problem, value_bytes
-from holdfast.core.plan import Goal, schema_problem
+from holdfast.core.plan import Goal
 from holdfast.core.references import has_secret, unmarked
+from holdfast.core.soundness import schema_problem
 from holdfast.core.state import ENDED, State, secret_names
 from holdfast.core.values import plain, plain_secrets
 from holdfast.errors import AnswerRefused, CallbackRefused

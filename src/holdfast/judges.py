@@ -129,10 +129,13 @@ def _count(call: Call, usage: Usage, price: Any) -> None:
 
 def _verdict(answer: Answer) -> Verdict:
     """The verdict of an answer; InvalidOutput for one that has none, which is asked for again."""
-    given = next((part.args for part in answer.said if part.kind == "call" and part.tool == VERDICT), None)
-    if given is None:
+    given = [part.args for part in answer.said if part.kind == "call" and part.tool == VERDICT]
+    if not given:
         raise InvalidOutput("the judge gave no verdict")
     try:
-        return msgspec.convert(given, Verdict)
+        verdicts = [msgspec.convert(each, Verdict) for each in given]
     except msgspec.ValidationError as error:
         raise InvalidOutput(f"the judge's verdict cannot be read: {error}") from error
+    if len({verdict.accepted for verdict in verdicts}) > 1:
+        raise InvalidOutput("the judge said both yes and no")
+    return verdicts[0]

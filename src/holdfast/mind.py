@@ -11,7 +11,7 @@ import msgspec
 
 from holdfast.core.contract import Contract, digest
 from holdfast.core.references import condition_problem
-from holdfast.core.thinking import Acceptance, Asking, Reassess, Thinking
+from holdfast.core.thinking import Acceptance, Asking, AskPolicy, Reassess, Thinking
 from holdfast.errors import DefinitionError, OutsideStore
 from holdfast.models import Models, result_schema_of
 from holdfast.reasoners.briefing import overhead_bytes
@@ -31,7 +31,7 @@ class Mind:
         self, models: Models, *, instructions: str, horizon: int, reassess: Reassess, interpret: bool | None,
         asking: dict[str, Asking], confidence_min: float, repairs_max: int, failures_max: int, recall: int, result: Any,
     ):  # fmt: skip
-        if isinstance(horizon, bool) or horizon < 0:
+        if type(horizon) is not int or horizon < 0:
             raise DefinitionError(f"horizon is {horizon!r}", hint='it is a number of steps, or "plan" for all of them')
         if reassess not in get_args(Reassess):
             raise DefinitionError(f"reassess is {reassess!r}", hint=f"it is one of {', '.join(get_args(Reassess))}")
@@ -103,9 +103,18 @@ class Mind:
 
 def asking_of(given: Mapping[str, Asking] | Asking | None) -> dict[str, Asking]:
     """Policies by name; one alone holds for all."""
-    if given is None:
-        return {}
-    return {"": given} if isinstance(given, Asking) else dict(given)
+    policies: Any = {} if given is None else {"": given} if isinstance(given, Asking) else given
+    if not isinstance(policies, Mapping):
+        raise DefinitionError(f"ask is {given!r}", hint='ask=Asking(policy="always"), or a table of those by name')
+    for name, asking in policies.items():
+        if not isinstance(asking, Asking):
+            raise DefinitionError(f"ask: {name} is {asking!r}", hint='give it as Asking(policy="always")')
+        if asking.policy not in get_args(AskPolicy):
+            hint = f"it is one of {', '.join(get_args(AskPolicy))}"
+            raise DefinitionError(f"ask: the policy of {name or 'all'} is {asking.policy!r}", hint=hint)
+        if not (asking.cost_of_asking >= 0 and asking.cost_of_wrong >= 0):
+            raise DefinitionError(f"ask: the costs of {name or 'all'} are at least 0")
+    return dict(policies)
 
 
 def recall_of(given: int | bool) -> int:

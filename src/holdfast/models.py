@@ -77,8 +77,11 @@ class Models:
             raise DefinitionError("no model is named", hint='Models("anthropic:claude-sonnet-5")')
 
     def _names(self, given: ModelName | Iterable[ModelName]) -> tuple[str, ...]:
-        several = [given] if isinstance(given, str) or hasattr(given, "answer") else list(given)
-        return tuple(map(self._name, several))
+        if isinstance(given, str) or hasattr(given, "answer"):
+            return (self._name(given),)
+        if not isinstance(given, Iterable):
+            raise DefinitionError(f"{given!r} is no model", hint="name it as provider:name, such as anthropic:claude-sonnet-5")
+        return tuple(map(self._name, given))
 
     def _name(self, given: Any) -> str:
         if isinstance(given, str):
@@ -140,5 +143,6 @@ def result_schema_of(result: Any) -> dict[str, Any]:
     try:
         schema: dict[str, Any] = TypeAdapter(result).json_schema()
     except (PydanticUserError, TypeError, ValueError) as error:
-        raise DefinitionError(f"{result!r} is no form of a result: {error}", hint="give a type, or a JSON Schema") from error
+        reason = str(error).splitlines()[0]
+        raise DefinitionError(f"{result!r} is no form of a result: {reason}", hint="give a type, or a JSON Schema") from error
     return dict(msgspec.to_builtins(schema))

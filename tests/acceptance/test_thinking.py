@@ -19,7 +19,7 @@ from holdfast.core import events as e
 from holdfast.core.models import cost
 from holdfast.core.state import State
 from holdfast.loading import agent_of
-from holdfast.testing.models import ModelServer, after, asked, call
+from holdfast.testing.models import ModelServer, after, asked
 from tests.acceptance.minds import PRICE, TURNS, USAGE, works
 from tests.acceptance.stage import Stage
 

@@ -22,13 +22,12 @@ from holdfast.core.plan import (
     gives_way_to,
     needs,
     plain_plan,
-    problems,
     reads,
-    schema_problem,
     stand_ins,
     waits_for,
 )
 from holdfast.core.references import Missing
+from holdfast.core.soundness import problems, schema_problem
 from tests import strategies as s
 
 TOOLS = {

@@ -439,3 +439,43 @@ def test_whether_a_condition_holds_may_be_more_than_anybody_can_say(expression: 
 def test_nothing_that_is_looked_for_raises(expression: str, value: Any) -> None:
     """Whatever the expression and the value."""
     picked(expression, value)
+
+
+# --- what grows ---------------------------------------------------------------------------------------------------
+
+DOUBLED = " | ".join(["steps.a", *["[@,@]"] * 30])
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        DOUBLED,
+        " | ".join(["steps.a", *["{a:@,b:@}"] * 12]),
+        f"length(to_string({DOUBLED}))",
+        "to_string(" * 12 + "steps.a" + ")" * 12,
+        "map(&[@,@], " * 12 + "steps.a" + ")" * 12,
+        "join(to_string(steps.a), steps.b)",
+        f"[{DOUBLED}] == [{DOUBLED}]",
+        f"steps.a[?{DOUBLED} == {DOUBLED}]",
+    ],
+)
+def test_an_expression_that_makes_a_billion_of_one_is_refused(expression: str) -> None:
+    """Whoever proposes it; it is never worked out."""
+    assert "times as large" in (parse(expression).problem or "")
+    assert "times as large" in (condition_problem(expression) or "")
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "steps.a.b[0]",
+        "steps.a[?price < `100`] | sort_by(@, &price) | [:3].{name: name, price: price, at: {from: from, to: to}}",
+        "{all: {a: steps.a, b: steps.b, c: [steps.c, steps.d]}, text: join(', ', steps.e[*].name)}",
+        "length(steps.a) > `3` && contains(steps.b, 'x')",
+        "map(&to_string(@), steps.a[].b)",
+    ],
+)
+def test_what_people_write_is_taken(expression: str) -> None:
+    """Tables of tables of what was found are no growth to speak of."""
+    assert parse(expression).problem is None
+    assert condition_problem(expression) is None

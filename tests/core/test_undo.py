@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from holdfast.core.plan import Plan, problems
+from holdfast.core.plan import Plan
 from holdfast.core.references import has_secret, resolve, unmarked
+from holdfast.core.soundness import problems
 from holdfast.core.undo import undo_arguments, undo_plan, undo_step
 from tests.core.story import Story, step, tool
 

@@ -20,15 +20,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from holdfast.core import events as e
 from holdfast.core.commands import once_name
 from holdfast.core.contract import Breaker, Rate
 from holdfast.core.decide import Room
+from holdfast.core.evolve import fold
 from holdfast.core.limits import Limits
 from holdfast.core.plan import Expect, Fallback, Plan
 from holdfast.core.state import State
 from holdfast.journal import codec
+from holdfast.journal.base import EMPTY
 from tests.core.story import Story, step, tool, weaker
+from tests.histories.record_thinking import stores
 
 FOLDER = Path(__file__).parent
 
@@ -84,6 +89,14 @@ def summary(state: State) -> dict[str, Any]:
         "pending": {name: [owed.about, owed.until, owed.by, owed.found] for name, owed in sorted(state.pending.items())},
         "undone": list(state.undone), "kept": list(state.kept), "replaced": state.replaced, "changes": state.changes,
         "signals": sorted(state.signals), "on_stop": state.on_stop, "parent": state.parent, "children": state.children,
+        # From the third form on.
+        "thread": state.thread, "intent": state.intent, "failures": state.failures, "outdated": list(state.outdated),
+        "spent": msgspec.to_builtins(state.spent), "reserved": sorted(state.reserved), "asking": sorted(state.questions),
+        "facts": {name: msgspec.to_builtins(fact) for name, fact in sorted(state.facts.items())},
+        "turns": [[turn.turn, turn.phase, turn.model, turn.outcome, list(turn.problems)] for turn in state.turns],
+        "setbacks": [[setback.model, setback.kind, setback.until, setback.lost] for setback in state.setbacks],
+        "suspicions": list(state.suspicions), "refused_because": list(state.refused_because), "memories": sorted(state.memories),
+        "observers": dict(sorted(state.observers.items())), "checks": dict(sorted(state.checks.items())),
     }  # fmt: skip
 
 
@@ -380,6 +393,16 @@ def lines() -> Iterator[dict[str, Any]]:
             link = codec.link(link, run.run_id, first, fence, at, body)
             yield {"run": run.run_id, "first": first, "fence": fence, "at": at, "body": body.decode(), "link": link.hex()}
         yield {"run": run.run_id, "summary": summary(run.run)}
+    for store in stores():
+        for digest, content in store.contents.items():
+            if digest not in written:
+                yield {"content": digest, "body": content.decode()}
+        written.update(store.contents)
+        for run_id, kept in store.runs.items():
+            for stored in kept.batches:
+                text, mark = stored.body.decode(), stored.link.hex()
+                yield {"run": run_id, "first": stored.first, "fence": stored.fence, "at": stored.at, "body": text, "link": mark}
+            yield {"run": run_id, "summary": summary(fold(store.read(run_id, EMPTY).entries))}
 
 
 def main(name: str) -> None:

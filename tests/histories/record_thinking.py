@@ -29,6 +29,8 @@ from holdfast.tools.function import Call, tool
 
 LEASE_SECONDS = 10.0
 PRICE = Price(input_usd=Decimal("3.00"), output_usd=Decimal("15.00"))
+# A thought that is stored beside its batch.
+LONG = "First what is meant. " * 1000
 # Longer than any worker here lives.
 NEVER_SECONDS = 100_000.0
 
@@ -157,7 +159,7 @@ def _asks_back(request: Request) -> Said:
     question = {"name": "beds", "question": "How many beds?", "why": "rooms differ", "options": [1, 2]}
     turns: list[Said] = [
         [
-            think("First what is meant."),
+            think(LONG),
             call(
                 "interpret_goal",
                 intent="a room for some guests",
@@ -169,9 +171,14 @@ def _asks_back(request: Request) -> Said:
                 ],
             ),
         ],
-        tries(fail("rate_limited", retry_after=7.25), used(call("look_up_price", town="Bergen"), input_tokens=900, output_tokens=40)),
+        tries(
+            fail("rate_limited", retry_after=7.25), used(call("look_up_price", town="Bergen"), input_tokens=900, output_tokens=40)
+        ),
         [
-            call("note_facts", facts=[{"name": "preference:quiet", "value": True, "confidence": 0.7, "basis": "grüße"}]),
+            call(
+                "note_facts",
+                facts=[{"name": "preference:quiet", "value": {"$blob": "not ours"}, "confidence": 0.7, "basis": "grüße"}],
+            ),
             call("hold_room", town="Bergen", beds=2),
             call("look_up_bus", town="Bergen"),
         ],

@@ -15,6 +15,7 @@ import pytest
 from holdfast.core import events as e
 from holdfast.core.decide import decide
 from holdfast.core.evolve import fold
+from holdfast.core.plan import Plan, Step
 from holdfast.journal import codec
 from tests.histories.record import FOLDER, summary
 
@@ -125,6 +126,19 @@ def test_histories_hold_what_is_hard_to_keep() -> None:
     assert values[0]["$blob"] == "not ours"
     assert len(values[0]["page"].encode()) > codec.LARGE_BYTES
     assert any(len(content) > codec.LARGE_BYTES for content in recorded.contents.values())
+
+
+def test_a_plan_reads_the_same_within_its_batch_and_beside_it() -> None:
+    """One that is not final was once stored by its digest like every other; now it stands among its events."""
+    plan = Plan(steps=(Step(id="a", tool="look", args={"$blob": 1}),), final=False)
+    adopted = e.PlanAdopted(turn=1, revision=1, plan=plan, reason="look first")
+    within, beside = codec.encode([adopted])
+    assert not beside
+    (event,) = json.loads(within)
+    form = json.dumps(event["plan"]).encode()
+    digest = codec.blob_digest(form)
+    shared = json.dumps([{**event, "plan": {codec.BLOB: digest}}]).encode()
+    assert codec.decode(within, {}.__getitem__) == codec.decode(shared, {digest: form}.__getitem__) == (adopted,)
 
 
 def test_the_latest_form_is_what_is_written_today() -> None:

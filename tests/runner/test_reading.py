@@ -13,8 +13,8 @@ from holdfast.core.state import State, StepState
 from holdfast.errors import JournalUnavailable
 from holdfast.journal.base import Journal
 from holdfast.journal.codec import blob_digest
-from holdfast.testing.memory import MemoryJournal
 from holdfast.runner.reading import READ_MAX, read_on
+from holdfast.testing.memory import MemoryJournal
 
 CONTRACT = Contract(tool="read_more", safety="read")
 
@@ -105,6 +105,9 @@ async def test_what_a_query_finds_is_text(value: object, query: str, text: str) 
         ({"query": "a..b"}, "invalid_input", "query"),
         ({"query": "sum(@)"}, "invalid_input", "query"),
         ({"query": "[" * 5_000}, "invalid_input", "query"),
+        ({"query": " | ".join(["[@,@]"] * 40)}, "invalid_input", "times as large"),
+        ({"query": "join(to_string(@), @)"}, "invalid_input", "times as large"),
+        ({"query": "   "}, "invalid_input", "query"),
     ],
 )
 async def test_what_cannot_be_read_is_said(args: dict[str, object], kind: str, said: str) -> None:
@@ -141,3 +144,5 @@ async def test_a_query_that_makes_something_enormous_is_read_in_pieces_too() -> 
     """What it found is cut like anything else."""
     found = await value_of(state(["x" * 1_000] * 100), query="join('', @)")
     assert len(str(found["text"])) == READ_MAX and found["characters"] == 100_000 and found["more"] is True
+    found = await read(state("x" * 1_000_000), query=f"[{','.join('@' * 200)}]")
+    assert isinstance(found, CallFailed) and "too much" in found.failure.message

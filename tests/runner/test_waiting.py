@@ -25,9 +25,7 @@ def jumping(main: Callable[[Holdfast], Coroutine[Any, Any, Any]], start: float =
         loop.close()
 
 
-@pytest.mark.parametrize(
-    ("start", "seconds"), [(EPOCH + at, seconds) for at, seconds in ((0.028, 0.2), (0.749, 0.548), (0.301, 0.898))]
-)
+@pytest.mark.parametrize(("start", "seconds"), [(EPOCH, 0.2), (EPOCH, 0.269), (EPOCH + 0.037, 0.2), (EPOCH + 0.074, 0.292)])
 def test_a_wait_that_ends_within_a_tick_is_looked_at_once(start: float, seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """Times are whole milliseconds, and sums of them are off by less than one: until the next nothing is another, however often
     it is looked at."""
@@ -35,10 +33,10 @@ def test_a_wait_that_ends_within_a_tick_is_looked_at_once(start: float, seconds:
     monkeypatch.setattr(advance, "decide", lambda *args: (looks.append(1), decide(*args))[1])
     tries: list[int] = []
 
-    @tool(safety="read", retry={"attempts": 2, "backoff": "1ms..1ms"})
+    @tool(safety="read", retry={"attempts": 6, "backoff": "1ms..1ms"})
     async def look() -> str:
         tries.append(1)
-        if len(tries) == 1:
+        if len(tries) < 6:
             raise RateLimited("slow down", retry_after_seconds=seconds)
         return "seen"
 
@@ -46,8 +44,8 @@ def test_a_wait_that_ends_within_a_tick_is_looked_at_once(start: float, seconds:
         return await app.run(Agent("watch", tools=[look], plan={"one": {"tool": "look"}}), "Look.", id="watch-1")
 
     assert jumping(main, start).done
-    assert len(tries) == 2
-    assert len(looks) < 12
+    assert len(tries) == 6
+    assert len(looks) < 30
 
 
 def test_how_long_a_model_took_is_by_the_clock_of_the_worker() -> None:

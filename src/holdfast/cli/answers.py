@@ -57,7 +57,7 @@ def _result(words: list[str]) -> Any:
 def _fitting(question: Question, options: int, words: list[str], interrupt: str, run_id: str) -> Any:
     """The first reading of the words that the question takes: as JSON, or as the text that they are."""
     from holdfast import loading
-    from holdfast.core.plan import schema_problem
+    from holdfast.core.soundness import schema_problem
     from holdfast.views import form_words
 
     schema, text = question.answer_schema, " ".join(words)

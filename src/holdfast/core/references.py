@@ -17,6 +17,7 @@ expression over a result itself; one of a plan (`abort_when:`, `ask_when:`) star
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator
 from functools import lru_cache
@@ -35,6 +36,8 @@ ASK_ROOTS = (*PLAN_ROOTS, "args")
 _NAMED = {"steps": "name the step: steps.ID", "facts": "name the fact: facts.NAME"}
 _PLAIN_PATH = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 _DEPTH_MAX = 64
+# How many times as large as what it reads the value of an expression may be: room for tables of tables of what was found.
+_GROWTH_MAX = 1_000
 
 
 class Missing(Exception):
@@ -65,7 +68,7 @@ def parse(expression: str, roots: tuple[str, ...] = PLAN_ROOTS) -> Reference:
     try:
         tree = jmespath.compile(expression).parsed
         reads: dict[str, list[str]] = {root: [] for root in roots}
-        problem = _collect(tree, reads)
+        problem = _collect(tree, reads) or _growth_problem(tree)
     except (jmespath.exceptions.JMESPathError, ValueError, RecursionError) as error:
         return Reference(expression=expression, steps=(), inputs=(), problem=_no_expression(shown, error))
     path = tuple(expression.split(".")) if _PLAIN_PATH.fullmatch(expression) else ()
@@ -133,6 +136,31 @@ def _collect(node: Any, reads: dict[str, list[str]]) -> str | None:
         if isinstance(child, dict) and (problem := _collect(child, reads)):
             return problem
     return None
+
+
+def _growth_problem(tree: Any) -> str | None:
+    """Why an expression may not be worked out: what it makes may be far larger than what it reads. Thirty times `[@,@] | ` make
+    a billion of one, which nobody could write down."""
+    if (grown := _growth(tree)) > _GROWTH_MAX:
+        times = grown if grown < 10**9 else "a billion"
+        return f"it may make its value {times} times as large, and {_GROWTH_MAX} times is the most"
+    return None
+
+
+def _growth(node: Any) -> int:
+    """How many times as large as what it reads that may be which an expression makes, at most."""
+    if not isinstance(node, dict):
+        return 1  # The bounds of a slice.
+    kind, parts = node.get("type"), [_growth(child) for child in node.get("children", ())]
+    if kind in ("multi_select_list", "multi_select_dict"):
+        return sum(parts)
+    if kind == "function_expression":
+        if node["value"] == "join" and node["children"][:1] and node["children"][0].get("type") != "literal":
+            return _GROWTH_MAX + 1  # What is put between all the others may be as long as all the others.
+        if not any(isinstance(child, dict) and child.get("type") == "expref" for child in node["children"]):
+            # As a text, quotes within quotes double.
+            return sum(parts) * (2 if node["value"] == "to_string" else 1) or 1
+    return math.prod(parts)
 
 
 def _first_name(node: Any) -> str | None:
@@ -315,10 +343,10 @@ def condition_problem(expression: str) -> str | None:
     if not expression.strip():
         return "it is empty; write a jmespath expression over the result"
     try:
-        jmespath.compile(expression)
+        grown = _growth_problem(jmespath.compile(expression).parsed)
     except (jmespath.exceptions.JMESPathError, ValueError, RecursionError) as error:
         return _no_expression(_shown(expression), error)
-    return None
+    return f"{_shown(expression)!r}: {grown}" if grown else None
 
 
 def picked(expression: str, value: Any) -> Any:

@@ -51,7 +51,7 @@ ANSWER_TOKENS_MIN = 512
 TAIL_BYTES = 6_000
 FACT_BYTES = 400
 CALL_BYTES = 200
-GATE_WORDS: dict[Why, str] = {"circuit": "its circuit is open", "rate": "its rate is used up"}
+GATE_WORDS: dict[Why, str] = {"circuit": "the circuit of its provider is open", "rate": "the rate of its provider is used up"}
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
@@ -166,7 +166,7 @@ def _obstacle(
         said = f"{tried.kind} ({tried.message})" if tried.message else tried.kind
         return said, tried.until
     gate = held.get(gate_name(terms))
-    return (None, 0.0) if gate is None else (f"{terms.provider}: {GATE_WORDS[gate[1]]}", max(gate[0], now + 0.001))
+    return (None, 0.0) if gate is None else (GATE_WORDS[gate[1]], max(gate[0], now + 0.001))
 
 
 def _affordable(

@@ -112,10 +112,13 @@ def _shrink_event(event: dict[str, Any], blobs: dict[str, bytes]) -> dict[str, A
     shared = _SHARED.get(event["event"], ())
     if shared == ("plan",) and not event["plan"].get("final", True):
         shared = ()
-    return {
-        name: _share(part, blobs) if name in shared and part is not None else _shrink(part, blobs) if isinstance(part, (dict, list, str)) else part
-        for name, part in event.items()
-    }
+    return {name: _shrink_part(part, name in shared, blobs) for name, part in event.items()}
+
+
+def _shrink_part(part: Any, is_shared: bool, blobs: dict[str, bytes]) -> Any:
+    if is_shared and part is not None:
+        return _share(part, blobs)
+    return _shrink(part, blobs) if isinstance(part, (dict, list, str)) else part
 
 
 def _share(value: Any, blobs: dict[str, bytes]) -> Any:

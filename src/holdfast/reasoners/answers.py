@@ -18,7 +18,8 @@ from holdfast.core import values
 from holdfast.core.commands import AskReasoner
 from holdfast.core.facts import Fact
 from holdfast.core.models import Part
-from holdfast.core.plan import Plan, Step, schema_problem
+from holdfast.core.plan import Plan, Step
+from holdfast.core.soundness import schema_problem
 from holdfast.core.state import State, secret_names
 from holdfast.core.thinking import Thinking
 from holdfast.reasoners import claims, verbs

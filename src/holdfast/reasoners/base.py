@@ -32,7 +32,8 @@ from holdfast.core.evolve.runs import plans_left
 from holdfast.core.facts import RANK, Fact, name_problem
 from holdfast.core.models import Part, Usage, cost
 from holdfast.core.pending import Pending
-from holdfast.core.plan import Goal, Plan, Step, plain_plan, problems, schema_problem
+from holdfast.core.plan import Goal, Plan, Step, plain_plan
+from holdfast.core.soundness import problems, schema_problem
 from holdfast.core.state import State, StepState, secret_names, standing_effect
 from holdfast.core.thinking import Phase, Question
 from holdfast.reasoners.model import Listener

@@ -16,8 +16,9 @@ from msgspec.structs import replace
 from holdfast.core import references
 from holdfast.core.contract import Contract, digest
 from holdfast.core.facts import Fact
-from holdfast.core.plan import Plan, Step, problems
+from holdfast.core.plan import Plan, Step
 from holdfast.core.references import LITERAL, REF, SECRET
+from holdfast.core.soundness import problems
 from holdfast.core.state import ENDED, State, StepState, secret_names, standing_effect
 from holdfast.core.undo import undo_step
 from holdfast.reasoners.verbs import REPEAT, UNDO

@@ -11,7 +11,7 @@ from typing import Any
 
 from holdfast.core import values
 from holdfast.core.facts import Fact, name_problem
-from holdfast.core.plan import schema_problem
+from holdfast.core.soundness import schema_problem
 from holdfast.core.state import State, secret_names
 from holdfast.core.thinking import Question
 from holdfast.reasoners.base import Ask, Interpret

@@ -8,8 +8,9 @@ from typing import Any
 from msgspec.structs import replace
 
 from holdfast.core.evolve.minds import has_begun
-from holdfast.core.plan import Plan, Step, problems, waits_for
+from holdfast.core.plan import Plan, Step, waits_for
 from holdfast.core.references import LITERAL, REF, SECRET
+from holdfast.core.soundness import problems
 from holdfast.core.state import State, secret_names
 from holdfast.core.thinking import WHOLE_PLAN, Thinking
 from holdfast.reasoners.base import Propose

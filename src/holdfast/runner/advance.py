@@ -35,6 +35,7 @@ from holdfast.runner.judge import check_delivery
 from holdfast.runner.perform import Hands, perform
 from holdfast.runner.reading import read_on
 from holdfast.runner.recollection import recall
+from holdfast.runner.resting import shortfall, waits_for
 
 # A wait shorter than this is sat out in memory; a longer one parks the run, which then costs nothing.
 HOLD_SECONDS = 1.0
@@ -47,8 +48,6 @@ OVERDUE_SECONDS = 5.0
 # A run that grew by so many events is parked with a checkpoint, so that taking it on again does not take long.
 CHECKPOINT_EVENTS = 2_000
 WRITE_TRIES = 6
-# So long may the line be that says what a completed run has not wholly done.
-SHORTFALL_MAX = 400
 
 Ending = Literal["ended", "parked", "released", "lost"]
 EMPTY = Room()
@@ -544,29 +543,3 @@ def _not_judged(about: Judging) -> e.CallbackReceived | e.ChildEnded:
     """What a delivery becomes whose judge does not end: it has come, and nobody knows whether it is enough."""
     why = "could not be checked: what judges it did not end when it was cancelled"
     return msgspec.structs.replace(about.event, failure=e.Failure(kind="insufficient", message=why, landed=about.landed))
-
-
-def shortfall(state: State) -> str:
-    """What a completed run has not wholly done, in one line; empty where it has all. Lists of runs tell it by that."""
-    skipped = tuple(name for name in state.skipped if name not in state.flagged)
-    lists = {"skipped": skipped, "flagged": state.flagged, "done in part": state.partial}
-    return "; ".join(f"{word}: {', '.join(names)}" for word, names in lists.items() if names)[:SHORTFALL_MAX]
-
-
-def waits_for(state: State) -> str:
-    """What a parked run waits for, in one line."""
-    parts = [f"{asked.kind}: {asked.question}" for asked in state.interrupts.values()]
-    for name in state.active:
-        step = state.steps[name]
-        if step.phase == "waiting":
-            parts.append(f"retry of {name}")
-        elif step.phase == "probe_wait":
-            parts.append(f"probe of {name}")
-    for name, owed in state.pending.items():
-        if owed.interrupt is None and state.steps[name].phase != "asking":
-            parts.append(f"{owed.about} of {name}" + (f", owed by {owed.by}" if owed.by else ", which is owed"))
-    if state.reason_at:
-        failed = {setback.model: setback.kind for setback in state.setbacks}
-        said = ", ".join(f"{model}: {kind}" for model, kind in failed.items())
-        parts.append("a model that may be asked" + (f" ({said})" if said else ""))
-    return "; ".join(parts)

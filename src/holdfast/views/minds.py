@@ -11,8 +11,8 @@ import msgspec
 
 from holdfast.core import events as e
 from holdfast.core.models import ZERO, Part, Reserved, Usage
-from holdfast.core.plan import schema_problem
 from holdfast.core.routing import NEVER
+from holdfast.core.soundness import schema_problem
 from holdfast.core.state import State, Turn
 from holdfast.core.thinking import WHOLE_PLAN, Acceptance, Phase, Question, Reassess, Thinking
 from holdfast.views.entries_thinking import FOR_PHASE, said_words, weighed_words

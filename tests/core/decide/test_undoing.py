@@ -281,6 +281,15 @@ def test_a_crash_while_a_person_is_asked_asks_once() -> None:
     assert story.answer("approve").called() == ["undo_a"]
 
 
+@pytest.mark.parametrize(("said", "undone"), [("undo", ("a",)), ("keep", ())])
+def test_who_cancels_while_a_person_is_asked_has_said_it(said: Any, undone: Any) -> None:
+    """Nobody waits for an answer any more, and silence does not overrule them."""
+    story = stopped("a", on_stop="ask")
+    story.cancel(said).decide()
+    undo_all(story)
+    assert (story.ended, story.run.undone, story.open) == ("cancelled", undone, [])
+
+
 @pytest.mark.parametrize("policy", ["keep", "undo", "ask"])
 @pytest.mark.parametrize("said", [None, "keep", "undo", "ask"])
 def test_who_cancels_may_say_what_becomes_of_what_was_done(policy: str, said: Any) -> None:

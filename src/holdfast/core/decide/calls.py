@@ -117,6 +117,8 @@ class Calls(Beliefs):
         # A repeat of a call in doubt goes out as it was, under the key of that call, whatever the agent says today.
         again = step.doubt_since is not None and step.key != ""
         settled = again or step.landed or bool(step.step.undoes)
+        if not settled and state.suspicions:
+            return  # Also one that was approved, or is to be tried again: the plan is looked at first.
         if not settled and (step.believes or step.step.abort_when or step.step.ask_when) and not self._may_act(step):
             return
         try:

@@ -194,6 +194,8 @@ class Ends(Minds):
             # What may have happened is to be taken back too, if it did.
             self._wake(min(waits))
             return False
+        if state.stop == "asked" and policy == "undo":
+            return self._plan_undo()  # Whoever cancelled it has said so; nobody is asked any more.
         if state.stop == "asked":
             for interrupt, asked in state.interrupts.items():
                 if asked.about == "stop":

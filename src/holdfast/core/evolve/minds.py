@@ -226,7 +226,7 @@ def goal_changed(state: State, event: e.GoalChanged, entry: e.Entry) -> State:
 
 
 def _unasked(state: State, entry: e.Entry) -> State:
-    """Calls that a person was asked about, and that were never made, are for the goal as it was: nobody is to approve them now."""
+    """Calls that a person was asked about, and that were never made, are for the goal as it was: nobody approves them now."""
     for interrupt, asked in state.interrupts.items():
         step = state.steps.get(asked.step)
         if asked.about == "call" and step is not None and step.attempt == 0:

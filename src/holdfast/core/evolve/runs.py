@@ -131,10 +131,11 @@ def _last_seen(state: State) -> str:
 
 
 def undo_planned(state: State, event: e.UndoPlanned, entry: e.Entry) -> State:
+    interrupts = {name: asked for name, asked in state.interrupts.items() if asked.about != "stop"}
     if not event.steps:
-        return following(state, entry, stop="keep", kept=event.kept)
+        return following(state, entry, stop="keep", kept=event.kept, interrupts=interrupts)
     undoing = tuple(step.id for step in event.steps)
-    return add_steps(state, entry, event.steps, stop="undo", undoing=undoing, kept=event.kept)
+    return add_steps(state, entry, event.steps, stop="undo", undoing=undoing, kept=event.kept, interrupts=interrupts)
 
 
 def run_completed(state: State, event: e.RunCompleted, entry: e.Entry) -> State:

@@ -17,7 +17,7 @@ from holdfast import inbox
 from holdfast.app import Holdfast
 from holdfast.core.events import Asked, OnStop
 from holdfast.core.evolve import fold
-from holdfast.core.plan import schema_problem
+from holdfast.core.soundness import schema_problem
 from holdfast.core.state import State
 from holdfast.errors import AnswerRefused, JournalUnavailable
 from holdfast.journal.base import Journal, Message

@@ -86,6 +86,7 @@ class Promises:
         self._repeats: Counter[tuple[str, str]] = Counter()
         self._failed: dict[tuple[str, str, int], str] = {}
         self._order: list[str] = []  # Runs, as they ended.
+        self._too_late: set[str] = set()  # Those that took back what they did when somebody said what is to become of it.
 
     def _break(self, law: str, what: str) -> None:
         self._stage.broken(law, what)
@@ -113,6 +114,8 @@ class Promises:
             self._looked_at[before.run_id, event.step] = at
         elif isinstance(event, e.PendingRuled):
             self._ruled(before, event, at)
+        elif isinstance(event, e.CancelRequested) and before.stop == "undo":
+            self._too_late.add(before.run_id)
         elif isinstance(event, (e.StepSkipped, e.StepFailed, e.FallbackRuled)):
             self._given_up(before, event.step)
         elif isinstance(event, e.ChildEnded):
@@ -349,7 +352,8 @@ class Promises:
             taken_back = bool(self._stage.world.undone(effect))
             step = state.steps[effect.step]
             another_way = bool(step.undo) or step.fallbacks_taken > 0 or self._is_taken_back_by_plan(state, effect.step)
-            if taken_back and not another_way and (not undone or policy == "keep" or state.ended == "completed"):
+            keeps = policy == "keep" and state.run_id not in self._too_late
+            if taken_back and not another_way and (not undone or keeps or state.ended == "completed"):
                 self._break("what is kept is kept", what)
             if policy == "undo" and state.ended != "completed" and not taken_back and not self._is_named(state, effect):
                 self._break("what was done is taken back", what)
