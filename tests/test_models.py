@@ -57,7 +57,9 @@ def test_a_scripted_model_is_free_unless_it_has_a_price() -> None:
     models = Models([one, other], prices={"scripted:b": PRICE}, output_tokens_max=7, context_bytes_max=5_000, timeout="3s")
     terms = models.terms()
     assert (terms["scripted:a"].price, terms["scripted:b"].price) == (FREE, PRICE)
-    assert {(each.output_tokens_max, each.context_bytes_max, each.timeout_seconds) for each in terms.values()} == {(7, 5_000, 3.0)}
+    assert {(each.output_tokens_max, each.context_bytes_max, each.timeout_seconds) for each in terms.values()} == {
+        (7, 5_000, 3.0)
+    }
 
 
 def test_the_context_is_bounded_where_nothing_is_said() -> None:

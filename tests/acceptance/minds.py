@@ -27,6 +27,13 @@ PRICE = Price(input_usd=Decimal(3), output_usd=Decimal(15))
 USAGE = Usage(input_tokens=1000, output_tokens=50, requests=1)
 
 
+async def _through(gate: str) -> None:
+    """Wait while the gate is shut, and say so."""
+    while (_world() / "gates" / f"{gate}.shut").exists():
+        (_world() / "gates" / f"{gate}.waits").touch()
+        await asyncio.sleep(POLL_SECONDS)
+
+
 class Desk:
     """See the module's text."""
 
@@ -40,10 +47,7 @@ class Desk:
             _append("refused", str(turn))
             raise ModelFailure("unavailable", "it is down")
         _append("asked", str(turn))
-        shut = _world() / "gates" / f"think-{turn}.shut"
-        while shut.exists():
-            (_world() / "gates" / f"think-{turn}.waits").touch()
-            await asyncio.sleep(POLL_SECONDS)
+        await _through(f"think-{turn}")
         await asyncio.sleep(0.01)
         answer = await self._model.answer(request)
         return msgspec.structs.replace(answer, usage=USAGE)
@@ -106,9 +110,7 @@ def _paid(name: str, **promise: Any) -> Tool[..., Any]:
         keys = {line.split()[1] for line in paid.read_text().splitlines()} if paid.exists() else set()
         if promise["safety"] != "keyed" or call.key not in keys:
             _append("paid", subject, call.key)
-        shut = _world() / "gates" / "buy.shut"
-        while shut.exists():
-            await asyncio.sleep(POLL_SECONDS)
+        await _through("buy")
         return f"report {subject}"
 
     return pay
@@ -169,9 +171,14 @@ def asks_first(request: Request) -> Said:
     """It asks for the city, and does something that cannot be undone there."""
     match asked(request):
         case 0:
-            return call("ask_person", questions=[{"name": "city", "question": "Which city?", "answer_schema": {"type": "string", "minLength": 3}}])
+            return call(
+                "ask_person",
+                questions=[{"name": "city", "question": "Which city?", "answer_schema": {"type": "string", "minLength": 3}}],
+            )
         case 1:
-            return call("make_plan", steps={"go": {"tool": "irreversible", "args": {"subject": {"$ref": "facts.city"}}}}, reason="told")
+            return call(
+                "make_plan", steps={"go": {"tool": "irreversible", "args": {"subject": {"$ref": "facts.city"}}}}, reason="told"
+            )
         case _ if "says that city is another" in _told(request) and not called(request, "keep_plan"):
             return call("keep_plan", reason="it goes wherever the city is")
         case _:

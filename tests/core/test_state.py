@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from holdfast.core import events as e
 from holdfast.core.state import contract_of, result_of, source_of, status
+from tests.core.mind import Mind
 from tests.core.story import Story, step, tool, weaker
 
 READ, KEYED = tool("t", "read"), tool("t", "keyed")
@@ -52,6 +53,18 @@ def test_a_run_that_waits_for_a_time_is_waiting() -> None:
     assert at(story) == "waiting"
     story.wait(5)
     assert at(story) == "running"
+
+
+def test_a_run_whose_models_may_not_be_asked_yet_is_waiting() -> None:
+    """It costs nothing meanwhile, and whoever looks sees that."""
+    mind = Mind(tool("t"))
+    mind.ask()
+    mind.refuse("too_expensive").decide()
+    assert at(mind) == "waiting"
+    mind.wait(3_700)
+    assert at(mind) == "running"
+    mind.ask()
+    assert at(mind) == "running"
 
 
 def test_a_run_that_only_a_person_can_move_on_is_blocked() -> None:

@@ -286,6 +286,9 @@ def test_only_what_has_not_begun_can_be_dropped() -> None:
     assert found.problems == ("step a has begun, and is flying: it cannot be dropped", "there is no step c to drop")
     found = taken(Propose(plan=Plan(steps=(), final=False), dropped=("b",)), story.run, 2)
     assert isinstance(found, e.PlanAdopted) and found.dropped == ("b",)
+    story.tell(e.StepSkipped(step="b", reason="it rests on what is not so"))
+    found = taken(Propose(plan=Plan(steps=(step("d"),), final=False), dropped=("b",)), story.run, 2)
+    assert isinstance(found, e.PlanAdopted), "what fell while the model was asked is dropped already"
 
 
 @pytest.mark.parametrize(

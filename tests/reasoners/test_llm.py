@@ -115,6 +115,29 @@ async def test_each_fault_becomes_its_failure(
 
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("name", NAMES)
+async def test_a_stream_that_ends_early_counts_in_full(server: ModelServer, model: ProviderModel, name: str) -> None:
+    """What was counted of the output stands at its end: what was seen of it is less than what is to be paid."""
+    server.queue("truncated")
+    with pytest.raises(ModelFailure) as caught:
+        await model.answer(request(name), lambda kind, words: None)
+    assert caught.value.charged and caught.value.usage == Usage()
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("seconds", [0.25, 7.0])
+async def test_a_time_that_the_provider_names_is_kept(
+    server: ModelServer, model: ProviderModel, name: str, seconds: float
+) -> None:
+    """Also one of less than a second, which comes in another header."""
+    server.queue(Fault(name="rate_limited", retry_after_seconds=seconds))
+    with pytest.raises(ModelFailure) as caught:
+        await model.answer(request(name))
+    assert caught.value.retry_after_seconds == seconds
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("fault", sorted(OF_THE_ANSWER))
 async def test_an_answer_that_will_not_do_is_an_answer(
     server: ModelServer, model: ProviderModel, name: str, fault: FaultName, listener: Any

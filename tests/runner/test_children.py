@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from holdfast import Agent, Holdfast, tool
 from holdfast.core import events as e
 from holdfast.core.commands import CallTool
 from holdfast.core.limits import Limits
+from holdfast.core.models import Usage
 from holdfast.core.state import State
 from holdfast.errors import JournalUnavailable
 from holdfast.journal.base import Claim, NewRun
@@ -173,3 +175,13 @@ async def test_what_its_parent_is_told(app: Holdfast) -> None:
     assert report(await app.state("k")) == {
         "status": "completed", "result": {"a": 1}, "reason": "", "attempts": 1, "spent": None, "partial": [],
     }  # fmt: skip
+
+
+async def test_a_child_that_spent_nothing_of_its_share_says_so(app: Holdfast) -> None:
+    """Else all of it counts as spent, for nobody knows."""
+    ended = await app.run(KID, "g", id="k", inputs={"order": 1})
+    assert ended.done
+    state = await app.state("k")
+    shared = msgspec.structs.replace(state, limits=Limits(cost_usd_max=Decimal(1)))
+    assert report(shared)["spent"] == {}
+    assert msgspec.convert(report(shared)["spent"], Usage) == Usage()

@@ -1,4 +1,4 @@
-"""The simulation: ten thousand seeds of the production code among crashes and lies, and the same trace for the same seed.
+"""The simulation: eight thousand seeds of the production code among crashes and lies, and the same trace for the same seed.
 
 `pytest --seed N` does not exist on purpose: a seed that fails here is had again with the command that the failure prints.
 """
@@ -17,7 +17,7 @@ from holdfast.testing.simulate import Soak, main, report, simulate, table
 from holdfast.testing.simulation.faults import KINDS
 from holdfast.testing.simulation.stage import play
 
-SEEDS = 10_000
+SEEDS = 8_000
 CHUNK = 500
 
 

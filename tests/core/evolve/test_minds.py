@@ -35,7 +35,27 @@ def test_a_turn_is_what_was_said_and_what_came_of_it() -> None:
     said = (Part(kind="text", text="hm"), Part(kind="call", id="1", tool="t", args={"n": 1}))
     mind.tell(e.ModelAnswered(turn=1, model="p:m", usage=Usage(), said=said), e.PlanKept(turn=1))
     assert mind.run.turns == (Turn(turn=1, phase="plan", model="p:m", said=said, outcome="keep", at=T0),)
-    assert len("hm") + len('{"n":1}') <= mind.run.conversation_bytes < 100
+    assert len("hm") + len('{"n":1}') <= mind.run.conversation_bytes < 300
+
+
+@pytest.mark.parametrize(
+    ("part", "least"),
+    [
+        (Part(kind="text", text="ö" * 1_000), 2_000),
+        (Part(kind="thinking", text="hm", signature="s" * 1_000), 1_000),
+        (Part(kind="thinking", details={"sealed": "s" * 1_000}), 1_000),
+        (Part(kind="call", id="1", tool="t", args="x", problem="p" * 1_000), 1_000),
+        (Part(kind="call", id="1", tool="t", step="a"), 150),
+    ],
+    ids=["bytes", "signature", "details", "problem", "framing"],
+)
+def test_all_that_goes_back_to_the_provider_makes_the_conversation_longer(part: Part, least: int) -> None:
+    """In bytes; else a request that is made room for by it has none for the turn before it."""
+    mind = Mind(tool("t"))
+    mind.ask()
+    before = mind.run.conversation_bytes
+    mind.tell(e.ModelAnswered(turn=1, model="p:m", usage=Usage(), said=(part,)), e.PlanKept(turn=1))
+    assert mind.run.conversation_bytes - before >= least
 
 
 @pytest.mark.parametrize(
