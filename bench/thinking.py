@@ -43,7 +43,9 @@ class Clocked:
             else Part(kind="call", id=f"call_{turn}", tool="look", args={"page": turn})
         )
         self.answered.append(time.perf_counter())
-        return Answer(said=(said,), usage=Usage(input_tokens=1000, output_tokens=20), finish="stop" if turn > self.turns else "tool")
+        return Answer(
+            said=(said,), usage=Usage(input_tokens=1000, output_tokens=20), finish="stop" if turn > self.turns else "tool"
+        )
 
 
 async def turns(folder: Path) -> None:
@@ -65,7 +67,13 @@ async def turns(folder: Path) -> None:
     early, late = statistics.median(gaps[50:150]) * 1000, statistics.median(gaps[-100:]) * 1000
     size = sum(path.stat().st_size for path in folder.glob("turns.db*"))
     logical = TURNS * RESULT_BYTES
-    print(f"{TURNS} turns            p50 {early:.3f} ms a turn early, {late:.3f} ms late   {late / early - 1:+.1%}   (target within 10 %)")
-    print(f"                     floor {base:.3f} ms a commit, {commits / TURNS:.2f} commits a turn; cpu {cpu / TURNS * 1000:.3f} ms a turn")
+    print(
+        f"{TURNS} turns            p50 {early:.3f} ms a turn early, {late:.3f} ms late   {late / early - 1:+.1%}   (target within 10 %)"
+    )
+    print(
+        f"                     floor {base:.3f} ms a commit, {commits / TURNS:.2f} commits a turn; cpu {cpu / TURNS * 1000:.3f} ms a turn"
+    )
     print(f"                     above its commits {early - base * commits / TURNS:.3f} ms a turn   (target 1 ms)")
-    print(f"                     store {size / 1e6:.2f} MB for {logical / 1e6:.2f} MB of results   {size / logical:.2f} x   (target 3 x)")
+    print(
+        f"                     store {size / 1e6:.2f} MB for {logical / 1e6:.2f} MB of results   {size / logical:.2f} x   (target 3 x)"
+    )

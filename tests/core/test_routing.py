@@ -98,7 +98,7 @@ def test_a_provider_whose_gate_is_shut_is_passed_over() -> None:
     held = {"model:p": (T0 + 30, "circuit")}
     assert routed(STRONG, WEAK, OTHER, held=held).terms == OTHER
     found = routed(STRONG, WEAK, held=held)
-    assert found == Wait(until=T0 + 30, reason="p:strong: p: its circuit is open; p:weak: p: its circuit is open")
+    assert found == Wait(until=T0 + 30, reason="p:strong: the circuit of its provider is open; p:weak: the circuit of its provider is open")
     found = routed(STRONG, held={"model:p": (T0 - 1, "rate")})
     assert isinstance(found, Wait) and found.until > T0
     assert routed(STRONG, held={"p": (T0 + 30, "rate")}).terms == STRONG, "a tool may be called so"
@@ -376,7 +376,7 @@ def test_a_shut_gate_is_waited_for() -> None:
 
     mind = Mind(tool("t"))
     decision = mind.decide(room=Room(held={"model:p": (T0 + 40, "circuit")}))
-    assert decision.events == (e.ReasonerHeld(until=T0 + 40, reason="p:m: p: its circuit is open"),)
+    assert decision.events == (e.ReasonerHeld(until=T0 + 40, reason="p:m: the circuit of its provider is open"),)
     assert decision.wake_at == T0 + 40
     assert mind.is_asked(40.0)
 

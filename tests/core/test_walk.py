@@ -488,7 +488,7 @@ def test_no_story_comes_to_a_dead_end(data: st.DataObject) -> None:
             break
         walk.act(data.draw(st.sampled_from(ACTIONS), label="action"))
     walk.kind = True
-    for round in range(400):
+    for round in range(1_000):  # What is owed may be looked for each half minute, until the run is too old.
         if walk.story.run.ended:
             break
         walk.act("work" if walk.flying else "answer" if walk.story.open and round % 2 else "time")
@@ -546,7 +546,7 @@ def test_what_is_believed_leads_to_no_dead_end(data: st.DataObject) -> None:
             break
         walk.act(data.draw(st.sampled_from([*ACTIONS, "tell", "time"]), label="action"))
     walk.kind = True
-    for round in range(400):
+    for round in range(1_000):  # What is owed may be looked for each half minute, until the run is too old.
         if walk.story.run.ended:
             break
         walk.act("work" if walk.flying else "answer" if walk.story.open and round % 2 else "time")

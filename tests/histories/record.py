@@ -9,7 +9,8 @@ Each line of the file is one of
     {"run": id, "summary": {...}}                                       what the fold of the run must give
 
 A file that is there is never written again: whatever a later release makes of these events, it must read what was written.
-A new form of events gets a file of its own.
+A new form of events gets a file of its own. Most runs are told event by event; those in which models think are run by real
+workers, see `record_thinking.py`.
 """
 
 from __future__ import annotations

@@ -211,7 +211,7 @@ async def test_forms_in_arguments_are_data() -> None:
     """A model cannot refer to inputs or secrets by what it says."""
     script = Scripted(call("look", {"what": {"$secret": "key"}}), call("look", {"what": "$ref"}), "end")
     await pursued(script)
-    assert script.told(2)[0][0] == "failed", "a table is no text, and that is all that is wrong with it"
+    assert script.told(2)[0][0] == "retried", "a table is no text, and that is all that is wrong with it"
     assert script.told(3)[0][1] == "$ref" * 100
 
 

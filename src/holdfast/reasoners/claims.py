@@ -145,11 +145,9 @@ def _is_there(name: str, state: State) -> bool:
 
 
 def _is_said(claim: Mapping[str, Any], state: State) -> bool:
-    """Whether the goal says it: the quote, or the value itself, stands in its words, or the value is one of its inputs."""
+    """Whether the goal says it: the value itself stands in its words, or is one of its inputs. A quote that says it in other
+    words is read by the model, and a reading is a guess."""
     value, text = claim["value"], _plain_words(state.goal.text)
-    quote = _plain_words(claim.get("quote", ""))
-    if quote and _stands(quote, text):
-        return True
     if isinstance(value, (str, int, float)) and not isinstance(value, bool):
         said = _plain_words(value if isinstance(value, str) else written(value))
         if said and _stands(said, text):
