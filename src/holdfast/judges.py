@@ -16,6 +16,7 @@ import msgspec
 from holdfast.core.events import FailureKind
 from holdfast.core.models import Part, Usage, cost, reservation
 from holdfast.errors import (
+    DefinitionError,
     Denied,
     InvalidInput,
     InvalidOutput,
@@ -82,7 +83,9 @@ def judge(
     """A tool that has a model judge a `result` by a rubric. input_bytes_max: of what it is shown; more is an error, for what is
     not seen is not judged. DefinitionError for a model whose price nobody knows."""
     models = models_of(model)
-    asked = models.routes[""][0]
+    (asked, *others) = models.routes[""]
+    if others or models.routes.keys() != {""} or models.cheaper:
+        raise DefinitionError(f"judge {name} is given several models", hint="a verdict is one model's; name one")
     terms = msgspec.structs.replace(models.terms()[asked], output_tokens_max=output_tokens_max)
     asker: Model = models.models[asked]
     system = _RULES.format(rubric=rubric.strip())

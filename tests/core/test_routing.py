@@ -98,7 +98,9 @@ def test_a_provider_whose_gate_is_shut_is_passed_over() -> None:
     held = {"model:p": (T0 + 30, "circuit")}
     assert routed(STRONG, WEAK, OTHER, held=held).terms == OTHER
     found = routed(STRONG, WEAK, held=held)
-    assert found == Wait(until=T0 + 30, reason="p:strong: the circuit of its provider is open; p:weak: the circuit of its provider is open")
+    assert found == Wait(
+        until=T0 + 30, reason="p:strong: the circuit of its provider is open; p:weak: the circuit of its provider is open"
+    )
     found = routed(STRONG, held={"model:p": (T0 - 1, "rate")})
     assert isinstance(found, Wait) and found.until > T0
     assert routed(STRONG, held={"p": (T0 + 30, "rate")}).terms == STRONG, "a tool may be called so"
