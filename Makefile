@@ -62,6 +62,10 @@ soak: .venv/.dev  ## simulate crashes for hours: SEED=1 RUNS=1000000; goes on wh
 	@mkdir -p build
 	@$(PY) -m holdfast.testing.simulate --soak --seed $(SEED) --runs $(RUNS) --resume build/soak.json
 
+.PHONY: exhaustive
+exhaustive: .venv/.dev  ## as test, with all seeds, all broken rules and all boundaries of the crash walks; half an hour
+	@HOLDFAST_TESTS=all $(PY) -m pytest -n 2 --dist loadgroup $(ARGS)
+
 .PHONY: bench
 bench: .venv/.dev  ## measure throughput and latency on this machine
 	@$(PY) -m bench.run $(ARGS)

@@ -57,14 +57,14 @@ unpriced = Agent("unpriced", model="openai:gpt-99-mega", tools=[look_up])
 @pytest.fixture
 def minds(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with agents that ask models."""
-    (folder / "minds.py").write_text(AGENTS)
+    (folder / "thinkers.py").write_text(AGENTS)
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     return folder
 
 
 def asked(cli: Cli, agent: str) -> list[str]:
     """A run that waits for a person; the commands that it shows, in words."""
-    ended = cli("run", f"minds.py:{agent}", "Fly", "--id", agent, "-q")
+    ended = cli("run", f"thinkers.py:{agent}", "Fly", "--id", agent, "-q")
     assert ended.code == 3, ended
     return [line.strip().split("   ")[0] for line in ended.out.splitlines() if line.startswith("    holdfast ")]
 
@@ -74,7 +74,7 @@ def asked(cli: Cli, agent: str) -> list[str]:
 
 def test_show_says_how_far_the_thinking_is_and_what_it_spent(cli: Cli, minds: Path) -> None:
     """In words, and with stable names in JSON."""
-    assert cli("run", "minds.py:seen", "Fly", "--id", "s", "-q").code == 0
+    assert cli("run", "thinkers.py:seen", "Fly", "--id", "s", "-q").code == 0
     page = cli("show", "s").out
     assert "  thinking   2 of at most 200 turns, plan 1 of at most 20\n" in page
     assert "\n  spent      $0.0" in page and " tokens in 2 requests\n" in page
@@ -92,7 +92,7 @@ def test_show_says_how_far_the_thinking_is_and_what_it_spent(cli: Cli, minds: Pa
 
 def test_a_turn_is_shown_whole_and_harmless(cli: Cli, minds: Path) -> None:
     """What it thought, said and called, why something was not taken, and what came of it."""
-    cli("run", "minds.py:seen", "Fly", "--id", "s", "-q")
+    cli("run", "thinkers.py:seen", "Fly", "--id", "s", "-q")
     page = cli("show", "s", "--turn", "1").out
     assert "\x1b" not in page
     assert page.startswith("turn 1  of run s: scripted:seen is asked what to do next\n  chosen     the first choice for plan\n")
@@ -108,8 +108,8 @@ def test_what_a_model_was_shown_is_made_again_from_the_journal(cli: Cli, minds: 
     """To the letter: it is what the model had in its hands."""
     import sys
 
-    cli("run", "minds.py:seen", "Fly", "--id", "s", "-q")
-    (model,) = sys.modules["minds"].seen.mind.models.models.values()
+    cli("run", "thinkers.py:seen", "Fly", "--id", "s", "-q")
+    (model,) = sys.modules["thinkers"].seen.mind.models.models.values()
     for number, request in enumerate(model.requests, 1):
         (page,) = cli("show", "s", "--turn", str(number), "--shown", "--json").records
         shown = page["shown"]
@@ -159,7 +159,7 @@ def test_the_commands_that_answer_a_question_are_shown_and_right(cli: Cli, minds
     assert "      takes       a whole number, at least 1\n      guess       2, 50% sure\n" in page
     assert "respond --option 2   2 (its own guess)" in page
     assert cli("answer", "whole", "respond", "--option", "3", "--by", "ann").code == 0
-    assert cli("run", "minds.py:whole", "--id", "whole", "-q").code == 0
+    assert cli("run", "thinkers.py:whole", "--id", "whole", "-q").code == 0
     (fact,) = cli("show", "whole", "--facts", "--json").records
     assert (fact["name"], fact["value"], fact["source"], fact["by"]) == ("nights", 7, "told", "ann")
 
@@ -198,7 +198,7 @@ def test_an_answer_is_read_as_the_question_takes_it(cli: Cli, minds: Path, agent
     """A text where it wants a text, a number where it wants one, a prepared answer by its value."""
     asked(cli, agent)
     assert cli("answer", agent, "respond", *words).code == 0
-    cli("run", f"minds.py:{agent}", "--id", agent, "-q")
+    cli("run", f"thinkers.py:{agent}", "--id", agent, "-q")
     (fact,) = cli("show", agent, "--facts", "--json").records
     assert fact["value"] == value
 
@@ -207,7 +207,7 @@ def test_a_question_that_is_not_answered_is_named(cli: Cli, minds: Path) -> None
     """The run goes on, and knows that nobody said."""
     asked(cli, "free")
     cli("answer", "free", "reject", "I do not know", "--by", "ann")
-    assert cli("run", "minds.py:free", "--id", "free", "-q").code == 0
+    assert cli("run", "thinkers.py:free", "--id", "free", "-q").code == 0
     assert "  unanswered  nights: ann does not say" in cli("show", "free").out
 
 
@@ -217,7 +217,7 @@ def test_guesses_before_what_cannot_be_taken_back_are_shown_and_corrected(cli: C
     page = cli("show", "guesses").out
     assert "a guess; inferred by scripted:guesses" in page and "60% sure: most leave there" in page
     assert cli("answer", "guesses", "edit", "airport=LGA").code == 0
-    cli("run", "minds.py:guesses", "--id", "guesses", "-q")
+    cli("run", "thinkers.py:guesses", "--id", "guesses", "-q")
     assert cli("show", "guesses", "--facts", "--json").records[0]["value"] == "LGA"
 
 
@@ -229,7 +229,7 @@ def test_that_no_model_can_be_asked_is_for_a_person(cli: Cli, minds: Path) -> No
     page = cli("show", "dead").out
     assert "  setback    scripted:dead did not answer: denied: 401 no; it is not asked again in this run\n" in page
     cli("answer", "dead", "reject", "no key")
-    assert cli("run", "minds.py:dead", "--id", "dead", "-q").code == 1
+    assert cli("run", "thinkers.py:dead", "--id", "dead", "-q").code == 1
 
 
 # --- running ------------------------------------------------------------------------------------------------------
@@ -237,21 +237,21 @@ def test_that_no_model_can_be_asked_is_for_a_person(cli: Cli, minds: Path) -> No
 
 def test_words_are_streamed_once_and_harmless(cli: Cli, minds: Path) -> None:
     """Thinking is marked, a line of a model's own is not mistaken for one of ours, and an answer that was heard is not retold."""
-    err = cli("run", "minds.py:seen", "Fly", "--id", "s", "--stream").err
+    err = cli("run", "thinkers.py:seen", "Fly", "--id", "s", "--stream").err
     assert "\x1b" not in err
     assert '  turn 1 thinks: Hm .\n  turn 1 says: I look\n    | first.\n  turn 1 calls: look_up {"flight":"SK1"}\n' in err
     assert err.count("I look") == 1
     assert "turn 1: answered in " in err
-    assert "turn 1 says" not in cli("run", "minds.py:seen", "Fly", "--id", "t").err
+    assert "turn 1 says" not in cli("run", "thinkers.py:seen", "Fly", "--id", "t").err
 
 
 def test_another_model_may_be_asked_and_the_next_command_says_so(cli: Cli, minds: Path) -> None:
     """The run knows of it; without the option its agent's own are asked again."""
-    ended = cli("run", "minds.py:seen", "Fly", "--id", "s", "--model", "openai:gpt-4o")
+    ended = cli("run", "thinkers.py:seen", "Fly", "--id", "s", "--model", "openai:gpt-4o")
     assert ended.code == 3
     assert "turn 1: openai:gpt-4o does not answer: denied: no key for it: set OPENAI_API_KEY" in ended.err
-    assert ended.err.endswith("after the answer: holdfast run minds.py:seen --id s --model openai:gpt-4o\n")
-    again = cli("run", "minds.py:seen", "--id", "s")
+    assert ended.err.endswith("after the answer: holdfast run thinkers.py:seen --id s --model openai:gpt-4o\n")
+    again = cli("run", "thinkers.py:seen", "--id", "s")
     assert again.code == 0
     assert "thinks in another way from now on: scripted:seen" in again.err
 
@@ -259,10 +259,10 @@ def test_another_model_may_be_asked_and_the_next_command_says_so(cli: Cli, minds
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("run", "minds.py:unpriced", "Fly"), "no price is known for openai:gpt-99-mega — give one"),
-        (("run", "minds.py:seen", "Fly", "--model", "openai:gpt-99-mega"), "no price is known for openai:gpt-99-mega — give one"),
-        (("run", "minds.py:seen", "Fly", "--model", "gpt"), "'gpt' is no name of a model — name it as provider:name"),
-        (("check", "minds.py:unpriced"), "no price is known for openai:gpt-99-mega — give one"),
+        (("run", "thinkers.py:unpriced", "Fly"), "no price is known for openai:gpt-99-mega — give one"),
+        (("run", "thinkers.py:seen", "Fly", "--model", "openai:gpt-99-mega"), "no price is known for openai:gpt-99-mega — give one"),
+        (("run", "thinkers.py:seen", "Fly", "--model", "gpt"), "'gpt' is no name of a model — name it as provider:name"),
+        (("check", "thinkers.py:unpriced"), "no price is known for openai:gpt-99-mega — give one"),
     ],
 )
 def test_a_model_that_cannot_be_meant_is_one_clear_message(cli: Cli, minds: Path, words: tuple[str, ...], said: str) -> None:
@@ -275,7 +275,7 @@ def test_a_model_that_cannot_be_meant_is_one_clear_message(cli: Cli, minds: Path
 
 def test_a_budget_that_pays_for_nothing_ends_the_run_with_the_amounts(cli: Cli, minds: Path) -> None:
     """Before anything is spent."""
-    ended = cli("run", "minds.py:dear", "Fly", "--id", "d")
+    ended = cli("run", "thinkers.py:dear", "Fly", "--id", "d")
     assert ended.code == 1
     assert "the limit cost_usd_max of $0.01 is reached: what is left does not pay for another request ($0.00 spent)" in ended.err
 
@@ -285,20 +285,20 @@ def test_a_budget_that_pays_for_nothing_ends_the_run_with_the_amounts(cli: Cli, 
 
 def test_check_says_how_an_agent_thinks(cli: Cli, minds: Path) -> None:
     """Models, prices, horizon, questions, acceptance, limits."""
-    ended = cli("check", "minds.py:bounded")
+    ended = cli("check", "thinkers.py:bounded")
     assert "    model      scripted:bounded  $3.00 in, $15.00 out, a million tokens; at most 4,096 tokens out, 2m\n" in ended.out
     assert "    plans      3 steps in a row, and looks at the plan again on a surprise\n" in ended.out
     assert "    asks for   nights: always\n    recalls    up to 5 memories of its thread\n" in ended.out
     assert "    is done    where result; refused at most 3 times\n" in ended.out
     assert "    limits     turns_max 20, revisions_max 20, idle_turns_max 5, cost_usd_max $2.00, wall_seconds 90d\n" in ended.out
     assert "may cost anything" not in ended.err
-    record = cli("check", "minds.py:bounded", "--json").records[-1]
+    record = cli("check", "thinkers.py:bounded", "--json").records[-1]
     assert (record["agent"], record["limits"]["cost_usd_max"]) == ("bounded", "2.00")
 
 
 def test_check_warns_of_what_may_cost_anything_and_of_a_missing_key(cli: Cli, minds: Path) -> None:
     """On stderr; it is no error of the agent."""
-    ended = cli("check", "minds.py:keyless")
+    ended = cli("check", "thinkers.py:keyless")
     assert ended.code == 0
     assert "agent keyless: its runs may cost anything; bound them by Limits(cost_usd_max=Decimal('2.00'))" in ended.err
     assert "agent keyless: openai:gpt-4o cannot be asked from here: no key for it: set OPENAI_API_KEY" in ended.err

@@ -16,8 +16,9 @@ import pytest
 from holdfast.testing.simulate import CHUNK_SEEDS, HOSTILE_CHUNKS, Soak, main, report, simulate, table
 from holdfast.testing.simulation.providers import KINDS
 from holdfast.testing.simulation.stage import play
+from tests.thorough import ALL
 
-SEEDS = 2_000
+SEEDS = 2_000 if ALL else 1_000
 CHUNK = 250
 
 

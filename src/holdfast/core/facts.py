@@ -70,8 +70,9 @@ def value_bytes(value: Any) -> int:
 
 
 def is_guess(fact: Fact) -> bool:
-    """Whether nobody saw it or said it: something inferred, or remembered from another run, that no person confirmed."""
-    return RANK[fact.source] < FIRM and not fact.confirmed_by
+    """Whether nobody saw it or said it: something inferred, or remembered from another run, that no person confirmed or
+    corrected."""
+    return RANK[fact.source] < FIRM and not fact.confirmed_by and not fact.pinned
 
 
 def replaces(new: Fact, old: Fact | None) -> bool:

@@ -237,7 +237,6 @@ def believed(memory: Memory, now: float) -> Fact:
         confidence=memory.confidence,
         basis=f"{memory.source}{who} in run {memory.run_id}{step}",
         stale=memory.expired(now),
-        confirmed_by=memory.corrected_by or (memory.by if memory.source == "told" else ""),
         pinned=bool(memory.corrected_by),
     )
 

@@ -76,6 +76,8 @@ class Decider(Ends):
             self._suspect()
             if not self._stopping() and not self._must_think_first():
                 self._begin_all()
+                self._observe()
+                self._suspect()  # What was refused is told with this request, and not in one more.
             if not self._stopping():
                 self._ask_reasoner_or_end()
             if self.state.thinking is None and self.state.accept is None:

@@ -38,6 +38,7 @@ def crash_walk(
     *,
     sides: Iterable[Side] = SIDES,
     boundaries: Iterable[int] | None = None,
+    stride: int = 1,
     lease_seconds: float = LEASE_SECONDS,
     timeout_seconds: float = 60.0,
     folder: str | os.PathLike[str] | None = None,
@@ -47,7 +48,8 @@ def crash_walk(
 ) -> list[WalkResult]:
     """Walk with real processes that SIGKILL themselves; see the module's text.
 
-    factory: `module:function`. world: makes the world of one walk. boundaries: which ones; default: all there are.
+    factory: `module:function`. world: makes the world of one walk. boundaries: which ones; default: all there are, or of
+    them every `stride`th.
     timeout_seconds: for one start of the worker. folder: where the stores are left; default: a temporary one. progress: told
     of each result. Raises WalkFailed when a worker ends otherwise than killed or with its runs at rest.
     """
@@ -55,7 +57,7 @@ def crash_walk(
     with ExitStack() as stack:
         place = os.fspath(folder) if folder is not None else stack.enter_context(tempfile.TemporaryDirectory())
         nursery = stack.enter_context(_Nursery(python, factory, timeout_seconds, environment))
-        for boundary, side in all_walks(sides, boundaries, lambda: bool(results) and not results[-1].killed):
+        for boundary, side in all_walks(sides, boundaries, lambda: bool(results) and not results[-1].killed, stride):
             child = _Child(nursery, Path(place) / f"{boundary}-{side}.db", lease_seconds)
             with world() as site:
                 results.append(_walk(child, site, boundary, side))

@@ -64,10 +64,12 @@ class WalkFailed(AssertionError):
     """A worker of a walk ended as none should, or a run does not come to its end."""
 
 
-def all_walks(sides: Iterable[Side], boundaries: Iterable[int] | None, over: Callable[[], bool]) -> Iterator[tuple[int, Side]]:
-    """Boundaries in order, each from both sides, until a walk was not killed any more."""
+def all_walks(
+    sides: Iterable[Side], boundaries: Iterable[int] | None, over: Callable[[], bool], stride: int = 1
+) -> Iterator[tuple[int, Side]]:
+    """Boundaries in order, each from both sides, until a walk was not killed any more. stride: every so manieth."""
     sides = tuple(sides)
-    for boundary in boundaries if boundaries is not None else range(1, 10_000):
+    for boundary in boundaries if boundaries is not None else range(1, 10_000, stride):
         for side in sides:
             yield boundary, side
             if boundaries is None and over():
