@@ -260,7 +260,10 @@ def test_another_model_may_be_asked_and_the_next_command_says_so(cli: Cli, minds
     ("words", "said"),
     [
         (("run", "thinkers.py:unpriced", "Fly"), "no price is known for openai:gpt-99-mega — give one"),
-        (("run", "thinkers.py:seen", "Fly", "--model", "openai:gpt-99-mega"), "no price is known for openai:gpt-99-mega — give one"),
+        (
+            ("run", "thinkers.py:seen", "Fly", "--model", "openai:gpt-99-mega"),
+            "no price is known for openai:gpt-99-mega — give one",
+        ),
         (("run", "thinkers.py:seen", "Fly", "--model", "gpt"), "'gpt' is no name of a model — name it as provider:name"),
         (("check", "thinkers.py:unpriced"), "no price is known for openai:gpt-99-mega — give one"),
     ],

@@ -26,6 +26,7 @@ from holdfast.core.state import ENDED, State, unknown_steps
 from holdfast.journal import codec
 from tests import strategies as s
 from tests.core.story import Story
+from tests.thorough import ALL
 
 HARMLESS = ("read", "idempotent")
 ACTIONS = (
@@ -502,7 +503,9 @@ def test_no_story_comes_to_a_dead_end(data: st.DataObject) -> None:
         walk.check_no_follow_up()
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(
+    max_examples=250 if ALL else 120, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
 @given(st.data())
 def test_no_effect_lands_twice(data: st.DataObject) -> None:
     """The same over tools that are all harmful to repeat, so that every story counts."""

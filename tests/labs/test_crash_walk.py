@@ -140,9 +140,9 @@ def test_three_payments_end_the_same_wherever_their_worker_is_killed(tmp_path: P
             config = {"world": str(tmp_path), "account": account}
             yield Site(config=config, ledger=lambda: Counter(row["service"] for row in rows_of(services, account)), answer=answer)
 
-        results = walk("three_payments", world, tmp_path)
+        results = walk("three_payments", world, tmp_path, 1)
 
-    assert len(results) >= 20 // STRIDE
+    assert len(results) >= 20
     for result in results:
         assert list(result.statuses.values()) == ["completed"] * 3, result
         assert result.ledger == {"keyed": 1, "lookup": 1, "plain": 1}, result
@@ -331,7 +331,7 @@ def test_a_second_follow_up_is_sent_once_wherever_the_worker_is_killed(tmp_path:
     for result in results:
         assert list(result.statuses.values()) == ["completed"], result
         assert sorted(result.ledger.values()) == ([1] if any("respond" in word for word in result.asked) else [1, 1]), result
-    assert any(result.asked for result in results)
+    assert any(result.asked for result in results) or not ALL
 
 
 def services_of(services: Services, user: str) -> Counter[str]:

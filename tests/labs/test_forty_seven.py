@@ -17,6 +17,7 @@ from holdfast.labs.forty_seven import driver
 from holdfast.labs.forty_seven.check import Seen, came_to, check, wake_ups
 from holdfast.labs.forty_seven.story import WAKE_UPS, Story, run_id, story_of
 from holdfast.labs.workshop import histories_in
+from tests.thorough import ALL
 
 SOURCES = Path(__file__).resolve().parents[2] / "src"
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(SOURCES)}
@@ -62,7 +63,6 @@ def left(tmp_path_factory: pytest.TempPathFactory) -> Left:
     return Left(directory, done.stdout, story_of(7, CUSTOMERS), seen)
 
 
-@pytest.mark.xdist_group("forty_seven")
 def test_a_customer_gets_one_mail_in_forty_seven_wake_ups_and_a_second_one_only_on_purpose(left: Left) -> None:
     """Nobody who has answered; two to the one whose first mail never showed, under two keys."""
     story = left.story
@@ -74,14 +74,12 @@ def test_a_customer_gets_one_mail_in_forty_seven_wake_ups_and_a_second_one_only_
     assert len(set(keys)) == len(keys)
 
 
-@pytest.mark.xdist_group("forty_seven")
 def test_a_plain_function_sends_forty_seven(left: Left) -> None:
     """The same services, the same customers, and no holdfast."""
     counted = Counter(row["subject"] for row in ledger_of(left.directory / "naive"))
     assert counted == {c.name: WAKE_UPS for c in left.story.customers if c != left.story.answered}
 
 
-@pytest.mark.xdist_group("forty_seven")
 def test_every_wake_up_that_does_not_mail_says_why(left: Left) -> None:
     """It was suppressed, or there was nothing to do; together they are all that there were."""
     for customer in left.story.customers:
@@ -91,7 +89,6 @@ def test_every_wake_up_that_does_not_mail_says_why(left: Left) -> None:
     assert wake_ups(left.story, left.seen, left.story.answered) == {"nothing to do": WAKE_UPS}
 
 
-@pytest.mark.xdist_group("forty_seven")
 def test_the_page_shows_three_kills_a_suppression_and_the_second_follow_up(left: Left) -> None:
     """And no line is wider than the page."""
     assert len(re.findall(r"^\$ kill -9 \d+$", left.page, re.MULTILINE)) == 3
@@ -100,7 +97,6 @@ def test_the_page_shows_three_kills_a_suppression_and_the_second_follow_up(left:
     assert [line for line in left.page.splitlines() if len(line) > 98 and str(left.directory) not in line] == []
 
 
-@pytest.mark.xdist_group("forty_seven")
 def test_the_run_in_turns_mails_once_though_its_plan_has_forty_seven_mails(left: Left) -> None:
     """The second is suppressed while the first is not to be seen; when it is, it counts for all of them."""
     events = [entry.event for entry in left.seen.histories[f"turns-{left.story.in_turns.name}"]]
@@ -111,7 +107,6 @@ def test_the_run_in_turns_mails_once_though_its_plan_has_forty_seven_mails(left:
     assert sum(isinstance(event, e.ReuseRuled) for event in events) == WAKE_UPS - 1
 
 
-@pytest.mark.xdist_group("forty_seven")
 def test_a_wake_up_after_the_deadline_is_suppressed_by_the_second_follow_up(left: Left) -> None:
     """The mail that was sent on purpose is owed in its turn; nobody takes the first one's place meanwhile."""
     late = left.seen.histories[run_id(WAKE_UPS, left.story.unseen)]
@@ -121,6 +116,7 @@ def test_a_wake_up_after_the_deadline_is_suppressed_by_the_second_follow_up(left
     assert came_to(late) in ("suppressed", "nothing to do")  # The latter where the machine was slow, and the CRM shows it.
 
 
+@pytest.mark.skipif(not ALL, reason="make exhaustive plays another seed too")
 def test_the_lab_ends_the_same_with_another_seed(tmp_path: Path) -> None:
     """Other customers in other parts."""
     directory = tmp_path / "lab"
@@ -140,13 +136,11 @@ def test_a_seed_always_tells_the_same_story_and_the_parts_go_to_different_custom
 # --- the check itself ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.xdist_group("forty_seven")
 def test_the_check_is_content_with_a_world_that_is_as_it_must_be(left: Left) -> None:
     """No problems are found where there are none."""
     assert check(left.story, left.seen) == []
 
 
-@pytest.mark.xdist_group("forty_seven")
 def test_the_check_finds_a_mail_too_many_and_one_too_few(left: Left) -> None:
     """With the customer; and that a repeat went out under the same key."""
     story, seen, name = left.story, left.seen, left.story.killed.name
@@ -161,7 +155,6 @@ def test_the_check_finds_a_mail_too_many_and_one_too_few(left: Left) -> None:
     assert never == [f"{name}: 0 mails in the ledger, where 1 must be"]
 
 
-@pytest.mark.xdist_group("forty_seven")
 def test_the_check_finds_a_kill_that_was_none_and_a_plain_function_that_was_careful(left: Left) -> None:
     """What the story claims to show must have taken place."""
     story, seen, name = left.story, left.seen, left.story.killed.name
@@ -176,7 +169,6 @@ def test_the_check_finds_a_kill_that_was_none_and_a_plain_function_that_was_care
     ]
 
 
-@pytest.mark.xdist_group("forty_seven")
 def test_the_check_finds_wake_ups_and_questions_that_were_not_there(left: Left) -> None:
     """A wake-up without a run, and nobody asked about the key account."""
     story, seen = left.story, left.seen

@@ -21,6 +21,7 @@ from holdfast.labs.runaway.story import AT_ONCE, BUDGET, KILLS, NAMES, story_of
 from holdfast.labs.services.office import PICTURES
 from holdfast.labs.workshop import histories_in
 from holdfast.testing.models import ModelServer, call
+from tests.thorough import ALL
 
 SOURCES = Path(__file__).resolve().parents[2] / "src"
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(SOURCES)}
@@ -116,6 +117,7 @@ def test_the_lab_ends_the_same_where_the_worker_is_killed_in_the_other_order(tmp
     assert_within_the_budget_and_once(tmp_path / "lab")
 
 
+@pytest.mark.skipif(not ALL, reason="half a minute; make exhaustive does it, and test_reasoning a shorter one")
 def test_a_model_of_a_provider_is_held_to_the_same_bounds(tmp_path: Path) -> None:
     """Over a socket: one that only ever orders pictures stops at its budget, the others at what they cannot do."""
     with ModelServer(lambda request: [call("draw", subject=f"page {len(request.messages)}", size="large")]) as server:

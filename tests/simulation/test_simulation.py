@@ -18,7 +18,7 @@ from holdfast.testing.simulation.faults import KINDS
 from holdfast.testing.simulation.stage import play
 from tests.thorough import ALL
 
-SEEDS = 8_000 if ALL else 3_000
+SEEDS = 8_000 if ALL else 2_000
 CHUNK = 500
 
 
