@@ -1061,3 +1061,20 @@ async def test_a_reasoner_that_hangs_has_failed(hands: Hands) -> None:
     event = await ask(hangs, hands, seconds=0.02)
     assert isinstance(event, e.ProposalFailed)
     assert event.problems == ("the reasoner: no answer within 0.02 s",)
+
+
+async def test_a_watcher_that_raises_hears_no_more_and_changes_nothing(hands: Hands) -> None:
+    """The answer is taken, though the terminal is gone."""
+    heard = []
+
+    def watch(run_id: str, turn: int, kind: str, said: str) -> None:
+        heard.append(said)
+        raise BrokenPipeError
+
+    async def thinks(briefing: Any) -> Any:
+        briefing.listener("text", "It is")
+        briefing.listener("text", " done")
+        return Finish("done")
+
+    event = await ask(thinks, msgspec.structs.replace(hands, words=watch))
+    assert (event.result, heard) == ("done", ["It is"])

@@ -48,7 +48,7 @@ from holdfast.core.values import REDACTED, plain, redacted_in
 from holdfast.errors import InvalidOutput, MissingSecret, ToolFailure, Unknown
 from holdfast.journal.codec import blob_digest, redact
 from holdfast.reasoners.base import Thought, briefing, events_of
-from holdfast.reasoners.model import ModelFailure
+from holdfast.reasoners.model import Listener, ModelFailure
 from holdfast.runner.heartbeat import Heartbeat
 from holdfast.runner.invoke import Hands as Hands
 from holdfast.runner.invoke import call_of, contained, invoke
@@ -103,9 +103,7 @@ async def run_probe(command: RunProbe, agent: Agent, run_id: str, hands: Hands, 
 
 async def ask_reasoner(command: AskReasoner, agent: Agent, state: State, hands: Hands) -> tuple[AnyEvent, ...]:
     """Ask the reasoner, and check what it proposes."""
-    heard = hands.words
-    listener = None if heard is None else lambda kind, said: heard(state.run_id, command.turn, kind, said)
-    told = briefing(state, command, hands.clock.now(), listener)
+    told = briefing(state, command, hands.clock.now(), _listener(command, state, hands))
     try:
         async with asyncio.timeout(command.timeout_seconds):
             began = hands.clock.monotonic()
@@ -127,6 +125,24 @@ async def ask_reasoner(command: AskReasoner, agent: Agent, state: State, hands: 
     if command.model:
         return (_model_failed(command, ModelFailure("transient", why, charged=True)),)
     return (ProposalFailed(turn=command.turn, problems=(f"the reasoner: {why}",)),)
+
+
+def _listener(command: AskReasoner, state: State, hands: Hands) -> Listener | None:
+    """Who hears a model while it speaks; None where nobody does. One that raises hears no more: to watch a run must not change
+    it, and the answer is paid for whoever listens."""
+    words_heard = hands.words
+    if words_heard is None:
+        return None
+    listening = [words_heard]
+
+    def hear(kind: str, said: str) -> None:
+        for told in listening:
+            try:
+                told(state.run_id, command.turn, kind, said)
+            except Exception:  # noqa: BLE001 — the watcher's own, such as a terminal that is gone; nothing of the run's is lost.
+                listening.clear()
+
+    return hear
 
 
 def _model_failed(command: AskReasoner, failure: ModelFailure) -> ModelFailed:
