@@ -71,6 +71,17 @@ class AskReasoner(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     timeout_seconds: float = 600.0
 
 
+class CheckCall(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Ask functions of the user's whether a rule of the policy matches; bring back ChecksAnswered. step: empty where it is about a
+    plan. call: the digest that the answers are good for. document: what they are shown."""
+
+    call: str
+    checks: tuple[str, ...]
+    document: dict[str, Any]
+    step: str = ""
+    timeout_seconds: float = 60.0
+
+
 class Recall(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Look for what earlier runs learned; bring back MemoryRecalled. thread, tenant: whose memory it is."""
 
@@ -81,7 +92,7 @@ class Recall(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     timeout_seconds: float = 60.0
 
 
-Command = CallTool | RunProbe | AskReasoner | Recall
+Command = CallTool | RunProbe | AskReasoner | CheckCall | Recall
 
 # How the places begin that a business key of the scope `store` has.
 ONCE = "once:"

@@ -84,6 +84,10 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     observes: the facts that a call reports: a jmespath expression over the result by name, in which `{argument}` stands for the
     value of one; valid_seconds: how long they stay true (None: for ever). cost_usd: the most that a call may cost.
+
+    Who is asked: approve_when: a condition over the arguments; where it holds, or cannot be worked out, a person is asked first.
+    approvers: roles or names of those who may decide about a call. amount: the argument that says how much it is about. untrusted:
+    its results come from outside, and what rests on them is tainted.
     """
 
     tool: str
@@ -126,11 +130,16 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     observes: dict[str, str] = {}
     valid_seconds: float | None = None
     cost_usd: Decimal | None = None
+    approve_when: str = ""
+    approvers: tuple[str, ...] = ()
+    amount: str = ""
+    untrusted: bool = False
 
     @property
     def asks_first(self) -> bool:
         """Whether a person is asked before each call: as declared, else only for what cannot be taken back."""
-        return self.approve == "always" or (self.approve is None and self.safety == "irreversible")
+        undeclared = self.approve is None and not self.approve_when
+        return self.approve == "always" or (undeclared and self.safety == "irreversible")
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -181,6 +190,11 @@ def _changed_fields(old: Contract, new: Contract) -> list[Difference]:
         "probe": old.probe and not new.probe,
         "settles_within_seconds": new.settles_within_seconds > old.settles_within_seconds,
         "approve": old.asks_first and not new.asks_first,
+        "approve_when": bool(old.approve_when) and old.approve_when != new.approve_when and not new.asks_first,
+        "approvers": bool(old.approvers)
+        and not set(new.approvers) <= set(old.approvers)
+        or bool(old.approvers and not new.approvers),
+        "untrusted": old.untrusted and not new.untrusted,
         "business_key": bool(old.business_key) and old.business_key != new.business_key,
         "secrets": not set(old.secrets) <= set(new.secrets),
         "business_scope": (old.business_scope, new.business_scope) == ("store", "run"),

@@ -7,6 +7,7 @@
                  │        │ └▶ diagnosis ─▶ waiting ─▶ flying …          it failed for certain
                  │        └──▶ doubt ─▶ probe_wait ─▶ probing ─▶ doubt …   nobody knows
                  └─ asking ◀── from ready, diagnosis, doubt and owed: a person decides
+    checking: functions of the user's are asked whether a person is to be asked; it goes back to waiting.
     owed: the other side took the call and still owes its result.   done, skipped, failed: the ends.
 
 The maps are persistent (they share structure), so a step costs the same at the 3,000th as at the third. They are read
@@ -27,7 +28,8 @@ from holdfast.core.facts import Fact
 from holdfast.core.limits import Limits
 from holdfast.core.models import Part, Reserved, Usage
 from holdfast.core.pending import Pending
-from holdfast.core.plan import Goal, Step
+from holdfast.core.plan import Goal, Plan, Step
+from holdfast.core.policy import Policy
 from holdfast.core.thinking import Acceptance, Question, Thinking
 from holdfast.core.thinking import Phase as ThinkingPhase
 
@@ -41,6 +43,7 @@ Phase = Literal[
     "probe_wait",
     "probing",
     "owed",
+    "checking",
     "asking",
     "done",
     "skipped",
@@ -69,7 +72,10 @@ class StepState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, g
     back. refused: it was not made, because the same call had failed before. repeats: intended repeats at deadlines. granted:
     calls that the run it started may make. probe_failure: why the result that a probe found will not do. undo: the step that
     takes its call back, before a fallback takes over. rest_args, rest: the arguments of the call for what a part left undone,
-    and the step for it. cut: what was kept of a result that was too large. done_at: the entry that made it done.
+    and the step for it. cut: what was kept of a result that was too large. done_at: the entry that made it done. tainted: a model planned it that
+    had read what an untrusted tool returned. approved_until: when the approval lapses; approved_by: who gave it. was_asked: a
+    person was asked about it, and the question was withdrawn: it is asked whatever the policy says by now. ruled: the digest of
+    the call that the last ruling was for. checks: what functions said of it.
     """
 
     step: Step
@@ -124,6 +130,12 @@ class StepState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, g
     done_at: int = 0
     believes: tuple[str, ...] = ()
     sent: str = ""
+    tainted: bool = False
+    approved_until: float | None = None
+    approved_by: tuple[str, ...] = ()
+    was_asked: bool = False
+    ruled: str = ""
+    checks: e.ChecksAnswered | None = None
 
 
 if TYPE_CHECKING:
@@ -160,6 +172,20 @@ class Setback(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=
     lost: bool = False
 
 
+class Standing(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """Where an open interrupt stands. asked_at, asked_entry: when it was asked, and the entry that says so. rung, since: of its
+    ladder, and since when; reminded: how often on that rung. approvals: who approved, where several must. handed_off: past the
+    last rung."""
+
+    asked_at: float
+    asked_entry: int
+    since: float
+    rung: int = 0
+    reminded: int = 0
+    approvals: tuple[str, ...] = ()
+    handed_off: bool = False
+
+
 class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """What is known of a run after `version` entries.
 
@@ -189,6 +215,13 @@ class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
     of the suspicions, and of the unseen steps, were there when the reasoner was last asked: what came later it has not heard
     of. shaken: facts that are not what they were, or steps that rest on such, of which it is not ruled yet what that takes
     down. reobserved: for each step that waited for that, the steps that observed a fact anew.
+
+    policy: when a person is asked. standings: where each open interrupt stands (see `Standing`). decided: who decided what about
+    interrupts that are closed, in words. refused_calls: who refused a call, by the digest of what makes it the same. taints:
+    steps that hold what an untrusted tool returned. unjudged: the plan that the policy has not ruled on; nothing of it begins
+    before that, or while `plan_asked`, the interrupt about it, is open. plan_checks: what functions said of it; checking_plan:
+    the fence of that request. paused: nothing new begins. instructions: what people said it is to go by. handoff: somebody takes
+    the run over.
     """
 
     run_id: str
@@ -292,6 +325,18 @@ class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
     told_suspicions: int = 0
     told_steps: int = 0
     reobserved: dict[str, tuple[str, ...]] = {}
+    policy: Policy | None = None
+    standings: dict[str, Standing] = {}
+    decided: NameMap = HashTrieMap()
+    refused_calls: dict[str, tuple[str, ...]] = {}
+    taints: tuple[str, ...] = ()
+    unjudged: Plan | None = None
+    plan_asked: str | None = None
+    plan_checks: e.ChecksAnswered | None = None
+    checking_plan: int | None = None
+    paused: e.RunPaused | None = None
+    instructions: tuple[e.Instructed, ...] = ()
+    handoff: e.HandoffRequested | None = None
 
 
 def contract_of(state: State, step: StepState) -> Contract | None:

@@ -24,8 +24,12 @@ from holdfast.core.gates import GateState, Outcome, Why
 from holdfast.core.memory import Memory
 from holdfast.core.schedule import Firing, Standing
 from holdfast.core.state import Status
+from holdfast.journal.people import Decided, Judged, Notice, OpenInterrupt, PeopleStore
 
-MessageKind = Literal["answer", "cancel", "callback", "refused", "signal", "child", "correct", "goal"]
+MessageKind = Literal[
+    "answer", "cancel", "callback", "refused", "signal", "child", "correct", "goal", "comment", "pause", "resume", "instruct",
+    "handoff", "done",
+]  # fmt: skip
 # How many refused deliveries of one token are recorded; whoever has a token must not be able to fill a store with it.
 REFUSALS_MAX = 10
 # How many times of a schedule are remembered, with what became of each; those that wait are not counted.
@@ -164,7 +168,10 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     their tools; where one may not, nothing is written. heard: what these gates learn, before any of these calls. tokens: to
     be known from now on. owed: opened or changed; paid: steps of which nothing is owed any more. contents: large values by
     digest. memories: what the run learned, each kept once by its id; which of a line is in force is found in the same commit
-    (`journal/remembering.py`). release: give the claim back with it. When the release ends a run, a run that waits for it gets
+    (`journal/remembering.py`). opened: what is asked, new or changed; a row keeps who has it in hand and its number of comments, which
+    `commented` raises by one for each. closed: interrupts that are open no more. judged, decided: rulings, and what came of questions.
+    notices: to be told; one with an id that is known is not told again. What is opened and covered by a standing approval is
+    answered by it in the same commit (`journal/people.covers`). release: give the claim back with it. When the release ends a run, a run that waits for it gets
     a message of the kind `child`, and its own children that end with it get one of the kind `cancel`, all in the same commit.
     """
 
@@ -184,6 +191,12 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     paid: tuple[str, ...] = ()
     contents: dict[str, bytes] = {}
     memories: tuple[Memory, ...] = ()
+    opened: tuple[OpenInterrupt, ...] = ()
+    closed: tuple[str, ...] = ()
+    commented: tuple[str, ...] = ()
+    judged: tuple[Judged, ...] = ()
+    decided: tuple[Decided, ...] = ()
+    notices: tuple[Notice, ...] = ()
     release: Release | None = None
 
 
@@ -261,7 +274,7 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
     asked: tuple[str, Message] | None = None
 
 
-class Journal(Protocol):
+class Journal(PeopleStore, Protocol):
     """A store of journals. See the module's text for the rules."""
 
     async def open(self) -> None:
@@ -298,7 +311,9 @@ class Journal(Protocol):
 
     async def send(self, run_id: str, message: Message) -> int:
         """Put a message into a run's mailbox and make the run due. RunNotFound; AnswerRefused where the run has
-        ended or the message's slot was used before (the error names who used it)."""
+        ended or the message's slot was used before (the error names who used it). A word that is no answer, and that was said
+        before under the same slot in the very same way, is not put there again: the number of the first is returned, also
+        where the run has ended since."""
 
     async def deliver(self, digest: str, body: dict[str, Any], at: float) -> Delivery:
         """Put a result that came by token into the mailbox of its run, as a message of the kind `callback` with the token's

@@ -11,6 +11,7 @@ version in its name and an upcast in `journal/codec.py`; fields with a default m
 # ruff: noqa: I001
 from holdfast.core.events.base import (
     BY_A_PERSON as BY_A_PERSON,
+    BY_A_POLICY as BY_A_POLICY,
     Change as Change,
     Cut as Cut,
     DecisionName as DecisionName,
@@ -68,6 +69,23 @@ from holdfast.core.events.rulings import (
     StepFailed as StepFailed,
     StepSkipped as StepSkipped,
     UndoPlanned as UndoPlanned,
+)
+from holdfast.core.events.people import (
+    ApprovalGiven as ApprovalGiven,
+    ChecksAnswered as ChecksAnswered,
+    ChecksIntended as ChecksIntended,
+    Commented as Commented,
+    Escalated as Escalated,
+    HandoffRequested as HandoffRequested,
+    Instructed as Instructed,
+    InterruptWithdrawn as InterruptWithdrawn,
+    PolicyChanged as PolicyChanged,
+    PolicyRuled as PolicyRuled,
+    Reminded as Reminded,
+    RunContinued as RunContinued,
+    RunPaused as RunPaused,
+    StepDoneByHand as StepDoneByHand,
+    WordVoided as WordVoided,
 )
 from holdfast.core.events.thinking import (
     CheckPlanned as CheckPlanned,

@@ -14,14 +14,18 @@ FailureKind = Literal[
 Verdict = Literal["happened", "not_happened", "not_yet", "cannot_tell"]
 InterruptKind = Literal["approval", "question", "escalation", "handoff"]
 # What a question is about: `question` is the reasoner's own, `fact` whether something inferred is so, `reasoner` that no
-# model can be asked.
-InterruptSubject = Literal["call", "doubt", "failure", "owed", "agent", "stop", "question", "fact", "reasoner"]
+# model can be asked, `plan` whether a plan as a whole is, `handoff` how a run goes on that somebody took over.
+InterruptSubject = Literal[
+    "call", "doubt", "failure", "owed", "agent", "stop", "question", "fact", "reasoner", "plan", "handoff"
+]  # fmt: skip
 OnStop = Literal["keep", "undo", "ask"]
 DecisionName = Literal["approve", "edit", "reject", "respond", "cancel"]
 
 
 # The detail of a failure that is a person's refusal, or their silence: no fallback and no further question follows.
 BY_A_PERSON = "by a person"
+# The detail of a failure that is the word of a policy.
+BY_A_POLICY = "by a policy"
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -19,6 +19,23 @@ from holdfast.core.events.effects import (
     ProbeIntended,
     ProposalFailed,
 )
+from holdfast.core.events.people import (
+    ApprovalGiven,
+    ChecksAnswered,
+    ChecksIntended,
+    Commented,
+    Escalated,
+    HandoffRequested,
+    Instructed,
+    InterruptWithdrawn,
+    PolicyChanged,
+    PolicyRuled,
+    Reminded,
+    RunContinued,
+    RunPaused,
+    StepDoneByHand,
+    WordVoided,
+)
 from holdfast.core.events.rulings import (
     Asked,
     CallHeld,
@@ -81,13 +98,16 @@ AnyEvent = (
     | CallRefused | UndoPlanned | StepFailed | Asked | InterruptExpired | LimitReached | RunCompleted | RunFailed
     | RunCancelled | ThinkingChanged | GoalChanged | ProposalRequested | RecallIntended | ModelAnswered | ModelFailed
     | PlanKept | QuestionsProposed | GoalInterpreted | MemoryRecalled | ModelCallLost | ReasonerHeld | Inferred
-    | FactsLearned | FactsInvalidated | ReobservationPlanned | CheckPlanned | FinishRuled | PlanSuspected
+    | FactsLearned | FactsInvalidated | ReobservationPlanned | CheckPlanned | FinishRuled | PlanSuspected | PolicyChanged
+    | PolicyRuled | ChecksIntended | ChecksAnswered | InterruptWithdrawn | Reminded | Escalated | ApprovalGiven | Commented
+    | RunPaused | RunContinued | Instructed | HandoffRequested | StepDoneByHand | WordVoided
 )  # fmt: skip
 
-INTENTS: tuple[type[Event], ...] = (ProposalRequested, RecallIntended, CallIntended, ProbeIntended)
+INTENTS: tuple[type[Event], ...] = (ProposalRequested, RecallIntended, CallIntended, ProbeIntended, ChecksIntended)
 OUTCOMES: tuple[type[Event], ...] = (
     ModelAnswered, ModelFailed, PlanAdopted, PlanKept, ProposalFailed, QuestionsProposed, GoalInterpreted, FinishProposed,
     GiveUpProposed, MemoryRecalled, CallSucceeded, CallPartial, CallDeferred, CallFailed, CallUnknown, ProbeAnswered,
+    ChecksAnswered,
 )  # fmt: skip
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from holdfast.core.events.base import Event, Failure, InterruptKind, InterruptSubject, Option
+from holdfast.core.ladder import Ladder
 from holdfast.core.plan import Step
+from holdfast.core.policy import Ruling
 from holdfast.core.thinking import Question
 
 
@@ -118,7 +120,10 @@ class StepFailed(Event, frozen=True, kw_only=True):
 
 class Asked(Event, frozen=True, kw_only=True):
     """A person must decide. digest: of what they are shown; an answer counts for that and nothing else. asks: what
-    the reasoner wants to know. facts: the ones that it is about."""
+    the reasoner wants to know. facts: the ones that it is about. ruling: of the policy, where one asks. who: roles or names of
+    those who may decide (empty: anybody); not_by: those who refused the same before, and are not asked again. people: how many
+    different ones must approve. ladder: by which they are asked; rung: the first one that is. amount: what it is about, in the
+    unit of its tool. calls: of a plan, the calls that an approval covers, by step, with the digest of each."""
 
     interrupt: str
     kind: InterruptKind
@@ -132,10 +137,18 @@ class Asked(Event, frozen=True, kw_only=True):
     args: dict[str, Any] = {}
     asks: Question | None = None
     facts: tuple[str, ...] = ()
+    ruling: Ruling | None = None
+    who: tuple[str, ...] = ()
+    not_by: tuple[str, ...] = ()
+    people: int = 1
+    ladder: Ladder | None = None
+    rung: int = 0
+    amount: float | None = None
+    calls: dict[str, str] = {}
 
 
 class InterruptExpired(Event, frozen=True, kw_only=True):
-    """Nobody answered in time. Silence never means yes."""
+    """Nobody answered in time: the default holds. Silence never means yes."""
 
     interrupt: str
 

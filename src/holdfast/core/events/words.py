@@ -9,6 +9,7 @@ from holdfast.core.events.base import DecisionName, Event, Failure, OnStop
 from holdfast.core.limits import Limits
 from holdfast.core.models import Usage
 from holdfast.core.plan import Goal
+from holdfast.core.policy import Policy
 from holdfast.core.thinking import Acceptance, Thinking
 
 
@@ -16,7 +17,7 @@ class RunStarted(Event, frozen=True, kw_only=True):
     """A goal was taken on. contracts: what each tool promised then. secrets: names that are never written down, beside
     those that never are. on_stop: what becomes of what was done when the run fails or is cancelled. parent, parent_step:
     the run and step that started it; depth: how many runs are above it. thread: the conversation that it belongs to. thinking:
-    how it thinks, where a model is asked. accept: what counts as done."""
+    how it thinks, where a model is asked. accept: what counts as done. policy: when a person is asked."""
 
     run_id: str
     agent: str
@@ -35,6 +36,7 @@ class RunStarted(Event, frozen=True, kw_only=True):
     thread: str = ""
     thinking: Thinking | None = None
     accept: Acceptance | None = None
+    policy: Policy | None = None
 
 
 class RunResumed(Event, frozen=True, kw_only=True):
@@ -61,13 +63,20 @@ class CancelRequested(Event, frozen=True, kw_only=True):
 
 
 class Answered(Event, frozen=True, kw_only=True):
-    """A person decided. value: the edited arguments, or the result given in place of the tool's."""
+    """A person decided. value: the edited arguments, or the result given in place of the tool's. roles: that they had then.
+    seen_at: when they were first shown it; said_at: when they said so. bulk: together with others, by one word. standing: the id
+    of the approval that `by` had given for all such calls."""
 
     interrupt: str
     decision: DecisionName
     by: str
     value: Any = None
     note: str = ""
+    roles: tuple[str, ...] = ()
+    seen_at: float | None = None
+    said_at: float = 0.0
+    bulk: bool = False
+    standing: str = ""
 
 
 class AnswerVoided(Event, frozen=True, kw_only=True):
