@@ -10,9 +10,12 @@ from hypothesis import strategies as st
 from holdfast.core import events as e
 from holdfast.core.contract import SAFETIES, AtDeadline, Breaker, Contract, Difference, Rate, Retry
 from holdfast.core.facts import Drift, Fact, Source
+from holdfast.core.ladder import AtDeadline as LadderEnd
+from holdfast.core.ladder import Hours, Ladder, Rung
 from holdfast.core.limits import Limits
 from holdfast.core.models import ModelTerms, Part, PartKind, Price, Reserved, Usage
 from holdfast.core.plan import Expect, Fallback, Goal, OnFailure, Plan, Step
+from holdfast.core.policy import STRICTNESS, Check, Policy, Rule, Ruling
 from holdfast.core.thinking import PHASES, Acceptance, Asking, AskPolicy, Question, Reassess, Thinking
 
 NAMES = ("a", "b", "c", "d", "e", "f")
@@ -249,12 +252,37 @@ _owed = {"until": st.none() | times, "by": texts, "handle": texts, "signal": tex
 _on_stop = st.sampled_from(get_args(e.OnStop))
 _ending = {"unknown": text_lists, "undone": text_lists, "kept": text_lists}
 
+ladders = st.builds(
+    Ladder,
+    rungs=st.lists(
+        st.builds(Rung, who=text_lists, seconds=seconds, remind_seconds=st.none() | seconds), min_size=1, max_size=2
+    ).map(tuple),
+    hours=st.none() | st.builds(Hours, timezone=texts),
+    at_deadline=st.sampled_from(get_args(LadderEnd)),
+    hand_off_to=text_lists,
+)
+_verdicts = st.sampled_from(STRICTNESS)
+rules = st.builds(
+    Rule, name=texts, then=_verdicts, when=texts, tools=text_lists, check=texts, on=st.sampled_from(["call", "plan"]), rate=shares,
+    who=text_lists, people=counts, ladder=st.none() | ladders, standing=st.booleans(),
+)  # fmt: skip
+policies = st.builds(
+    Policy, name=texts, version=texts, rules=st.lists(rules, max_size=2).map(tuple), who=text_lists, ladder=st.none() | ladders,
+    refusals_max=counts,
+)  # fmt: skip
+rulings = st.builds(
+    Ruling, rule=texts, verdict=_verdicts, asks=st.booleans(), policy=texts, digest=texts, why=texts, looked=json_tables,
+    world=texts, draw=st.none() | shares, rate=st.none() | shares, who=text_lists, people=counts, ladder=st.none() | ladders,
+    standing=st.booleans(),
+)  # fmt: skip
+
 # One strategy for each event class there is; the tests check that none is missing.
 EVENTS: dict[type[e.Event], st.SearchStrategy[Any]] = {
     e.RunStarted: st.builds(
         e.RunStarted, run_id=texts, agent=texts, goal=goals, contracts=some_contracts, agent_version=texts, limits=limits,
         tenant=texts, priority=st.integers(-9, 9), labels=st.dictionaries(texts, texts, max_size=2), on_stop=_on_stop, parent=texts,
         parent_step=texts, depth=st.integers(0, 8), thread=texts, thinking=st.none() | thinkings, accept=st.none() | acceptances,
+        policy=st.none() | policies,
     ),
     e.RunResumed: st.builds(e.RunResumed, worker=texts),
     e.AgentChanged: st.builds(
@@ -262,7 +290,8 @@ EVENTS: dict[type[e.Event], st.SearchStrategy[Any]] = {
     ),
     e.CancelRequested: st.builds(e.CancelRequested, by=texts, reason=texts, on_stop=st.none() | _on_stop),
     e.Answered: st.builds(
-        e.Answered, interrupt=texts, decision=st.sampled_from(get_args(e.DecisionName)), by=texts, value=json_values, note=texts
+        e.Answered, interrupt=texts, decision=st.sampled_from(get_args(e.DecisionName)), by=texts, value=json_values, note=texts,
+        roles=text_lists, seen_at=st.none() | times, said_at=times, bulk=st.booleans(), standing=texts,
     ),
     e.AnswerVoided: st.builds(e.AnswerVoided, interrupt=texts, by=texts, reason=texts),
     e.CallbackReceived: st.builds(
@@ -339,7 +368,9 @@ EVENTS: dict[type[e.Event], st.SearchStrategy[Any]] = {
     e.Asked: st.builds(
         e.Asked, interrupt=texts, kind=st.sampled_from(get_args(e.InterruptKind)), about=st.sampled_from(get_args(e.InterruptSubject)),
         question=texts, options=st.lists(options, max_size=3).map(tuple), digest=texts, expires_at=times, step=texts, tool=texts,
-        args=json_tables, asks=st.none() | questions, facts=text_lists,
+        args=json_tables, asks=st.none() | questions, facts=text_lists, ruling=st.none() | rulings, who=text_lists, not_by=text_lists,
+        people=counts, ladder=st.none() | ladders, rung=st.integers(0, 5), amount=st.none() | seconds,
+        calls=st.dictionaries(texts, texts, max_size=2),
     ),
     e.InterruptExpired: st.builds(e.InterruptExpired, interrupt=texts),
     e.LimitReached: st.builds(e.LimitReached, limit=texts, allowed=seconds),
@@ -359,6 +390,33 @@ EVENTS: dict[type[e.Event], st.SearchStrategy[Any]] = {
     e.ReobservationPlanned: st.builds(e.ReobservationPlanned, fact=texts, for_step=texts, step=some_steps),
     e.CheckPlanned: st.builds(e.CheckPlanned, turn=counts, step=some_steps),
     e.FinishRuled: st.builds(e.FinishRuled, turn=counts, accepted=st.booleans(), by=texts, reason=texts),
+    e.PolicyChanged: st.builds(e.PolicyChanged, policy=st.none() | policies),
+    e.PolicyRuled: st.builds(
+        e.PolicyRuled, ruling=rulings, step=texts, tool=texts, args=json_tables, call=texts, revision=st.integers(0, 9)
+    ),
+    e.ChecksIntended: st.builds(e.ChecksIntended, call=texts, checks=text_lists, step=texts),
+    e.ChecksAnswered: st.builds(
+        e.ChecksAnswered, call=texts, step=texts,
+        answers=st.dictionaries(texts, st.builds(Check, holds=st.none() | st.booleans(), why=texts), max_size=2),
+    ),
+    e.InterruptWithdrawn: st.builds(e.InterruptWithdrawn, interrupt=texts, reason=texts),
+    e.Reminded: st.builds(e.Reminded, interrupt=texts, number=counts),
+    e.Escalated: st.builds(
+        e.Escalated, interrupt=texts, rung=st.integers(0, 9), who=text_lists, since=times,
+        kind=st.none() | st.sampled_from(get_args(e.InterruptKind)),
+    ),
+    e.ApprovalGiven: st.builds(
+        e.ApprovalGiven, interrupt=texts, by=texts, left=counts, note=texts, seen_at=st.none() | times, said_at=times
+    ),
+    e.Commented: st.builds(e.Commented, interrupt=texts, by=texts, text=texts),
+    e.RunPaused: st.builds(e.RunPaused, by=texts, reason=texts, until=st.none() | times),
+    e.RunContinued: st.builds(e.RunContinued, by=texts),
+    e.Instructed: st.builds(e.Instructed, text=texts, by=texts),
+    e.HandoffRequested: st.builds(e.HandoffRequested, by=texts, reason=texts),
+    e.StepDoneByHand: st.builds(e.StepDoneByHand, step=texts, by=texts, value=json_values, note=texts),
+    e.WordVoided: st.builds(
+        e.WordVoided, kind=st.sampled_from(["comment", "pause", "done"]), by=texts, reason=texts, about=texts
+    ),
     e.PlanSuspected: st.builds(
         e.PlanSuspected,
         why=st.sampled_from(["failures", "drift", "goal", "correction", "answer", "partial"]),

@@ -37,6 +37,8 @@ judges mind
 models
 inbox memory
 journal tools reasoners views pricing
+policyfile
+datafile
 core
 errors
 """

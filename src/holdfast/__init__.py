@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from holdfast.core.contract import Retry as Retry
     from holdfast.core.events import Change as Change
     from holdfast.core.facts import Fact as Fact
+    from holdfast.core.ladder import Hours as Hours
+    from holdfast.core.ladder import Ladder as Ladder
+    from holdfast.core.ladder import Rung as Rung
     from holdfast.core.limits import Limits as Limits
     from holdfast.core.memory import Memory as Memory
     from holdfast.core.models import Price as Price
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
     from holdfast.core.plan import Fallback as Fallback
     from holdfast.core.plan import Plan as Plan
     from holdfast.core.plan import Step as Step
+    from holdfast.core.policy import Policy as Policy
+    from holdfast.core.policy import Rule as Rule
     from holdfast.core.thinking import Acceptance as Acceptance
     from holdfast.core.thinking import Asking as Asking
     from holdfast.core.thinking import Question as Question
@@ -82,6 +87,7 @@ _HOME = {
     "holdfast.app": ("Delivered", "Holdfast", "Run", "run"),
     "holdfast.core.contract": ("Breaker", "Contract", "Rate", "Retry"),
     "holdfast.core.events": ("Change",),
+    "holdfast.core.ladder": ("Hours", "Ladder", "Rung"),
     "holdfast.core.limits": ("Limits",),
     "holdfast.judges": ("judge",),
     "holdfast.memory": ("Recaller",),
@@ -93,6 +99,7 @@ _HOME = {
     "holdfast.reasoners.graph": ("graph_reasoner",),
     "holdfast.core.memory": ("Memory",),
     "holdfast.core.plan": ("Expect", "Fallback", "Plan", "Step"),
+    "holdfast.core.policy": ("Policy", "Rule"),
     "holdfast.errors": (
         "AnswerRefused", "CallbackRefused", "CallbackUnknown", "Conflict", "DefinitionError", "Denied", "GoalMismatch",
         "HoldfastError", "Insufficient", "InvalidInput", "InvalidOutput", "JournalError", "NotFound", "OutsideStore", "PlanError",

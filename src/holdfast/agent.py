@@ -6,15 +6,20 @@ with the arguments goal, inputs and limits; its contract names it (`Contract.age
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Mapping
 from copy import copy
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 import msgspec
 
+from holdfast import policyfile
+from holdfast.core.conditions import CALL_WORDS, PLAN_WORDS
 from holdfast.core.events import OnStop
 from holdfast.core.limits import Limits, wrong_limits
 from holdfast.core.plan import Plan, Step, plain_plan
+from holdfast.core.policy import Policy, policy_problems
 from holdfast.core.soundness import problems, schema_problem
 from holdfast.core.thinking import WHOLE_PLAN, Acceptance, Asking, Reassess, Thinking
 from holdfast.core.values import SECRET_NAMES, plain
@@ -36,7 +41,9 @@ class Agent:
     inputs: JSON Schema for each input by name; None takes any. limits: bounds of each run. secrets: names whose values are
     never written, wherever they stand in inputs, arguments or results; those of its agents are added. on_stop: what becomes of
     what was done when a run fails or is cancelled: it is kept, undone, or a person is asked. agents: those whose runs its
-    steps may start; each is a tool by its name.
+    steps may start; each is a tool by its name. policy: when a person is asked, as a Policy or the path of a policy file; the
+    agents below keep their own. checks: functions that its rules name; each takes what is proposed as `proposed`, a table, or
+    words of it by name (see `core/proposed.py`), and returns True or False, at once or awaited.
 
     With a model in place of a plan: model: what is asked, as `provider:name`, several in order, or `Models(…)`. instructions:
     how it is to go about its work. horizon: how many steps in a row it may plan at once; 1 acts and looks in turns, `"plan"`
@@ -77,6 +84,8 @@ class Agent:
         memory: int | bool = False,
         result: Any = None,
         accept: Acceptance | Tool[..., Any] | Callable[..., Any] | str | None = None,
+        policy: Policy | str | Path | None = None,
+        checks: Iterable[Callable[..., Any]] = (),
     ):
         if not name or any(not (ch.isalnum() or ch in "-_.") for ch in name):
             raise DefinitionError(f"{name!r} is no name for an agent", hint="use letters, digits, - _ and .")
@@ -103,6 +112,8 @@ class Agent:
             given_tools = self.mind.with_own_tools(name, given_tools)
         self.toolbox = _toolbox(name, given_tools, self.agents)
         self.family()  # Whatever is wrong in it is said here.
+        self.checks = _checks_by_name(name, checks)
+        self.policy = _policy_of(name, policy, self.toolbox, self.checks)
         self.goal = goal
         self.version = version
         self.inputs = inputs
@@ -221,6 +232,63 @@ def plan_of(steps: dict[str, Any]) -> Plan:
     if found:
         raise PlanError(found)
     return plan
+
+
+# --- policies -----------------------------------------------------------------------------------------------------
+
+
+def _policy_of(
+    name: str, given: Policy | str | Path | None, toolbox: Toolbox, checks: dict[str, Callable[..., Any]]
+) -> Policy | None:
+    """The policy of an agent, fit for its tools and its functions; DefinitionError with all that is wrong."""
+    if given is None:
+        return None
+    if isinstance(given, (str, Path)):
+        policy = policyfile.load(Path(given))
+    elif isinstance(given, Policy):
+        policy = policyfile.converted(given)
+    else:
+        raise DefinitionError(f"agent {name}: policy is {given!r}", hint="give it as Policy(…), or as the path of a policy file")
+    found = policy_problems(policy, tools=toolbox.contracts, checks=tuple(checks))
+    for rule in policy.rules:
+        if rule.on == "plan" and rule.check in checks:
+            words = [word for word in inspect.signature(checks[rule.check]).parameters if word not in (*PLAN_WORDS, PROPOSED)]
+            found += [f"rule {rule.name}: its check {rule.check} takes {word}, which a plan does not have" for word in words]
+    if found:
+        raise DefinitionError(policyfile.told(f"agent {name}: the policy {policy.name}", found))
+    return policy
+
+
+# The parameter of a check that takes all that it may see.
+PROPOSED = "proposed"
+
+
+def _checks_by_name(name: str, checks: Iterable[Callable[..., Any]]) -> dict[str, Callable[..., Any]]:
+    found: dict[str, Callable[..., Any]] = {}
+    for check in [checks] if callable(checks) else checks:
+        called = getattr(check, "__name__", "")
+        if isinstance(check, (Tool, type)) or not called.isidentifier() or not inspect.isroutine(check):
+            hint = "give `checks` a list of functions, each with a name of its own: def looks_odd(proposed): …"
+            raise DefinitionError(f"agent {name}: {check!r} is no check", hint=hint)
+        if found.setdefault(called, check) is not check:
+            raise DefinitionError(f"agent {name}: two of its checks are called {called}", hint="give one another name")
+        _check_parameters(f"agent {name}: the check {called}", check)
+    return found
+
+
+def _check_parameters(where: str, check: Callable[..., Any]) -> None:
+    words = (PROPOSED, *dict.fromkeys((*CALL_WORDS, *PLAN_WORDS)))
+    by_name = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    try:
+        parameters = inspect.signature(check).parameters
+    except ValueError as error:
+        raise DefinitionError(f"{where} does not say what it takes", hint="write a function of Python around it") from error
+    for word, parameter in parameters.items():
+        if parameter.kind not in by_name or word not in words:
+            raise DefinitionError(
+                f"{where} takes {parameter}, and nothing is called so",
+                hint=f"it takes what is proposed as `{PROPOSED}`, or words of it by name: {', '.join(words[1:])}",
+            )
 
 
 # --- an agent as a tool -------------------------------------------------------------------------------------------

@@ -10,41 +10,42 @@ on. The same words without a loop of your own: `holdfast.run(agent, "…", id="o
 from __future__ import annotations
 
 import asyncio
-import getpass
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import Any, get_args
+from typing import Any
 
 import msgspec
 
-from holdfast import inbox, memory, scheduling
+from holdfast import memory, scheduling
 from holdfast.agent import Agent
-from holdfast.core.events import Asked, Entry, OnStop
+from holdfast.core.events import Asked, Entry
 from holdfast.core.evolve import fold
 from holdfast.core.gates import GateState
 from holdfast.core.memory import Memory
 from holdfast.core.schedule import CatchUp, Firing, Overlap, Standing
 from holdfast.core.state import State, status
-from holdfast.core.tokens import token_digest
 from holdfast.engines.base import Engine
 from holdfast.engines.embedded import LEASE_SECONDS, PARALLEL_RUNS, POLL_SECONDS, Embedded
 from holdfast.errors import (
-    CallbackRefused,
-    CallbackUnknown,
     GoalMismatch,
     HoldfastError,
     JournalCorrupt,
     RunNotFound,
     UsageError,
 )
+from holdfast.inbox import Inbox
 from holdfast.journal.base import Journal, Owed, RunRow, Worker
 from holdfast.journal.sqlite import SqliteJournal
 from holdfast.memory import Recaller
+from holdfast.notify.base import Channel
+from holdfast.notify.outbox import Notifier
 from holdfast.runner.clock import Clock, SystemClock
 from holdfast.runner.perform import Hands
 from holdfast.runner.threads import Threads
+from holdfast.saying import Delivered as Delivered
+from holdfast.saying import Saying, user
 from holdfast.starting import check_id, goal_of, started
 from holdfast.tools.toolbox import SecretProvider
 
@@ -84,13 +85,6 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
         return self.status in ("completed", "failed", "cancelled")
 
 
-class Delivered(msgspec.Struct, frozen=True, kw_only=True):
-    """A delivery that was taken: for which run and step."""
-
-    run_id: str
-    step: str
-
-
 class Verified(msgspec.Struct, frozen=True, kw_only=True):
     """What `verify` found. problem: None when the chain holds; sequence: the first bad entry."""
 
@@ -101,13 +95,14 @@ class Verified(msgspec.Struct, frozen=True, kw_only=True):
     sequence: int | None = None
 
 
-class Holdfast:
+class Holdfast(Saying):
     """A store of runs and the engine that advances them; use it as an async context manager.
 
     db: path of the SQLite file, or a Journal. secrets: where `{$secret: NAME}` comes from; default: the environment.
     lease_seconds: how long a dead worker's runs wait to be taken over. tenant_parallel: calls at once by tenant, "*" for
     the others. on_error: told of runs that cannot be advanced. on_rest: told of each run that was given back here.
-    recaller: chooses what is recalled of a thread, by meaning; left out, its words do.
+    recaller: chooses what is recalled of a thread, by meaning; left out, its words do. notify: channels by which people are told
+    of what is asked and how runs ended, as long as runs are advanced here.
     """
 
     def __init__(
@@ -126,12 +121,17 @@ class Holdfast:
         on_rest: Callable[[str], None] | None = None,
         recaller: Recaller | None = None,
         on_words: Callable[[str, int, str, str], None] | None = None,
+        notify: Iterable[Channel] = (),
     ):
         self.journal: Journal = _store(db) if isinstance(db, (str, os.PathLike)) else db
         self._clock = clock or SystemClock()
+        self.inbox = Inbox(self.journal, self._clock)
         self._threads = threads or Threads()
         self._lease_seconds = lease_seconds
         self._recaller = recaller
+        self._on_rest = on_rest
+        self._notifier = Notifier(self.journal, channels, self._clock) if (channels := tuple(notify)) else None
+        self._notifying: asyncio.Task[None] | None = None
         self._embedded = Embedded(
             self.journal,
             Hands(self._clock, self._threads, secrets, words=on_words, recaller=recaller),
@@ -141,7 +141,7 @@ class Holdfast:
             poll_seconds=poll_seconds,
             tenant_parallel=tenant_parallel,
             on_error=on_error,
-            on_rest=on_rest,
+            on_rest=self._rested,
         )
         self.engine: Engine = self._embedded
         self._started = False
@@ -157,6 +157,9 @@ class Holdfast:
         """Finish what is in flight, give all claims back, and let go of the store."""
         if self._started:
             await self.engine.stop()
+        if self._notifier is not None and self._notifying is not None:
+            self._notifier.stop()
+            await self._notifying
         self._threads.close()
         await self.journal.close()
 
@@ -164,6 +167,14 @@ class Holdfast:
         if not self._started:
             self._started = True
             await self.engine.start()
+            if self._notifier is not None:
+                self._notifying = asyncio.create_task(self._notifier.run())
+
+    def _rested(self, run_id: str) -> None:
+        if self._notifier is not None:
+            self._notifier.notify()
+        if self._on_rest is not None:
+            self._on_rest(run_id)
 
     # --- start, continue, advance ---------------------------------------------------------------------------------
 
@@ -254,79 +265,6 @@ class Holdfast:
             _check_same(existing, agent, goal_digest, asked=text is not None or inputs is not None)
         return run_id, None
 
-    # --- people ---------------------------------------------------------------------------------------------------
-
-    async def answer(
-        self,
-        run_id: str,
-        decision: str,
-        *,
-        by: str | None = None,
-        interrupt: str | None = None,
-        value: Any = None,
-        note: str = "",
-    ) -> str:
-        """Answer what a run asks; returns the interrupt's id. AnswerRefused where it cannot be taken.
-
-        decision: approve, edit (value: arguments to change), reject, respond (value: the result) or cancel.
-        """
-        state = await self.state(run_id)
-        message = inbox.answer(
-            state, decision, by=by or _user(), now=self._clock.now(), interrupt=interrupt, value=value, note=note
-        )
-        await self.journal.send(run_id, message)
-        return str(message.slot)
-
-    async def cancel(self, run_id: str, *, by: str | None = None, reason: str = "", on_stop: OnStop | None = None) -> None:
-        """Ask a run to end: effects at hand are finished, nothing new begins. on_stop: what is to become of what it did:
-        keep, undo or ask; None leaves it to its agent's policy."""
-        if on_stop not in (None, *get_args(OnStop)):
-            raise UsageError(f"on_stop is {on_stop!r}", run_id=run_id, hint=f"it is one of {', '.join(get_args(OnStop))}")
-        await self.journal.send(run_id, inbox.cancel(by=by or _user(), now=self._clock.now(), reason=reason, on_stop=on_stop))
-
-    # --- what the world delivers ----------------------------------------------------------------------------------
-
-    async def callback(self, token: str, value: Any = None, *, failed: str | None = None, by: str = "") -> Delivered:
-        """Deliver the result of a deferred call by the token that it was given, once.
-
-        From any process, before the run has parked, while it is parked, and after its worker was killed. failed: it could not
-        be done, and why. by: who delivers. CallbackUnknown for a token that nobody was given; CallbackRefused for one that
-        was used, has expired or whose run has ended (which is recorded), and for a value that is no result of the call (the
-        token is good for another try then).
-        """
-        digest = token_digest(token)
-        found = await self.journal.token(digest)
-        if found is None:
-            raise CallbackUnknown("nobody was given this token", hint="deliver it as it was handed out, whole")
-        run_id, step = found
-        body = inbox.callback(await self.state(run_id), step, value, failed=failed, by=by)
-        delivery = await self.journal.deliver(digest, body, self._clock.now())
-        if delivery.refused:
-            raise CallbackRefused(delivery.refused, run_id=delivery.run_id, step=delivery.step)
-        return Delivered(run_id=delivery.run_id, step=delivery.step)
-
-    async def signal(self, run_id: str, name: str, value: Any = None, *, by: str | None = None) -> None:
-        """Say a word by name to a run: it settles what waits for that name, now or later. What a step is owed waits for the
-        name of its step, unless its tool named another."""
-        message = inbox.signal(await self.state(run_id), name, value, by=by or _user(), now=self._clock.now())
-        await self.journal.send(run_id, message)
-
-    async def correct(self, run_id: str, name: str, value: Any, *, by: str | None = None) -> None:
-        """Tell a run what is so. What it believed of that is replaced, what rests on it is invalidated, and no guess of a model
-        or of a memory changes it back. AnswerRefused where it cannot be said."""
-        message = inbox.correct(await self.state(run_id), name, value, by=by or _user(), now=self._clock.now())
-        await self.journal.send(run_id, message)
-
-    async def change_goal(
-        self, run_id: str, text: str = "", inputs: dict[str, Any] | None = None, *, by: str | None = None, note: str = ""
-    ) -> None:
-        """Tell a run that a model plans what it is for from now on. What is done stays done; nothing new begins before the model
-        has looked at its plan again. text: empty leaves the words as they are. inputs: those that change. AnswerRefused where it
-        cannot be said."""
-        state = await self.state(run_id)
-        message = inbox.goal(state, text, inputs or {}, by=by or _user(), now=self._clock.now(), note=note)
-        await self.journal.send(run_id, message)
-
     # --- schedules ------------------------------------------------------------------------------------------------
 
     async def schedule(
@@ -408,7 +346,7 @@ class Holdfast:
 
     async def correct_memory(self, id: str, value: Any, *, by: str | None = None) -> Memory:
         """Put another value in place of a wrong memory; it stays so whatever later runs guess. UsageError where there is none."""
-        return await memory.correct(self.journal, id, value, by or _user(), self._clock.now())
+        return await memory.correct(self.journal, id, value, by or user(), self._clock.now())
 
     async def forget(
         self, id: str | None = None, *, thread: str | None = None, tenant: str | None = None, by: str | None = None
@@ -419,7 +357,7 @@ class Holdfast:
         now is not put into it when they end. UsageError where nothing is named, or nothing is there under the id.
         """
         now = self._clock.now()
-        return await memory.forget(self.journal, by or _user(), now, memory_id=id, thread=thread, tenant=tenant)
+        return await memory.forget(self.journal, by or user(), now, memory_id=id, thread=thread, tenant=tenant)
 
     # --- looking --------------------------------------------------------------------------------------------------
 
@@ -536,10 +474,3 @@ def _check_same(row: RunRow, agent: Agent, goal_digest: str, *, asked: bool) -> 
             run_id=row.run_id,
             hint="choose another id, or leave goal and inputs out to continue the run that is there",
         )
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "unknown"

@@ -29,12 +29,14 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from holdfast import datafile, policyfile
 from holdfast.agent import Agent
+from holdfast.core.policy import Policy
 from holdfast.errors import DefinitionError, HoldfastError, LoadError, PlanError, UsageError
 from holdfast.reasoners import planfile
 from holdfast.tools.function import Tool
 
-PLAN_SUFFIXES = (".yaml", ".yml", ".json")
+PLAN_SUFFIXES = datafile.SUFFIXES
 _MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 _NAMES_SHOWN = 10
 
@@ -68,6 +70,12 @@ def agents_of(spec: str) -> list[Agent]:
     if not loaded.agents:
         raise LoadError(f"{loaded.where} has no Agent", hint='write one at its top level: agent = Agent("name", tools=[…], …)')
     return distinct(loaded.agents.values())
+
+
+def policy_file(path: str | Path) -> Policy:
+    """The policy that a file holds; LoadError where it cannot be read, DefinitionError with all that is wrong in it. Which tools
+    and checks there are is not looked at."""
+    return policyfile.load(Path(path))
 
 
 def distinct(agents: Iterable[Agent]) -> list[Agent]:
@@ -163,6 +171,7 @@ def _agent_of_plan(path: Path, plan: planfile.PlanFile, tools: list[Tool[..., An
         return Agent(
             plan.name, tools=tools, plan=plan.plan, goal=plan.goal, version=plan.version, inputs=plan.inputs, limits=plan.limits,
             secrets=plan.secrets, on_stop=plan.on_stop, agents=agents, source=str(path),
+            policy=path.parent / plan.policy if isinstance(plan.policy, str) else plan.policy,
         )  # fmt: skip
     except PlanError as error:
         if plan.tools or plan.agents:

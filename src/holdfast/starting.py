@@ -68,6 +68,7 @@ def started(
         thread=thread,
         thinking=agent.thinking(asked.inputs),
         accept=agent.accept,
+        policy=agent.policy,
     )
     first = _as_read(first)
     row = NewRun(

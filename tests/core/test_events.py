@@ -25,6 +25,9 @@ NAMES = {
     "rest_planned", "signal_received", "undo_planned",
     "check_planned", "facts_invalidated", "facts_learned", "finish_ruled", "goal_changed", "goal_interpreted", "inferred",
     "memory_recalled", "model_answered", "model_call_lost", "model_failed", "plan_kept", "plan_suspected", "questions_proposed",
+    "approval_given", "checks_answered", "checks_intended", "commented", "escalated", "handoff_requested", "instructed",
+    "interrupt_withdrawn", "policy_changed", "policy_ruled", "reminded", "run_continued", "run_paused", "step_done_by_hand",
+    "word_voided",
     "reasoner_held", "recall_intended", "reobservation_planned", "thinking_changed",
 }  # fmt: skip
 
@@ -54,9 +57,9 @@ def test_intents_and_outcomes_are_told_from_rulings() -> None:
     assert not set(e.INTENTS) & set(e.OUTCOMES)
     assert set(e.INTENTS) | set(e.OUTCOMES) <= set(CLASSES)
     assert {found.__name__ for found in e.INTENTS} == {
-        "ProposalRequested", "RecallIntended", "CallIntended", "ProbeIntended",
+        "ProposalRequested", "RecallIntended", "CallIntended", "ProbeIntended", "ChecksIntended",
     }  # fmt: skip
-    assert len(e.OUTCOMES) == 16
+    assert len(e.OUTCOMES) == 17
 
 
 @pytest.mark.parametrize("kind", CLASSES)

@@ -183,7 +183,7 @@ def test_secrets_are_found_in_the_signature() -> None:
         ({"parallel": 1.5}, "parallel must be a whole number"),
         ({"parallel": "3"}, "parallel must be a whole number"),
         ({"parallel": True}, "parallel must be a whole number"),
-        ({"approve": "amount > 500"}, "approve is 'amount > 500'"),
+        ({"approve": "amount > 500"}, "'amount > 500' names amount"),
         ({"approve": True}, "approve is True"),
         ({"business_key": "ordr"}, "business_key names ordr, which is no argument"),
         ({"name": 5}, "tool 5: "),

@@ -40,10 +40,12 @@ from holdfast import (
     Happened,
     Holdfast,
     HoldfastError,
+    Hours,
     Insufficient,
     InvalidInput,
     InvalidOutput,
     JournalError,
+    Ladder,
     Limits,
     Memory,
     Models,
@@ -52,6 +54,7 @@ from holdfast import (
     Partial,
     Plan,
     PlanError,
+    Policy,
     Price,
     Probed,
     Propose,
@@ -61,7 +64,9 @@ from holdfast import (
     RateLimited,
     Recaller,
     Retry,
+    Rule,
     Run,
+    Rung,
     RunNotFound,
     Secret,
     Step,
@@ -187,7 +192,46 @@ def fails(how: str) -> None:
 
 
 tool(safety="harmless")  # type: ignore[call-overload]
-tool(approve="sometimes")  # type: ignore[call-overload]
+tool(approve=True)  # type: ignore[call-overload]
+
+
+@tool(approve="amount > 500", approvers=["finance", "heads"], amount="amount", untrusted=True)
+def pay_out(to: str, amount: Decimal) -> str:
+    return to
+
+
+def looks_odd(proposed: dict[str, Any]) -> bool:
+    return proposed["amount"] is None
+
+
+async def is_blocked(args: dict[str, Any], tenant: str) -> bool:
+    return bool(args and tenant)
+
+
+policy = Policy(
+    name="refunds",
+    version="3",
+    who=("finance",),
+    refusals_max=3,
+    ladder=Ladder(
+        rungs=(Rung(who=("finance",), seconds=14400.0, remind_seconds=3600.0), Rung(who=("heads",))),
+        hours=Hours(days=(0, 1, 2), start="09:00", end="24:00", timezone="Europe/Berlin", holidays=("2026-12-25",)),
+        at_deadline="hand_off",
+        hand_off_to=("heads",),
+        hand_off_seconds=86400.0,
+    ),
+    rules=(
+        Rule(name="blocked", then="block", when="args.country == 'XX'", tools=("pay_out",)),
+        Rule(name="middling", then="sample", rate=0.2, when="amount <= 500", standing=False),
+        Rule(name="odd", check="looks_odd", people=2, who=("heads",), ladder=Ladder()),
+        Rule(name="big plans", on="plan", when="steps > 10"),
+    ),
+)
+ruled = Agent("ruled", tools=[pay_out], reasoner=lambda briefing: None, policy=policy, checks=[looks_odd, is_blocked])
+assert_type(ruled.policy, Policy | None)
+Agent("by_file", tools=[pay_out], reasoner=lambda briefing: None, policy="refunds.yaml")
+Agent("by_path", tools=[pay_out], reasoner=lambda briefing: None, policy=Path("refunds.yaml"))
+Policy(name="x", rules=(Rule(name="y", then="sometimes"),))  # type: ignore[arg-type]
 
 # --- agents --------------------------------------------------------------------------------------------------------
 

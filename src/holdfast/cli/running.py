@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Annotated
 
@@ -116,6 +117,7 @@ def run(
     from holdfast.app import new_id
     from holdfast.cli import rows
     from holdfast.core.contract import duration
+    from holdfast.notify.settings import channels_from
 
     if as_name is not None and each is None:
         wrong("--as names the input of a row, and there is no --each")
@@ -137,6 +139,7 @@ def run(
     )  # fmt: skip
     inputs = loading.inputs_of(input) if input else None
     trouble = Trouble()
+    channels = channels_from(os.environ)
     if each is None:
         wanted = Wanted(id=new_id(agent) if id is None else id, inputs=inputs)
         words = Stream(wanted.id) if stream else None
@@ -147,6 +150,7 @@ def run(
             lease_seconds=lease,
             on_error=trouble.note,
             on_words=words,
+            notify=channels,
         )
     table = rows.table(each, str(id), as_name or "row", inputs or {})
     return in_store(
@@ -155,6 +159,7 @@ def run(
         new=True,
         lease_seconds=lease,
         on_error=trouble.note,
+        notify=channels,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import Counter
 from typing import TYPE_CHECKING, Annotated
 
@@ -46,6 +47,7 @@ def work(
     """
     from holdfast import loading
     from holdfast.cli.signals import stopping
+    from holdfast.notify.settings import channels_from
 
     agents = loading.distinct([agent for file in files for agent in loading.agents_of(file)])
     for name, count in Counter(agent.name for agent in agents).items():
@@ -68,7 +70,16 @@ def work(
         await asyncio.gather(teller, return_exceptions=True)
         return DONE
 
-    return in_store(db, go, new=True, lease_seconds=lease, parallel_runs=parallel, on_error=on_error, on_rest=rested.put_nowait)
+    return in_store(
+        db,
+        go,
+        new=True,
+        lease_seconds=lease,
+        parallel_runs=parallel,
+        on_error=on_error,
+        on_rest=rested.put_nowait,
+        notify=channels_from(os.environ),
+    )
 
 
 async def _tell(app: Holdfast, rested: asyncio.Queue[str], json: bool) -> None:

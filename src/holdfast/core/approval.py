@@ -6,7 +6,10 @@ from typing import Any
 
 from holdfast.core.contract import Contract, digest
 from holdfast.core.events import Option
+from holdfast.core.conditions import over_arguments
 from holdfast.core.plan import Step
+from holdfast.core.policy import Rule, Ruling
+from holdfast.core.state import State
 
 OPTIONS: dict[str, tuple[Option, ...]] = {
     "call": (
@@ -66,6 +69,17 @@ OPTIONS: dict[str, tuple[Option, ...]] = {
         Option(decision="reject", means="stop the run"),
         Option(decision="cancel", means="cancel the whole run"),
     ),
+    "plan": (
+        Option(decision="approve", means="go about it like this; calls whose arguments are shown are approved with it"),
+        Option(decision="reject", means="not like this"),
+        Option(decision="cancel", means="cancel the whole run"),
+    ),
+    "handoff": (
+        Option(decision="approve", means="hand it back: the run goes on from here"),
+        Option(decision="respond", means="the goal is reached by hand, and this is the result"),
+        Option(decision="reject", means="stop the run"),
+        Option(decision="cancel", means="cancel the run"),
+    ),
     "agent": (
         Option(decision="approve", means="go on under the new promises"),
         Option(decision="reject", means="stop the run"),
@@ -74,11 +88,60 @@ OPTIONS: dict[str, tuple[Option, ...]] = {
 }
 
 
+# What asks where no policy has a say: the words that stand for a rule then.
+PLAN_ASKS, TOOL_ASKS, SAFETY_ASKS, CONDITION_ASKS = "the plan asks", "the tool asks", "irreversible", "ask_when"
+
+
 def asks_first(contract: Contract, step: Step) -> bool:
-    """Whether a person decides before this call: a plan can ask where the tool does not, never the other way round."""
+    """Whether a person decides before each call, whatever it is about: a plan can ask where the tool does not, never the other
+    way round. What a condition or a policy says comes on top."""
     return step.approve == "always" or contract.asks_first
 
 
-def shown_digest(tool: str, args: dict[str, Any], contract: Contract) -> str:
-    """What an approval is bound to: the tool, its whole arguments, and what the tool promises."""
-    return digest([tool, args, contract])
+def gates_of(contract: Contract, step: Step) -> tuple[Rule, ...]:
+    """What the plan and the tool's author say themselves about when to ask; a policy can be stricter, and no milder."""
+    found: list[Rule] = []
+    if step.approve == "always":
+        found.append(Rule(name=PLAN_ASKS, who=contract.approvers))
+    if contract.approve == "always":
+        found.append(Rule(name=TOOL_ASKS, who=contract.approvers))
+    if contract.approve_when:
+        found.append(Rule(name=contract.approve_when, when=_over_document(contract), who=contract.approvers))
+    return tuple(found)
+
+
+def default_gate(contract: Contract) -> Rule | None:
+    """What follows from a tool's safety where nobody said anything."""
+    if contract.safety != "irreversible" or contract.approve is not None or contract.approve_when:
+        return None
+    return Rule(name=SAFETY_ASKS, who=contract.approvers)
+
+
+def _over_document(contract: Contract) -> str:
+    try:
+        return over_arguments(contract.approve_when, contract.input_schema.get("properties", {}))
+    except ValueError:
+        # A condition that means nothing to the tool as it is now asks.
+        return "null"
+
+
+def shown_digest(tool: str, args: dict[str, Any], contract: Contract, ruling: Ruling | None = None, revision: int = 0) -> str:
+    """What an approval is bound to: the tool, its whole arguments, and what the tool promises; and where a policy or a model has
+    a hand in it, the policy, its rule, the world that it looked at, and the revision of the plan."""
+    bound = [tool, args, contract]
+    if ruling is not None and ruling.policy:
+        bound += [ruling.digest, ruling.rule, ruling.world]
+    if revision:
+        bound += ["revision", revision]
+    return digest(bound)
+
+
+def bound_revision(state: State) -> int:
+    """The revision of the plan that approvals are bound to; 0 where plans are not revised while somebody is asked."""
+    return state.revision if state.thinking is not None and state.thinking.horizon != 1 else 0
+
+
+def sameness(tool: str, args: dict[str, Any], contract: Contract | None) -> str:
+    """A digest of what makes a call the same one when it is asked about again: its business key, else all its arguments."""
+    named = contract.business_key if contract is not None else ()
+    return digest([tool, {name: args.get(name) for name in named} if named else args])

@@ -14,20 +14,23 @@ from rpds import HashTrieMap
 from holdfast.core import events
 from holdfast.core.contract import Breaker, Contract, Difference, Rate, Retry, digest
 from holdfast.core.facts import Fact
+from holdfast.core.ladder import Hours, Ladder, Rung
 from holdfast.core.limits import Limits
 from holdfast.core.models import ModelTerms, Part, Price, Reserved, Usage
 from holdfast.core.pending import Pending
-from holdfast.core.plan import Expect, Fallback, Goal, Step
-from holdfast.core.state import Setback, State, StepState, Turn
+from holdfast.core.plan import Expect, Fallback, Goal, Plan, Step
+from holdfast.core.policy import Check, Policy, Rule, Ruling
+from holdfast.core.state import Setback, Standing, State, StepState, Turn
 from holdfast.core.thinking import Acceptance, Asking, Question, Thinking
 
-FOLD_VERSION = 3
+FOLD_VERSION = 4
 
 _RECORDS = (
     State, StepState, Step, Fallback, Expect, Goal, Contract, Rate, Breaker, Difference, Retry, Limits, Pending, events.Asked,
     events.Option, events.Failure, events.AgentChanged, events.CancelRequested, events.CallbackReceived, events.SignalReceived,
     events.Cut, events.ProposalRequested, Turn, Setback, Thinking, Asking, Question, Acceptance, ModelTerms, Price, Usage,
-    Reserved, Part, Fact,
+    Reserved, Part, Fact, Plan, Policy, Rule, Ruling, Check, Ladder, Rung, Hours, Standing, events.ChecksAnswered, events.RunPaused,
+    events.Instructed, events.HandoffRequested,
 )  # fmt: skip
 FORM = digest([FOLD_VERSION, [[record.__name__, record.__struct_fields__] for record in _RECORDS]])
 _MAPS: dict[str, Any] = {
@@ -37,6 +40,7 @@ _MAPS: dict[str, Any] = {
     "known": dict[str, str],
     "done_calls": dict[str, str],
     "call_ids": dict[str, str],
+    "decided": dict[str, str],
 }
 
 

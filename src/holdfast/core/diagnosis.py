@@ -12,7 +12,7 @@ from holdfast.core.gates import Outcome
 from holdfast.core.plan import Fallback, Step
 from holdfast.core.retry import next_wait
 
-Verb = Literal["retry", "reconcile", "fall_back", "compensate", "stop", "skip", "flag", "ask", "replan"]
+Verb = Literal["retry", "reconcile", "fall_back", "compensate", "stop", "skip", "flag", "ask", "hand_off", "replan"]
 
 # Failures after which the same call may work. The others need other arguments, another tool or a person.
 PASSING: frozenset[FailureKind] = frozenset({"transient", "rate_limited", "unavailable"})

@@ -13,7 +13,7 @@ import msgspec
 from holdfast.core import references, values
 from holdfast.core.contract import Contract, Gate, Retry
 
-OnFailure = Literal["stop", "skip", "flag", "ask", "replan"]
+OnFailure = Literal["stop", "skip", "flag", "ask", "hand_off", "replan"]
 StandIns = Mapping[str, tuple[str, ...]]
 # Of one step, those of its alternatives included.
 ALTERNATIVES_MAX = 20

@@ -404,6 +404,12 @@ def status(state: State, now: float) -> Status:
     looking = any(owed.looking is not None for owed in state.pending.values())
     if "flying" in phases or "probing" in phases or looking or state.proposing is not None:
         return "running"
+    if "checking" in phases or state.checking_plan is not None:
+        return "running"
+    if state.paused is not None and state.paused.until is not None:
+        return "waiting"
+    if state.paused is not None or state.handoff is not None or state.plan_asked is not None:
+        return "blocked"
     if state.interrupts and all(phase == "asking" for phase in phases):
         return "blocked"
     unasked = state.reason_at > 0  # No model may be asked before that.

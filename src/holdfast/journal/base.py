@@ -57,6 +57,18 @@ class History(msgspec.Struct, frozen=True):
     head: Head
 
 
+class StoredBatch(msgspec.Struct, frozen=True, kw_only=True):
+    """A commit as it lies in the store: `count` events from number `first` on, as bytes, and its link of the hash chain (see
+    `journal/codec.py`)."""
+
+    first: int
+    count: int
+    fence: int
+    at: float
+    body: bytes
+    link: bytes
+
+
 class NewRun(msgspec.Struct, frozen=True, kw_only=True):
     """A run to be created. goal_digest: of agent, goal and inputs; a second start must have the same. parent, parent_step:
     the run that waits for it; ends_with_parent: whether it is cancelled when that one ends, or at once where it has ended."""
@@ -293,6 +305,9 @@ class Journal(PeopleStore, Protocol):
 
     async def read(self, run_id: str, after: Head = EMPTY) -> History:
         """Entries after a head. RunNotFound; JournalCorrupt where the chain does not hold."""
+
+    async def batches(self, run_id: str) -> list[StoredBatch]:
+        """The whole journal of a run as it is stored, in order. RunNotFound; JournalCorrupt where the chain does not hold."""
 
     async def claim_due(self, worker: str, agents: Iterable[str], now: float, lease_seconds: float, limit: int) -> list[Claim]:
         """Claim runs of these agents that are due and free, the most urgent first (priority, with ageing)."""

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
 
-from holdfast.core.events import AgentChanged, AnyEvent, Entry, PlanAdopted, RunStarted, ThinkingChanged
+from holdfast.core.events import AgentChanged, AnyEvent, Entry, PlanAdopted, PolicyChanged, RunStarted, ThinkingChanged
 from holdfast.core.values import REDACTED
 from holdfast.errors import JournalCorrupt, JournalTooNew
+from holdfast.journal.base import StoredBatch
 
 BLOB = "$blob"
 # A name of the user's that looks like our mark gets one more `$` in front, and loses it when it is read.
@@ -25,12 +26,13 @@ LARGE_BYTES = 16_384
 # The parts of an event that are always stored by content, because many runs share them: what was declared with the agent, and
 # a plan that was written down as a whole. What a reasoner proposes turn by turn is no one else's.
 _SHARED = {
-    "run_started": ("contracts", "thinking"),
+    "run_started": ("contracts", "thinking", "policy"),
     "agent_changed": ("contracts",),
     "thinking_changed": ("thinking",),
+    "policy_changed": ("policy",),
     "plan_adopted": ("plan",),
 }
-_SHARED_TYPES = frozenset({RunStarted, AgentChanged, ThinkingChanged})
+_SHARED_TYPES = frozenset({RunStarted, AgentChanged, ThinkingChanged, PolicyChanged})
 _BLOB_MARK = BLOB.encode()
 
 _encode = msgspec.json.Encoder().encode
@@ -82,6 +84,21 @@ def link(previous: bytes, run_id: str, first: int, fence: int, at: float, body: 
     chain.update(f"{run_id}\x1f{first}\x1f{fence}\x1f{at!r}\x1f".encode("utf-8", "surrogatepass"))
     chain.update(body)
     return chain.digest()
+
+
+def check_chain(run_id: str, batches: Iterable[StoredBatch], version: int, head: bytes) -> None:
+    """That these batches are a run's whole journal, which has so many entries and ends with this link; else JournalCorrupt, with
+    the first entry that is wrong."""
+    known, previous = 0, b""
+    for batch in batches:
+        if batch.first != known + 1 or not batch.count:
+            raise JournalCorrupt(f"entry {known + 1} is missing", run_id=run_id, sequence=known + 1)
+        previous = link(previous, run_id, batch.first, batch.fence, batch.at, batch.body)
+        if previous != batch.link:
+            raise JournalCorrupt(f"entry {batch.first} is not what was written", run_id=run_id, sequence=batch.first)
+        known = batch.first + batch.count - 1
+    if known != version or previous != head:
+        raise JournalCorrupt(f"the journal ends at entry {known} instead of {version}", run_id=run_id, sequence=known + 1)
 
 
 def blob_digest(content: bytes) -> str:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+from holdfast.core.facts import same_value
 from holdfast.core.state import Status
 from holdfast.errors import AnswerRefused, CallbackUnknown
 from holdfast.journal.base import ENDED, Message
+
+# How the slot of a word begins that has an id of its sender's.
+WORD = "word:"
 
 
 def child_ended(child: str, step: str, report: dict[str, Any] | None, at: float) -> Message:
@@ -52,3 +57,23 @@ def run_ended(run_id: str, status: str) -> AnswerRefused:
 def second_answer(run_id: str, slot: str, first: dict[str, Any]) -> AnswerRefused:
     """The refusal of a second word for a slot. first: the body of the one that has it."""
     return AnswerRefused(f"{slot} was answered already: {first.get('decision')} by {first.get('by')}", run_id=run_id)
+
+
+def says_the_same(message: Message, kind: str, body: str) -> bool:
+    """Whether a word for a slot that has one says once more what that one said. kind, body: of the first, as it is stored. An
+    answer never does: whoever gives one is told who was first."""
+    if "answer" in (kind, message.kind) or kind != message.kind:
+        return False
+    said = json.dumps(message.body)
+    return said == body or same_value(json.loads(said), json.loads(body))
+
+
+def slot_used(run_id: str, message: Message, kind: str, body: str) -> AnswerRefused:
+    """The refusal of a word whose slot has another one. kind, body: of the first, as it is stored."""
+    slot, first = message.slot or "", json.loads(body)
+    if not slot.startswith(WORD):
+        return second_answer(run_id, slot, first)
+    by = f" by {first['by']}" if first.get("by") else ""
+    return AnswerRefused(
+        f"the id {slot.removeprefix(WORD)!r} was used for something else: {kind}{by}", run_id=run_id, hint="give it another id"
+    )

@@ -13,6 +13,8 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
+from holdfast.core.facts import same_value
+
 # How much is listed where it is not said.
 INBOX_MAX = 100
 JUDGED_MAX = 1_000_000
@@ -303,7 +305,7 @@ def covers(approval: StandingApproval, asked: OpenInterrupt, now: float) -> bool
         and approval.by not in asked.not_by
         and (not asked.who or bool({approval.by, *approval.roles} & set(asked.who)))
         and (approval.amount_max is None or (asked.amount is not None and asked.amount <= approval.amount_max))
-        and all(name in asked.args and asked.args[name] == value for name, value in approval.args.items())
+        and all(name in asked.args and same_value(asked.args[name], value) for name, value in approval.args.items())
     )
 
 

@@ -8,6 +8,7 @@ inputs: {hire: {type: object}}        # JSON Schema for each input; those not na
 limits: {parallel: 4}
 secrets: [badge_code]                 # names whose values are never written down
 on_stop: undo                         # what becomes of what was done when the run stops: keep, undo, ask
+policy: {rules: [{name: all, then: always}]}   # when a person is asked; as in a policy file, or the name of one beside this
 steps:
   mailbox: {tool: create_mailbox, args: {user: {$ref: inputs.hire.user}}}
   welcome: {tool: send_mail, args: {to: {$ref: steps.mailbox.address}}, retry: {attempts: 5, backoff: 2s..60s}}
@@ -21,28 +22,26 @@ result: {address: {$ref: steps.mailbox.address}}
 
 from __future__ import annotations
 
-import difflib
-import json
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from sys import float_info
 from typing import Any, cast, get_args
 
 import msgspec
-import yaml
 
+from holdfast import datafile, policyfile
 from holdfast.core.contract import duration, retry_of
 from holdfast.core.events import OnStop
 from holdfast.core.limits import WORDS, Limits, amount_of
 from holdfast.core.plan import Expect, Fallback, OnFailure, Plan, Step
+from holdfast.core.policy import Policy
 from holdfast.core.references import LITERAL, REF, SECRET
-from holdfast.errors import DefinitionError, LoadError, PlanError
+from holdfast.errors import DefinitionError, PlanError
 from holdfast.reasoners.base import Briefing, Proposal, Propose
 
-SIZE_MAX = 4_000_000
 FILE_KEYS = (
-    "agent", "version", "goal", "tools", "agents", "inputs", "limits", "secrets", "on_stop", "steps", "result", "description",
+    "agent", "version", "goal", "tools", "agents", "inputs", "limits", "secrets", "on_stop", "policy", "steps", "result",
+    "description",
 )  # fmt: skip
 STEP_KEYS = (
     "tool", "args", "agent", "goal", "inputs", "limits", "detached", "after", "alternative_to", "expect", "retry", "timeout",
@@ -68,7 +67,8 @@ class PlanReasoner:
 
 
 class PlanFile(msgspec.Struct, frozen=True, kw_only=True):
-    """A plan file, read. inputs: JSON Schema by name, or None where the file does not say."""
+    """A plan file, read. inputs: JSON Schema by name, or None where the file does not say. policy: a text is the name of its
+    file, as it stands there."""
 
     name: str
     plan: Plan
@@ -80,127 +80,50 @@ class PlanFile(msgspec.Struct, frozen=True, kw_only=True):
     secrets: tuple[str, ...] = ()
     agents: tuple[str, ...] = ()
     on_stop: OnStop = "keep"
-
-
-class _Loader(yaml.SafeLoader):
-    """Safe YAML that refuses what would be lost silently: a key given twice."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[Any] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if not isinstance(key, str):
-                said = f"the key {key_node.value} is no text to YAML; put it in quotes"
-                raise yaml.constructor.ConstructorError(None, None, said, key_node.start_mark)
-            if key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} stands there twice", key_node.start_mark)
-            seen.add(key)
-        return super().construct_mapping(node, deep)
-
-
-# YAML would turn 2026-11-20 into a date, which JSON has not; in a plan it is the text that stands there.
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
+    policy: Policy | str | None = None
 
 
 def load(path: Path) -> PlanFile:
     """Read a plan file. LoadError where it cannot be read at all; PlanError with all that is wrong in its form."""
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise LoadError(f"{path} cannot be read: {error.strerror or error}") from error
-    if len(raw) > SIZE_MAX:
-        raise LoadError(f"{path} has {len(raw)} bytes; a plan has at most {SIZE_MAX}")
-    try:
-        text = raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise LoadError(f"{path} is not UTF-8: byte {error.start}") from error
-    try:
-        data = _json(text) if path.suffix == ".json" else _yaml(text)
-        _check_values(data)
-    except LoadError as error:
-        raise LoadError(f"{path} {error.what}", hint=error.hint) from error
-    except RecursionError as error:
-        raise LoadError(f"{path} is nested too deeply") from error
-    return parse(data, source=str(path), name=path.name.removesuffix(".yaml").removesuffix(".yml").removesuffix(".json"))
-
-
-def _yaml(text: str) -> Any:
-    try:
-        if text.count("&") and any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
-            raise LoadError("has YAML aliases, which are not taken (they can grow without bound)", hint="write the value out")
-        return yaml.load(text, Loader=_Loader)
-    except yaml.YAMLError as error:
-        raise LoadError(f"is not YAML: {_yaml_reason(error)}") from error
-    except (RecursionError, LoadError):
-        raise
-    except Exception as error:
-        # Its constructors let errors of Python through: `!!int many`, `!!timestamp soon`, a number of thousands of digits.
-        raise LoadError(f"is not YAML: a value is not what its tag says ({error})") from error
-
-
-def _json(text: str) -> Any:
-    """JSON proper: a reader of YAML refuses its tabs and takes its escapes apart."""
-
-    def table(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        whole = dict(pairs)
-        if len(whole) < len(pairs):
-            names = [name for name, _ in pairs]
-            twice = next(name for name in names if names.count(name) > 1)
-            raise LoadError(f"is not JSON: the key {twice!r} stands there twice")
-        return whole
-
-    try:
-        return json.loads(text, object_pairs_hook=table, parse_constant=_no_number)
-    except json.JSONDecodeError as error:
-        raise LoadError(f"is not JSON: line {error.lineno}, column {error.colno}: {error.msg}") from error
-    except ValueError as error:  # A number of thousands of digits.
-        raise LoadError(f"is not JSON: {error}") from error
-
-
-def _no_number(name: str) -> Any:
-    raise LoadError(f"is not JSON: {name} is no number")
-
-
-def _check_values(data: Any) -> None:
-    """Refuse what would not come back from the journal as it stands here: half characters, endless numbers, bytes, sets."""
-    try:
-        same = msgspec.json.decode(msgspec.json.encode(data)) == data
-    except (ValueError, TypeError, OverflowError) as error:
-        raise LoadError(f"holds what JSON has not: {error}") from error
-    if not same:
-        raise LoadError("holds what JSON has not: a number without end, bytes or a set")
+    return parse(datafile.read(path), source=str(path), name=datafile.bare_name(path))
 
 
 def parse(data: Any, *, source: str = "the plan", name: str = "plan") -> PlanFile:
     """A plan file from its data; PlanError with every problem of form."""
     if not isinstance(data, dict):
-        raise PlanError([f"it is {_kind(data)}, not a table with `steps`"], source=source)
+        raise PlanError([f"it is {datafile.kind(data)}, not a table with `steps`"], source=source)
     found: list[str] = []
-    found.extend(f"{key!r} is not a part of a plan file{_meant(key, FILE_KEYS)}" for key in data if key not in FILE_KEYS)
+    found.extend(f"{key!r} is not a part of a plan file{datafile.meant(key, FILE_KEYS)}" for key in data if key not in FILE_KEYS)
     steps = _steps(data.get("steps"), found)
     limits = limits_of(data.get("limits", {}), found)
     inputs = data.get("inputs")
     if inputs is not None and not (isinstance(inputs, dict) and all(isinstance(schema, dict) for schema in inputs.values())):
         found.append("inputs: write a table of JSON Schemas by name")
-    tools = _texts(data.get("tools", ()), "tools", found)
-    agents = _texts(data.get("agents", ()), "agents", found)
-    secrets = _texts(data.get("secrets", ()), "secrets", found)
+    tools = datafile.texts(data.get("tools", ()), "tools", found)
+    agents = datafile.texts(data.get("agents", ()), "agents", found)
+    secrets = datafile.texts(data.get("secrets", ()), "secrets", found)
     on_stop = data.get("on_stop", "keep")
     if on_stop not in get_args(OnStop):
-        found.append(f"on_stop is {on_stop!r}{_meant(on_stop, get_args(OnStop))}")
+        found.append(f"on_stop is {on_stop!r}{datafile.meant(on_stop, get_args(OnStop))}")
     for key in ("agent", "goal", "version"):
         if not isinstance(data.get(key, ""), (str, int, float)):
-            found.append(f"{key}: write a text, not {_kind(data[key])}")
+            found.append(f"{key}: write a text, not {datafile.kind(data[key])}")
+    policy = _policy(data.get("policy"), str(data.get("agent", name)), found)
     if found:
         raise PlanError(found, source=source)
     return PlanFile(
         name=str(data.get("agent", name)), plan=Plan(steps=steps, result=data.get("result")), goal=str(data.get("goal", "")),
         version=str(data.get("version", "")), tools=tools, inputs=inputs, limits=limits, secrets=secrets,
-        agents=agents, on_stop=cast(OnStop, on_stop),
+        agents=agents, on_stop=cast(OnStop, on_stop), policy=policy,
     )  # fmt: skip
+
+
+def _policy(data: Any, agent: str, found: list[str]) -> Policy | str | None:
+    if data is None or (isinstance(data, str) and data):
+        return data
+    policy, problems = policyfile.parse(data, name=agent)
+    found.extend(f"policy: {problem}" for problem in problems)
+    return policy
 
 
 def _steps(data: Any, found: list[str]) -> tuple[Step, ...]:
@@ -214,9 +137,11 @@ def step_of(name: str, form: Any, found: list[str]) -> Step | None:
     """One step from what authors write; problems are added to `found`."""
     before, where = len(found), f"step {name}"
     if not isinstance(form, dict):
-        found.append(f"{where}: it is {_kind(form)}, not a table with `tool`")
+        found.append(f"{where}: it is {datafile.kind(form)}, not a table with `tool`")
         return None
-    found.extend(f"{where}: {key!r} is not a part of a step{_meant(key, STEP_KEYS)}" for key in form if key not in STEP_KEYS)
+    found.extend(
+        f"{where}: {key!r} is not a part of a step{datafile.meant(key, STEP_KEYS)}" for key in form if key not in STEP_KEYS
+    )
     tool, args = _child_call(form, where, found) if "agent" in form else _tool_call(form, where, found)
     optional = form.get("optional", False)
     if not isinstance(optional, bool):
@@ -225,23 +150,23 @@ def step_of(name: str, form: Any, found: list[str]) -> Step | None:
     if on_failure == "replan":
         found.append(f"{where}: on_failure cannot be `replan`: a plan that is written down is not made again; write `ask`")
     elif on_failure not in ON_FAILURE:
-        found.append(f"{where}: on_failure is {on_failure!r}{_meant(on_failure, ON_FAILURE)}")
+        found.append(f"{where}: on_failure is {on_failure!r}{datafile.meant(on_failure, ON_FAILURE)}")
     approve = form.get("approve")
     if approve not in (None, "always"):
         found.append(f"{where}: approve can only be `always`; whether a tool may go unasked is declared with the tool")
     occurrence = form.get("occurrence", 1)
     if not isinstance(occurrence, int) or isinstance(occurrence, bool):
         found.append(f"{where}: occurrence is a whole number")
-    after = _texts(form.get("after", ()), f"{where}: after", found)
+    after = datafile.texts(form.get("after", ()), f"{where}: after", found)
     alternative_to = form.get("alternative_to", "")
     if not isinstance(alternative_to, str) or ("alternative_to" in form and not alternative_to):
-        found.append(f"{where}: alternative_to names one step, not {_kind(alternative_to)}")
+        found.append(f"{where}: alternative_to names one step, not {datafile.kind(alternative_to)}")
     expect = _expect(form["expect"], where, found) if "expect" in form else None
-    retry = _declared(lambda: retry_of(form["retry"], what="retry") if "retry" in form else None, where, found)
-    timeout = _declared(lambda: duration(form["timeout"], what="timeout") if "timeout" in form else None, where, found)
+    retry = datafile.declared(lambda: retry_of(form["retry"], what="retry") if "retry" in form else None, where, found)
+    timeout = datafile.declared(lambda: duration(form["timeout"], what="timeout") if "timeout" in form else None, where, found)
     fallbacks = _fallbacks(form.get("fallback", ()), where, found)
-    needs_fresh = _texts(form.get("needs_fresh", ()), f"{where}: needs_fresh", found)
-    rests_on = _texts(form.get("rests_on", ()), f"{where}: rests_on", found)
+    needs_fresh = datafile.texts(form.get("needs_fresh", ()), f"{where}: needs_fresh", found)
+    rests_on = datafile.texts(form.get("rests_on", ()), f"{where}: rests_on", found)
     abort_when = _condition(form, "abort_when", where, found)
     ask_when = _condition(form, "ask_when", where, found)
     if len(found) > before:
@@ -257,7 +182,7 @@ def _condition(form: dict[str, Any], key: str, where: str, found: list[str]) -> 
     condition = form.get(key, "")
     if isinstance(condition, str) and (condition.strip() or key not in form):
         return condition
-    given = _kind(condition) if condition else "empty"
+    given = datafile.kind(condition) if condition else "empty"
     found.append(f"{where}: {key} is a jmespath expression over inputs, steps and facts, not {given}")
     return ""
 
@@ -265,11 +190,11 @@ def _condition(form: dict[str, Any], key: str, where: str, found: list[str]) -> 
 def _tool_call(form: dict[str, Any], where: str, found: list[str]) -> tuple[str, dict[str, Any]]:
     tool, args = form.get("tool"), form.get("args", {})
     if not isinstance(tool, str) or not tool:
-        given = f", not {_kind(tool)}" if "tool" in form and tool != "" else ""
+        given = f", not {datafile.kind(tool)}" if "tool" in form and tool != "" else ""
         found.append(f"{where}: `tool` must name a tool, or `agent` an agent{given}")
         tool = ""
     if not isinstance(args, dict):
-        found.append(f"{where}: args is {_kind(args)}, not a table")
+        found.append(f"{where}: args is {datafile.kind(args)}, not a table")
     found.extend(f"{where}: {key} is for a step with `agent`; a tool has `args`" for key in CHILD_KEYS if key in form)
     return tool, args
 
@@ -282,16 +207,16 @@ def _child_call(form: dict[str, Any], where: str, found: list[str]) -> tuple[str
     found.extend(f"{where}: {key} cannot stand beside `agent`" for key in ("tool", "args") if key in form)
     args = {key: form[key] for key in CHILD_KEYS if key in form}
     if not isinstance(args.get("goal", ""), (str, dict)):
-        found.append(f"{where}: goal is {_kind(args['goal'])}, not a text")
+        found.append(f"{where}: goal is {datafile.kind(args['goal'])}, not a text")
     if not isinstance(args.get("inputs", {}), dict):
-        found.append(f"{where}: inputs is {_kind(args['inputs'])}, not a table")
+        found.append(f"{where}: inputs is {datafile.kind(args['inputs'])}, not a table")
     if not isinstance(args.get("detached", False), bool):
         found.append(f"{where}: detached is true or false")
     if isinstance(limits := args.get("limits", {}), dict) and not _is_form(limits):
         # What is only known at run time is checked then.
         limits_of({key: value for key, value in limits.items() if not _is_form(value)}, found, f"{where}: limits")
     elif not isinstance(limits, dict):
-        found.append(f"{where}: limits is {_kind(limits)}, not a table")
+        found.append(f"{where}: limits is {datafile.kind(limits)}, not a table")
     return str(agent), args
 
 
@@ -306,12 +231,12 @@ def _expect(data: Any, where: str, found: list[str]) -> Expect | None:
         return None
     before = len(found)
     keys = tuple(Expect.__struct_fields__)
-    found.extend(f"{where}: expect: {key!r} is not a part of it{_meant(key, keys)}" for key in form if key not in keys)
+    found.extend(f"{where}: expect: {key!r} is not a part of it{datafile.meant(key, keys)}" for key in form if key not in keys)
     for key in ("that", "tool"):
         if key in form and (not isinstance(form[key], str) or not form[key].strip()):
-            found.append(f"{where}: expect: {key} is {_kind(form[key]) if form[key] else 'empty'}, not a text")
+            found.append(f"{where}: expect: {key} is {datafile.kind(form[key]) if form[key] else 'empty'}, not a text")
     if not isinstance(form.get("args", {}), dict):
-        found.append(f"{where}: expect: args is {_kind(form['args'])}, not a table")
+        found.append(f"{where}: expect: args is {datafile.kind(form['args'])}, not a table")
     return Expect(**form) if len(found) == before else None
 
 
@@ -342,7 +267,7 @@ def limits_of(data: Any, found: list[str], where: str = "limits") -> Limits:
     for key, value in data.items():
         field = LIMIT_KEYS.get(key)
         if field is None:
-            found.append(f"{where}: there is no limit {key!r}{_meant(key, tuple(LIMIT_KEYS))}")
+            found.append(f"{where}: there is no limit {key!r}{datafile.meant(key, tuple(LIMIT_KEYS))}")
         elif field == "changes":
             values[field] = _amounts(value, f"{where}: {key}", found)
         elif field == "cost_usd_max":
@@ -350,7 +275,7 @@ def limits_of(data: Any, found: list[str], where: str = "limits") -> Limits:
                 found.append(f"{where}: {key} is an amount of US dollars, not {value!r}")
             values[field] = amount
         elif field.endswith("_seconds"):
-            values[field] = _declared(partial(_some_time, value, key), where, found)
+            values[field] = datafile.declared(partial(_some_time, value, key), where, found)
         elif not isinstance(value, int) or isinstance(value, bool) or value < 1:
             found.append(f"{where}: {key} is a whole number of at least 1, not {value!r}")
         else:
@@ -367,7 +292,7 @@ def _some_time(value: Any, what: str) -> float:
 
 def _amounts(data: Any, where: str, found: list[str]) -> dict[str, float]:
     if not isinstance(data, dict):
-        found.append(f"{where} is {_kind(data)}, not a table such as {{credit: 100}}")
+        found.append(f"{where} is {datafile.kind(data)}, not a table such as {{credit: 100}}")
         return {}
     wrong = {name: amount for name, amount in data.items() if not _is_amount(amount)}
     found.extend(f"{where}: {name} is a number of at least 0, not {amount!r}" for name, amount in wrong.items())
@@ -393,38 +318,3 @@ _LENGTH: dict[str, Any] = {
         {"type": "string", "pattern": r"^(\s*\d+(\.\d+)?\s*(ms|s|m|h|d|w)\s*)+$"},
     ]
 }
-
-
-def _declared(read: Callable[[], Any], where: str, found: list[str]) -> Any:
-    try:
-        return read()
-    except DefinitionError as error:
-        found.append(f"{where}: {error}")
-        return None
-
-
-def _texts(value: Any, where: str, found: list[str]) -> tuple[str, ...]:
-    if isinstance(value, str):
-        return (value,)
-    if isinstance(value, (list, tuple)) and all(isinstance(part, str) for part in value):
-        return tuple(value)
-    found.append(f"{where}: write a name or a list of names")
-    return ()
-
-
-def _yaml_reason(error: yaml.YAMLError) -> str:
-    mark = getattr(error, "problem_mark", None)
-    reason = getattr(error, "problem", None) or str(error).splitlines()[0]
-    return f"line {mark.line + 1}, column {mark.column + 1}: {reason}" if mark is not None else str(reason)
-
-
-def _kind(value: Any) -> str:
-    return {"NoneType": "empty", "list": "a list", "str": "a text", "dict": "a table", "bool": "true or false"}.get(
-        type(value).__name__, "a number"
-    )
-
-
-def _meant(word: Any, names: tuple[str, ...]) -> str:
-    """A hint at the nearest of these names, or at all of them."""
-    best = difflib.get_close_matches(str(word), names, n=1, cutoff=0.75)
-    return f" (did you mean {best[0]}?)" if best else f" (it is one of {', '.join(names)})"

@@ -19,19 +19,22 @@ from holdfast.agent import Agent
 from holdfast.core import checkpoint
 from holdfast.core import events as e
 from holdfast.core.budget import lost
-from holdfast.core.commands import ONCE, AskReasoner, CallTool, Command, Recall, RunProbe
+from holdfast.core.commands import ONCE, AskReasoner, CallTool, CheckCall, Command, Recall, RunProbe
 from holdfast.core.contract import Contract, differences
 from holdfast.core.decide import Decision, Room, decide
 from holdfast.core.evolve import evolve, fold
 from holdfast.core.memory import learned
+from holdfast.core.policy import Check
 from holdfast.core.state import State, contract_of, status
 from holdfast.core.thinking import Thinking
 from holdfast.errors import JournalCorrupt, JournalUnavailable, Superseded
 from holdfast.journal.base import Batch, Checkpoint, Claim, Full, Head, Journal, Release
 from holdfast.reasoners.verbs import READ_MORE
-from holdfast.runner import holdings
+from holdfast.runner import asked, holdings
+from holdfast.runner.checking import check_call
 from holdfast.runner.children import report, start_child
 from holdfast.runner.judge import check_delivery
+from holdfast.runner.notices import notices
 from holdfast.runner.perform import Hands, perform
 from holdfast.runner.reading import read_on
 from holdfast.runner.recollection import recall
@@ -189,6 +192,8 @@ class Advance:
         thinking = self.agent.thinking(state.goal.inputs) if not state.ended else None
         if thinking is not None and state.thinking is not None and not _same(thinking, state.thinking):
             self._outcomes.append(e.ThinkingChanged(thinking=thinking))
+        if not state.ended and getattr(self.agent, "policy", None) != state.policy:
+            self._outcomes.append(e.PolicyChanged(policy=getattr(self.agent, "policy", None)))
         if state.ended or (pending is not None and pending.contracts == tuple(contracts.values())):
             return state
         found = differences(state.contracts, contracts)
@@ -369,6 +374,7 @@ class Advance:
         after, commands = decision.state, decision.commands
         capacity, secret = self._tenant_capacity(after), self._hands.token_secret
         owed, paid = holdings.owed(state, after)
+        opened, closed = asked.opened(state, after)
         shares = capacity is not None or self._shares(after) or (after.contracts is not state.contracts and self._shares(state))
         return Batch(
             run_id=self.claim.run_id,
@@ -386,6 +392,12 @@ class Advance:
             owed=owed,
             paid=paid,
             contents=dict(self._contents),
+            opened=opened,
+            closed=closed,
+            commented=asked.commented(events),
+            judged=asked.judged(after, events, self._head.version + 1, now),
+            decided=asked.decided(state, after, events, now),
+            notices=notices(state, after, events, now),
             memories=learned(after, now) if after.ended and not state.ended else (),
             release=release,
         )
@@ -421,6 +433,8 @@ class Advance:
             self._land(number, await start_child(command, self.agent, state, self._journal, self._clock.now()))
         elif isinstance(command, CallTool) and command.tool == READ_MORE:
             self._land(number, await read_on(command, state, self._journal))
+        elif isinstance(command, CheckCall):
+            self._land(number, await check_call(command, self.agent, self._hands))
         elif isinstance(command, Recall):
             self._land(number, await recall(command, self._journal, self._clock.now(), self._hands.recaller))
         else:
@@ -497,8 +511,8 @@ class Advance:
 def _over(state: State, event: e.AnyEvent) -> tuple[str, float] | None:
     """The step whose time the event says is over, and that time: to answer what it asks, or to bring what it is owed."""
     if isinstance(event, e.InterruptExpired):
-        asked = state.interrupts[event.interrupt]
-        return asked.step, asked.expires_at
+        question = state.interrupts[event.interrupt]
+        return question.step, question.expires_at
     if isinstance(event, e.PendingRuled) and event.row.startswith("late") and event.step in state.pending:
         return event.step, state.pending[event.step].until
     return None
@@ -536,6 +550,9 @@ def _overdue(command: Command) -> e.AnyEvent:
         return e.ProposalFailed(turn=command.turn, problems=(f"the reasoner: {why}",))
     if isinstance(command, Recall):
         return e.MemoryRecalled(failure=why)
+    if isinstance(command, CheckCall):
+        answers = {name: Check(why=why) for name in command.checks}
+        return e.ChecksAnswered(step=command.step, call=command.call, answers=answers)
     return e.CallUnknown(step=command.step, attempt=command.attempt, why=why)
 
 

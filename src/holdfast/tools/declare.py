@@ -15,7 +15,20 @@ from typing import Any, get_args
 import msgspec
 
 from holdfast.core import references, values
-from holdfast.core.contract import SAFETIES, AtDeadline, Breaker, Contract, Oversize, Rate, Retry, Scope, duration, retry_of
+from holdfast.core.conditions import compile_condition, over_arguments
+from holdfast.core.contract import (
+    SAFETIES,
+    AtDeadline,
+    Breaker,
+    Contract,
+    Gate,
+    Oversize,
+    Rate,
+    Retry,
+    Scope,
+    duration,
+    retry_of,
+)
 from holdfast.core.facts import name_problem, places
 from holdfast.core.limits import amount_of
 from holdfast.errors import DefinitionError
@@ -37,6 +50,8 @@ def contract_of(called: str, function: Callable[..., Any], given: dict[str, Any]
     _check_pairs(where, given, known)
     poll_seconds, poll_seconds_max = _span(given["poll_every"], f"{where}: poll_every")
     undo, undo_args = _undo(where, given["undo"], known)
+    amount = _amount(where, given["amount"], known)
+    approve, approve_when = _approve(where, given["approve"], amount, known)
     keys = _names(where, "business_key", given["business_key"])
     for key in keys:
         if key not in known["arguments"]:
@@ -59,7 +74,7 @@ def contract_of(called: str, function: Callable[..., Any], given: dict[str, Any]
         fallback=_tool_name(given["fallback"]),
         undo=undo,
         undo_args=undo_args,
-        approve=given["approve"],
+        approve=approve,
         parallel_max=given["parallel"],
         secrets=known["secrets"],
         callback=known["may_owe"] if given["callback"] is None else given["callback"],
@@ -81,6 +96,10 @@ def contract_of(called: str, function: Callable[..., Any], given: dict[str, Any]
         observes=_observes(where, given["observes"], known),
         valid_seconds=_valid(where, given),
         cost_usd=_cost(where, given["cost"]),
+        approve_when=approve_when,
+        approvers=tuple(dict.fromkeys(_names(where, "approvers", given["approvers"]))),
+        amount=amount,
+        untrusted=given["untrusted"],
     )
     return _written(contract)
 
@@ -150,8 +169,6 @@ def _check_words(where: str, given: dict[str, Any]) -> None:
     """What is one of a few words, or a number of its own."""
     if given["safety"] not in SAFETIES:
         raise DefinitionError(f"{where}: there is no safety {given['safety']!r}", hint=f"it is one of {', '.join(SAFETIES)}")
-    if given["approve"] not in (None, "always", "never"):
-        raise DefinitionError(f"{where}: approve is {given['approve']!r}", hint='it is "always" or "never", or left out')
     for option, words in (("at_deadline", get_args(AtDeadline)), ("scope", get_args(Scope)), ("oversize", get_args(Oversize))):
         if given[option] not in words:
             raise DefinitionError(f"{where}: {option} is {given[option]!r}", hint=f"it is one of {', '.join(words)}")
@@ -164,6 +181,8 @@ def _check_words(where: str, given: dict[str, Any]) -> None:
         )
     if given["callback"] not in (None, True, False):
         raise DefinitionError(f"{where}: callback is {given['callback']!r}", hint="it is True or False, or left out")
+    if not isinstance(given["untrusted"], bool):
+        raise DefinitionError(f"{where}: untrusted is {given['untrusted']!r}", hint="it is True or False, or left out")
 
 
 def _check_pairs(where: str, given: dict[str, Any], known: dict[str, Any]) -> None:
@@ -193,6 +212,49 @@ def _check_pairs(where: str, given: dict[str, Any], known: dict[str, Any]) -> No
             f"{where}: with callback=True, its function must be able to hand out the token",
             hint="give it a parameter that is annotated `Call`, and send call.token along",
         )
+
+
+def _approve(where: str, value: Any, amount: str, known: dict[str, Any]) -> tuple[Gate | None, str]:
+    """Whether a person is asked first, and the condition where that depends on the call, as its author wrote it."""
+    if value is None or value == "always" or value == "never":
+        return value, ""
+    hint = (
+        f'it is "always" or "never", or a condition over its arguments ({", ".join(sorted(known["arguments"])) or "it has none"})'
+    )
+    if not isinstance(value, str) or not value.strip():
+        raise DefinitionError(f"{where}: approve is {value!r}", hint=hint)
+    try:
+        condition = compile_condition(over_arguments(value, sorted(known["arguments"])))
+    except ValueError as error:
+        raise DefinitionError(f"{where}: approve: {error}", hint=hint) from error
+    if not condition.paths:
+        raise DefinitionError(f"{where}: approve: {value!r} looks at nothing, and always says the same", hint=hint)
+    for word, *names in condition.paths:
+        argument = names[0] if word == "args" and names else ""
+        _check_shown(f"{where}: approve", argument, known)
+        if argument and argument not in known["arguments"]:
+            raise DefinitionError(f"{where}: approve: {value!r} names {argument}, which is no argument of it", hint=hint)
+        if word == "amount" and not amount:
+            said = "names amount, which is no argument of it, and no argument is named by amount=…"
+            raise DefinitionError(f"{where}: approve: {value!r} {said}", hint=hint)
+    return None, value
+
+
+def _amount(where: str, value: Any, known: dict[str, Any]) -> str:
+    """The argument that says how much a call is about; empty where none is named."""
+    if value == "":
+        return ""
+    if value not in known["arguments"]:
+        names = ", ".join(sorted(known["arguments"])) or "it has none"
+        raise DefinitionError(f"{where}: amount names {value!r}, which is no argument of it", hint=f"its arguments: {names}")
+    _check_shown(f"{where}: amount", value, known)
+    return str(value)
+
+
+def _check_shown(where: str, argument: str, known: dict[str, Any]) -> None:
+    """DefinitionError for an argument whose value is never written down: no rule sees it."""
+    if argument in known["secrets"] or argument in values.SECRET_NAMES:
+        raise DefinitionError(f"{where}: {argument} is a secret, which is never written down, and nothing is seen of it")
 
 
 def _heartbeat(where: str, given: dict[str, Any], known: dict[str, Any]) -> float | None:
@@ -351,7 +413,9 @@ def _no_breaker(what: str, value: Any) -> DefinitionError:
 
 
 def _names(where: str, option: str, value: Any) -> tuple[str, ...]:
-    names = (value,) if isinstance(value, str) else tuple(value) if isinstance(value, (tuple, list, set, frozenset)) else (None,)
+    if isinstance(value, (set, frozenset)):
+        value = sorted(value, key=str)
+    names = (value,) if isinstance(value, str) else tuple(value) if isinstance(value, (tuple, list)) else (None,)
     if not all(isinstance(name, str) and name for name in names):
         raise DefinitionError(f"{where}: {option} is {value!r}", hint="it is a name, or several of them")
     return names

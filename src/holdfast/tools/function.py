@@ -131,7 +131,10 @@ def tool(
     scope: Scope = ...,
     fallback: str | Tool[..., Any] | None = ...,
     undo: str | Tool[..., Any] | dict[str, Any] | None = ...,
-    approve: Gate | None = ...,
+    approve: Gate | str | None = ...,
+    approvers: str | list[str] | tuple[str, ...] = ...,
+    amount: str = ...,
+    untrusted: bool = ...,
     parallel: int | None = ...,
     callback: bool | None = ...,
     poll: Callable[..., Any] | None = ...,
@@ -169,7 +172,10 @@ def tool(
     scope: Scope = "run",
     fallback: str | Tool[..., Any] | None = None,
     undo: str | Tool[..., Any] | dict[str, Any] | None = None,
-    approve: Gate | None = None,
+    approve: Gate | str | None = None,
+    approvers: str | list[str] | tuple[str, ...] = (),
+    amount: str = "",
+    untrusted: bool = False,
     parallel: int | None = None,
     callback: bool | None = None,
     poll: Callable[..., Any] | None = None,
@@ -197,10 +203,14 @@ def tool(
     `reconcilable`, a function with the same arguments that returns Happened(value), NOT_HAPPENED, NOT_YET or
     cannot_tell(why). settles_within: how long a lost request may still land. key_ttl: for `keyed`, how long the other side
     remembers a key, or "forever". business_key: arguments that make two calls the same call whatever step asks; scope: in one
-    run, or in all runs of the "store". approve: "always" or "never" ask a person first. parallel: calls at once, over all
-    workers; rate: calls in a time, "10/1m"; breaker: left alone after so many failures in a time and for how long,
-    "5/1m/30s"; both over all runs of the store. fallback: another tool. undo: the tool that takes a call back, by name or as
-    `{"tool": …, "args": {…}}` with references to `args` and `result`.
+    run, or in all runs of the "store". parallel: calls at once, over all workers; rate: calls in a time, "10/1m"; breaker:
+    left alone after so many failures in a time and for how long, "5/1m/30s"; both over all runs of the store. fallback: another
+    tool. undo: the tool that takes a call back, by name or as `{"tool": …, "args": {…}}` with references to `args` and `result`.
+
+    approve: whether a person is asked first: "always", "never", or a condition over the arguments, such as `amount > 500`; where
+    it cannot be worked out they are asked too. approvers: roles or names of those who may decide; by default anybody, or whom
+    the policy names. amount: the argument that says how much a call is about, for rules over `amount`. untrusted: its results
+    come from outside; what rests on them is `tainted` to rules.
 
     callback: the other side may deliver the result by `call.token`; by default where the result may be Partial or Deferred.
     poll: a function with the same arguments that looks for what is owed and answers like a probe (NOT_HAPPENED: it will not

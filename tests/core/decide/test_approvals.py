@@ -61,14 +61,15 @@ def test_an_approval_is_used_for_what_was_shown_and_nothing_else() -> None:
 
 
 def test_an_approval_given_to_the_old_promises_does_not_hold_for_the_new() -> None:
-    """The same when the change comes while the question is open."""
+    """When the change comes while the question is open, it is withdrawn and asked anew."""
     story = Story([step("a")], FINAL)
     story.decide()
-    story.crash().change(weaker(FINAL, timeout_seconds=99.0)).decide()
     first = story.asked
-    story.answer("approve")
-    assert story.called() == []
+    story.crash().change(weaker(FINAL, timeout_seconds=99.0)).decide()
+    (withdrawn,) = story.events(e.InterruptWithdrawn)
+    assert withdrawn.interrupt == first.interrupt
     assert story.asked.digest != first.digest
+    assert story.called() == []
     assert story.answer("approve").called() == ["a"]
 
 

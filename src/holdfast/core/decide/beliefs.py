@@ -25,6 +25,7 @@ from holdfast.core.facts import (
 )
 from holdfast.core.fallout import fallout
 from holdfast.core.plan import Step, conditions, fallbacks_of, reads
+from holdfast.core.provenance import facts_beneath
 from holdfast.core.state import ENDED, StepState, source_of
 
 # How often a fact is observed again for one step: what is stale again at once is never fresh.
@@ -241,19 +242,6 @@ class Beliefs(Owed):
         self._give_up(step, f"it is not to be begun: {step.step.abort_when} {said}", step.step.on_failure)
         return True
 
-    def _asks_when(self, step: StepState, args: dict[str, Any]) -> bool:
-        """Whether the plan says that a person is asked about this call. Where nobody can say, they are."""
-        return bool(step.step.ask_when) and self._holds(step.step.ask_when, references.ASK_ROOTS, args) is not False
-
-    def _holds(self, expression: str, roots: tuple[str, ...], args: dict[str, Any] | None = None) -> bool | None:
-        """Whether a condition of the plan holds now; None where that cannot be worked out, as where it names a fact that may not
-        be believed."""
-        condition = references.parse(expression, roots)
-        document = references.document_of(condition, self.state.goal.inputs, self._result_of, self._fact_of)
-        if condition.problem or len(document["facts"]) < len(condition.facts):
-            return None
-        return references.holds(expression, document | {"args": references.unmarked(args or {})})
-
     # --- guesses --------------------------------------------------------------------------------------------------
 
     def _asks_about_guesses(self, step: StepState, contract: Contract, args: dict[str, Any]) -> bool:
@@ -275,20 +263,8 @@ class Beliefs(Owed):
 
     def _guesses(self, step: StepState) -> tuple[Fact, ...]:
         """All that the step rests on, by whatever way, that is a guess."""
-        state = self.state
-        found: dict[str, Fact] = {}
-        left, seen = [step.step.id], set()
-        while left:
-            name = left.pop()
-            if name in seen or name not in state.steps:
-                continue
-            seen.add(name)
-            for fact in beneath(state.facts, state.steps[name].believes):
-                if is_guess(fact) and not fact.stale:
-                    found[fact.name] = fact
-                left.extend(other.removeprefix(STEP_PREFIX) for other in fact.rests_on if other.startswith(STEP_PREFIX))
-            left.extend(source for other in reads(state.steps[name].step) if (source := source_of(state, other)) is not None)
-        return tuple(found[name] for name in sorted(found))
+        found = facts_beneath(self.state, step.step.id)
+        return tuple(fact for fact in found if is_guess(fact) and not fact.stale)
 
 
 def _changed(fact: Fact) -> str:

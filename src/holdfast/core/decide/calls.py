@@ -7,7 +7,6 @@ from typing import Any
 
 from holdfast.core import budget, recovery, references
 from holdfast.core import events as e
-from holdfast.core.approval import asks_first, shown_digest
 from holdfast.core.commands import CallTool, call_key, once_name
 from holdfast.core.contract import Contract, digest
 from holdfast.core.decide.beliefs import Beliefs
@@ -75,7 +74,7 @@ class Calls(Beliefs):
         if step.callback is not None and (step.callback.failure is None or step.doubt_since is not None):
             self._take_callback(step)
             return
-        if self._stopping() or self.state.held_by or self.state.changed:
+        if self._stopping() or self._is_held():
             return
         if step.due_at > self.now:
             self._wake(step.due_at)
@@ -143,16 +142,7 @@ class Calls(Beliefs):
             return
         if not settled and state.facts and self._asks_about_guesses(step, contract, args):
             return
-        asks = asks_first(contract, step.step) or (not settled and self._asks_when(step, args))
-        if asks and step.approved != shown_digest(step.tool, args, contract):
-            if again or step.landed:
-                # Neither yes nor no to a new call would say anything about the one before it.
-                before = "an earlier call happened, and its answer could not be used; " if step.landed else ""
-                self._ask_about_doubt(step, contract, f"{before}the tool changed since it was approved")
-            else:
-                why = "" if asks_first(contract, step.step) else f" {step.step.ask_when}"
-                question = f"may {step.tool} be called?{why}"
-                self._ask("call", "approval", question, shown_digest(step.tool, args, contract), step, args)
+        if self._is_gated(step, contract, args, again=again, settled=settled):
             return
         if step.tool in self.held and self._hold(step):
             return

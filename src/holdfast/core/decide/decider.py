@@ -9,7 +9,7 @@ import msgspec
 from holdfast.core import events as e
 from holdfast.core.commands import Command
 from holdfast.core.decide.desk import Room
-from holdfast.core.decide.ends import Ends
+from holdfast.core.decide.people import People
 from holdfast.core.state import ENDED, Phase, State, StepState
 
 _EMPTY = Room()
@@ -34,13 +34,16 @@ def decide(state: State, now: float, room: Room = _EMPTY) -> Decision:
     return Decision(events=tuple(decider.events), commands=tuple(decider.commands), state=decider.state, wake_at=decider.wake_at)
 
 
-class Decider(Ends):
+class Decider(People):
     """A decision, made."""
 
     def run(self) -> None:
         if self.state.ended:
             return
         self._check_limits()
+        self._continue()
+        if not self._stopping():
+            self._climb()
         self._observe()
         self._settle_all()
         while self.state.to_observe or self.state.shaken:
@@ -56,6 +59,13 @@ class Decider(Ends):
         if self._held():
             if self._stopping():
                 self._stop()
+            return
+        if self._waits_for_people():
+            if self._stopping():
+                self._stop()
+            return
+        if self._stopping():
+            self._stop()
             return
         if self._recalls():
             return
@@ -160,5 +170,6 @@ SETTLERS: dict[Phase, Callable[[Decider, StepState], None]] = {
     "diagnosis": Decider._settle_diagnosis,
     "waiting": Decider._settle_waiting,
     "owed": Decider._settle_owed,
+    "checking": Decider._settle_checking,
     "asking": Decider._settle_asking,
 }

@@ -8,13 +8,15 @@ from typing import Any
 import msgspec
 
 from holdfast.core import events as e
-from holdfast.core.approval import OPTIONS, shown_digest
+from holdfast.core.approval import OPTIONS
 from holdfast.core.commands import Command
 from holdfast.core.contract import Contract
 from holdfast.core.evolve import evolve
 from holdfast.core.facts import outlived
 from holdfast.core.gates import Why
+from holdfast.core.ladder import Ladder, ends_at, next_due
 from holdfast.core.plan import Expect, expected
+from holdfast.core.policy import Ruling
 from holdfast.core.references import resolve
 from holdfast.core.state import State, StepState, contract_of, result_of
 from holdfast.core.thinking import Question
@@ -65,6 +67,14 @@ class Desk:
         """Whether nothing new begins. While a run takes back what it did, only that begins; see `_concerns`."""
         return (self.state.stopping is not None or self.state.cancel is not None) and self.state.stop != "undo"
 
+    def _is_held(self) -> bool:
+        """Whether nothing new begins before a person says so."""
+        state = self.state
+        if state.held_by is not None or state.changed is not None:
+            return True
+        on_hold = state.paused is not None or state.handoff is not None or state.unjudged is not None
+        return on_hold and state.stop != "undo"
+
     def _concerns(self, name: str) -> bool:
         """Whether a step is to be dealt with: a run that takes back what it did has no other concern."""
         return self.state.stop != "undo" or name in self.state.undoing
@@ -83,9 +93,6 @@ class Desk:
 
     def _timeout(self, step: StepState, contract: Contract) -> float:
         return step.step.timeout_seconds if step.step.timeout_seconds is not None else contract.timeout_seconds
-
-    def _digest(self, step: StepState, contract: Contract) -> str:
-        return shown_digest(step.tool, step.args if step.args is not None else step.step.args, contract)
 
     def _in_flight(self) -> int:
         return sum(1 for name in self.state.active if self.state.steps[name].phase == "flying")
@@ -113,10 +120,16 @@ class Desk:
 
     def _ask(
         self, about: e.InterruptSubject, kind: e.InterruptKind, question: str, shown: str, step: StepState | None = None,
-        args: dict[str, Any] | None = None, options: str | None = None, asks: Question | None = None, facts: tuple[str, ...] = (),
+        args: dict[str, Any] | None = None, *, options: str | None = None, asks: Question | None = None,
+        facts: tuple[str, ...] = (), ruling: Ruling | None = None, not_by: tuple[str, ...] = (), rung: int = 0,
+        amount: float | None = None, calls: dict[str, str] | None = None,
     ) -> None:  # fmt: skip
+        """Ask a person, by the ladder of the rule, or else of the policy. rung: where they begin; past the last one it is that."""
+        policy = self.state.policy
+        ladder = ruling.ladder if ruling is not None and ruling.ladder is not None else policy.ladder if policy is not None else None
+        rung = min(rung, len(ladder.rungs) - 1) if ladder is not None else 0
+        who = (ladder.rungs[rung].who if ladder is not None else ()) or self._who(ruling, step)
         subject = step.step.id if step is not None else about
-        expires_at = self.now + self.state.limits.person_seconds
         if args is None and step is not None:
             args = step.args if step.args is not None else step.step.args
         self._rule(
@@ -127,18 +140,71 @@ class Desk:
                 question=question,
                 options=OPTIONS[options or about],
                 digest=shown,
-                expires_at=expires_at,
+                expires_at=self._expires_at(ladder, rung),
                 step=step.step.id if step else "",
                 tool=step.tool if step else "",
                 args=args or {},
                 asks=asks,
                 facts=facts,
+                ruling=ruling,
+                who=who,
+                not_by=not_by,
+                people=ruling.people if ruling is not None and about in ("call", "plan") else 1,
+                ladder=ladder,
+                rung=rung,
+                amount=amount,
+                calls=calls or {},
             )
         )
-        self._wake(expires_at)
+        interrupt, asked = next(reversed(self.state.interrupts.items()))
+        self._wake(asked.expires_at)
+        if ladder is not None:
+            self._climb_one(interrupt, ladder)
 
-    def _ask_about_doubt(self, step: StepState, contract: Contract, why: str) -> None:
-        self._ask("doubt", "escalation", f"did {step.tool} happen? {why}", self._digest(step, contract), step)
+    def _who(self, ruling: Ruling | None, step: StepState | None) -> tuple[str, ...]:
+        if ruling is not None and ruling.who:
+            return ruling.who
+        contract = self.state.contracts.get(step.tool) if step is not None else None
+        if contract is not None and contract.approvers:
+            return contract.approvers
+        return self.state.policy.who if self.state.policy is not None else ()
+
+    def _expires_at(self, ladder: Ladder | None, rung: int) -> float:
+        if ladder is None:
+            return self.now + self.state.limits.person_seconds
+        ends = ends_at(ladder, rung, self.now)
+        return ends + ladder.hand_off_seconds if ladder.at_deadline == "hand_off" else ends
+
+    def _climb(self) -> None:
+        """Remind those who are asked, or ask the next ones, as the ladders of the open interrupts say."""
+        for interrupt, asked in self.state.interrupts.items():
+            if asked.ladder is not None and asked.expires_at > self.now and self._concerns(asked.step):
+                self._climb_one(interrupt, asked.ladder)
+
+    def _climb_one(self, interrupt: str, ladder: Ladder) -> None:
+        while True:
+            standing = self.state.standings[interrupt]
+            due = next_due(
+                ladder,
+                rung=standing.rung,
+                since=standing.since,
+                reminded=standing.reminded,
+                handed_off=standing.handed_off,
+            )
+            if due.act == "expire":
+                return
+            if due.at > self.now:
+                self._wake(due.at)
+                return
+            if due.act == "remind":
+                self._rule(e.Reminded(interrupt=interrupt, number=due.number))
+                continue
+            handed_off = due.act == "hand_off"
+            asked = self.state.interrupts[interrupt]
+            who = ladder.hand_off_to if handed_off else ladder.rungs[due.rung].who
+            kind: e.InterruptKind | None = "handoff" if handed_off else None
+            rung = standing.rung if handed_off else due.rung
+            self._rule(e.Escalated(interrupt=interrupt, rung=rung, who=who or asked.who, kind=kind, since=due.at))
 
     def _expire(self, interrupt: str) -> None:
         asked = self.state.interrupts[interrupt]
@@ -146,7 +212,3 @@ class Desk:
             self._rule(e.InterruptExpired(interrupt=interrupt))
         else:
             self._wake(asked.expires_at)
-
-    def _settle_asking(self, step: StepState) -> None:
-        if step.interrupt is not None and not self._stopping():
-            self._expire(step.interrupt)

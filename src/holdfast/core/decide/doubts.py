@@ -8,13 +8,13 @@ from holdfast.core import events as e
 from holdfast.core import recovery
 from holdfast.core.commands import RunProbe
 from holdfast.core.contract import Contract
-from holdfast.core.decide.desk import Desk
+from holdfast.core.decide.gates import Gates
 from holdfast.core.references import Missing
 from holdfast.core.retry import next_wait
 from holdfast.core.state import StepState
 
 
-class Doubts(Desk):
+class Doubts(Gates):
     """See the module's text."""
 
     def _settle_flying(self, step: StepState) -> None:

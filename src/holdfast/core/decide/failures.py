@@ -23,7 +23,7 @@ class Failures(Doubts):
             return
         assert step.failure is not None, f"{step.step.id} is diagnosed without a failure"
         if step.failure.detail == e.BY_A_PERSON:
-            self._give_up(step, step.failure.message, "skip" if step.step.on_failure == "ask" else step.step.on_failure)
+            self._give_up(step, step.failure.message, "skip" if step.step.on_failure in ("ask", "hand_off") else step.step.on_failure)
             return
         contract, name = self._contract(step), step.step.id
         ruling = self._diagnosed(step, contract)
@@ -93,16 +93,17 @@ class Failures(Doubts):
         self._rule(e.RecoveryRuled(step=name, row=row.label, action=row.action, reason=row.reason, due_at=due_at, spent=True))
         if row.action == "ask":
             question = f"did an earlier attempt of {step.tool} happen? {row.reason}"
-            self._ask("doubt", "escalation", question, self._digest(step, contract), self.state.steps[name])
+            self._ask_escalating("doubt", question, self.state.steps[name], contract)
 
     def _give_up(self, step: StepState, reason: str, policy: str) -> None:
         name = step.step.id
-        if policy in ("stop", "ask") and self._has_alternative(name):
+        if policy in ("stop", "ask", "hand_off") and self._has_alternative(name):
             policy = "skip"
         if policy == "ask":
-            contract = self.state.contracts.get(step.tool)
-            shown = self._digest(step, contract) if contract else ""
-            self._ask("failure", "escalation", f"{step.tool} did not work: {reason}", shown, step)
+            self._ask_escalating("failure", f"{step.tool} did not work: {reason}", step, self.state.contracts.get(step.tool))
+        elif policy == "hand_off":
+            question = f"{step.tool} did not work, and is handed over: {reason}"
+            self._ask_escalating("failure", question, step, self.state.contracts.get(step.tool), kind="handoff")
         elif policy == "stop":
             self._rule(e.StepFailed(step=name, reason=reason))
         else:

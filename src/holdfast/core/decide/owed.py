@@ -62,7 +62,7 @@ class Owed(Failures):
             "sight": f"{step.tool} says that it was done, and nobody can see it: {why}",
         }[owed.about]
         options = None if owed.about == "result" else owed.about
-        self._ask("owed", "escalation", question, self._digest(step, contract), step, options=options)
+        self._ask_escalating("owed", question, step, contract, options=options)
 
     def _plan_rests(self) -> None:
         """What a part left undone, and an intended repeat, become steps of their own."""

@@ -59,14 +59,14 @@ class Reminded(Event, frozen=True, kw_only=True):
 
 
 class Escalated(Event, frozen=True, kw_only=True):
-    """The next rung of the ladder is asked, `who` from now on. kind: `handoff` past the last rung, where somebody is to take it
-    over. expires_at: when the default holds after all."""
+    """The next rung of the ladder is asked, `who` from now on, since then. kind: `handoff` past the last rung, where somebody is to take it
+    over."""
 
     interrupt: str
     rung: int
     who: tuple[str, ...] = ()
     kind: InterruptKind | None = None
-    expires_at: float = 0.0
+    since: float = 0.0
 
 
 class ApprovalGiven(Event, frozen=True, kw_only=True):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from holdfast.core import events as e
-from holdfast.core.evolve import beliefs, calls, minds, rulings, runs, words
+from holdfast.core.evolve import beliefs, calls, minds, people, rulings, runs, words
 from holdfast.core.state import State
 
 
@@ -25,7 +25,8 @@ def evolve(state: State | None, entry: e.Entry) -> State:
         assert isinstance(event, e.RunStarted), f"a run begins with its start, not with {type(event).__name__}"
         return runs.started(event, entry)
     assert entry.sequence == state.version + 1, f"entry {entry.sequence} after {state.version}"
-    return RULES[type(event)](state, event, entry)
+    after = RULES[type(event)](state, event, entry)
+    return after if after.interrupts is state.interrupts else people.stood(state, after, event, entry)
 
 
 RULES: dict[type[e.Event], Callable[[State, Any, e.Entry], State]] = {
@@ -84,6 +85,21 @@ RULES: dict[type[e.Event], Callable[[State, Any, e.Entry], State]] = {
     e.FactsLearned: beliefs.facts_learned,
     e.FactsInvalidated: beliefs.facts_invalidated,
     e.ReobservationPlanned: beliefs.reobservation_planned,
+    e.PolicyChanged: people.policy_changed,
+    e.PolicyRuled: people.policy_ruled,
+    e.ChecksIntended: people.checks_intended,
+    e.ChecksAnswered: people.checks_answered,
+    e.InterruptWithdrawn: people.interrupt_withdrawn,
+    e.Reminded: people.reminded,
+    e.Escalated: people.escalated,
+    e.ApprovalGiven: people.approval_given,
+    e.Commented: words.only_noted,
+    e.RunPaused: people.run_paused,
+    e.RunContinued: people.run_continued,
+    e.Instructed: people.instructed,
+    e.HandoffRequested: people.handoff_requested,
+    e.StepDoneByHand: people.step_done_by_hand,
+    e.WordVoided: words.only_noted,
     e.RunCompleted: runs.run_completed,
     e.RunFailed: runs.run_failed,
     e.RunCancelled: runs.run_cancelled,

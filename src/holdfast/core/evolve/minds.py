@@ -196,7 +196,7 @@ def has_begun(step: StepState) -> bool:
     """Whether a step was called, or has ended. One that a person is asked about first, or that is held back, has not begun."""
     if step.phase in ("blocked", "ready"):
         return False
-    return step.attempt > 0 or step.phase not in ("asking", "waiting")
+    return step.attempt > 0 or step.phase not in ("asking", "waiting", "checking")
 
 
 def goal_changed(state: State, event: e.GoalChanged, entry: e.Entry) -> State:

@@ -31,6 +31,7 @@ def started(event: e.RunStarted, entry: e.Entry) -> State:
         thread=event.thread,
         thinking=event.thinking,
         accept=event.accept,
+        policy=event.policy,
         facts=_told(event, entry) if event.thinking is not None else {},
         conversation_bytes=len(msgspec.json.encode(event.goal)) if event.thinking is not None else 0,
         version=entry.sequence,
@@ -68,6 +69,7 @@ def plans_left(state: State) -> int:
 
 def plan_adopted(state: State, event: e.PlanAdopted, entry: e.Entry) -> State:
     state = drop_steps(state, entry, event.dropped, f"dropped by revision {event.revision}: {event.reason}")
+    judged = state.policy is not None and any(rule.on == "plan" for rule in state.policy.rules)
     return add_steps(
         state,
         entry,
@@ -76,6 +78,7 @@ def plan_adopted(state: State, event: e.PlanAdopted, entry: e.Entry) -> State:
         planned=True,
         final=event.plan.final,
         result_form=event.plan.result,
+        unjudged=event.plan if judged and event.plan.steps else state.unjudged,
         **closed(state, event.turn, "plan"),
     )
 
@@ -112,6 +115,8 @@ def limit_reached(state: State, event: e.LimitReached, entry: e.Entry) -> State:
         why = f"{event.allowed:g} plans were made, which is the limit (revisions_max), and none was seen through"
     elif event.limit == "proposal_failures_max":
         why = "the reasoner proposed nothing that can be run: " + "; ".join(state.proposal_problems)
+    elif event.limit == "refusals_max":
+        why = f"people refused the same call {event.allowed:g} times, which is the limit (refusals_max)"
     elif event.limit == "finishes_max":
         why = f"its result was refused {event.allowed:g} times: " + "; ".join(dict.fromkeys(state.refused_because[-3:]))
     elif event.limit == "cost_usd_max" and state.limits.cost_usd_max is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec.structs import replace
@@ -17,6 +17,7 @@ from holdfast.core.pending import Pending, can_look, look_wait
 from holdfast.core.plan import Plan, Step, believes, needs, reads, stand_ins, waits_for
 from holdfast.core.state import AT_REST, ENDED, Phase, SettledBy, State, StepState
 
+Named = TypeVar("Named")
 # A result of so many bytes says the same in answer to any question.
 SAME_BYTES_MIN = 64
 
@@ -104,6 +105,7 @@ def add_steps(state: State, entry: e.Entry, added: Iterable[Step], **changes: An
             tool=step.tool,
             occurrence=step.occurrence,
             believes=believes(step),
+            tainted=bool(state.taints) and state.thinking is not None,
         )
         steps = steps.insert(step.id, made)
     return following(
@@ -146,6 +148,8 @@ def finish(
     if state.thinking is not None:
         changes |= _heard_of(state, step, value)
     contract = state.contracts.get(step.tool)
+    if contract is not None and contract.untrusted and by != "person":
+        changes["taints"] = (*state.taints, step.step.id)
     if by != "reuse" and (contract is None or contract.safety != "read"):
         changes["effects"] = state.effects + 1
     if by != "reuse" and contract is not None and contract.observes:
@@ -218,9 +222,9 @@ def open_pending(state: State, pending: Pending, contract: Contract | None) -> d
     return {"pending": {**state.pending, pending.step: heard}, "signals": rest}
 
 
-def without(pending: dict[str, Pending], step: str) -> dict[str, Pending]:
-    """What is owed, but to one step."""
-    return {name: other for name, other in pending.items() if name != step}
+def without(named: dict[str, Named], name: str) -> dict[str, Named]:
+    """All of what is owed, or asked, but this."""
+    return {other: each for other, each in named.items() if other != name}
 
 
 def counted(state: State, changes: tuple[e.Change, ...]) -> dict[str, Any]:

@@ -7,12 +7,13 @@ from typing import Any
 from msgspec.structs import replace
 
 from holdfast.core import events as e
-from holdfast.core.approval import shown_digest
+from holdfast.core.approval import bound_revision, sameness, shown_digest
 from holdfast.core.commands import child_run_id
 from holdfast.core.contract import Contract, weakest
 from holdfast.core.evolve.beliefs import guesses_heard
 from holdfast.core.evolve.calls import heard
 from holdfast.core.evolve.minds import question_answered, question_asked, question_expired, spent_by
+from holdfast.core.evolve.people import handoff_answered, plan_approved, plan_refused
 from holdfast.core.evolve.steps import finish, following, put, taken_back, without
 from holdfast.core.pending import Found, Pending
 from holdfast.core.state import Phase, State, StepState, contract_of
@@ -152,8 +153,10 @@ def asked(state: State, event: e.Asked, entry: e.Entry) -> State:
         return following(state, entry, held_by=event.interrupt, **changes)
     if event.about == "question" and event.asks is not None:
         return following(state, entry, **question_asked(state, event.asks), **changes)
-    if event.about == "reasoner":
+    if event.about in ("reasoner", "handoff"):
         return following(state, entry, **changes)
+    if event.about == "plan":
+        return following(state, entry, plan_asked=event.interrupt, **changes)
     if event.about == "stop":
         return following(state, entry, stop="asked", shown_at_stop=event.digest, **changes)
     owed = state.pending.get(event.step)
@@ -177,6 +180,12 @@ def answered(state: State, event: e.Answered, entry: e.Entry) -> State:
         return replace(state, changed=None, stopping=state.stopping or f"the agent's promises became weaker ({said})")
     if question.about == "question" and question.asks is not None:
         return following(state, entry, **question_answered(state, event, entry, question.asks), **changes)
+    if question.about == "plan":
+        if event.decision == "approve":
+            return plan_approved(state, entry, question, _approvers(state, event), **changes)
+        return plan_refused(replace(state, **changes), entry, said, event.by)
+    if question.about == "handoff":
+        return handoff_answered(state, event, entry, **changes)
     if question.about == "reasoner":
         if event.decision == "approve":
             return following(state, entry, setbacks=(), reason_at=0.0, **changes)
@@ -194,8 +203,14 @@ def answered(state: State, event: e.Answered, entry: e.Entry) -> State:
     step = state.steps[question.step]
     if event.decision == "respond":
         return finish(state, entry, replace(step, reason=said), event.value, "person", **changes)
-    contract = state.contracts.get(question.tool)
-    return put(state, entry, _heard(step, question, event, said, entry.at, contract), **changes)
+    if question.about == "call" and event.decision == "reject":
+        same = sameness(question.tool, question.args, state.contracts.get(question.tool))
+        changes["refused_calls"] = {**state.refused_calls, same: (*state.refused_calls.get(same, ()), event.by)}
+    return put(state, entry, _heard(state, step, question, event, said, entry.at), **changes)
+
+
+def _approvers(state: State, event: e.Answered) -> tuple[str, ...]:
+    return (*state.standings[event.interrupt].approvals, event.by)
 
 
 def _heard_of_rest(state: State, event: e.Answered, entry: e.Entry, owed: Pending, changes: dict[str, Any]) -> State:
@@ -215,7 +230,7 @@ def _heard_of_rest(state: State, event: e.Answered, entry: e.Entry, owed: Pendin
     return put(state, entry, step, **changes)
 
 
-def _heard(step: StepState, question: e.Asked, event: e.Answered, said: str, at: float, contract: Contract | None) -> StepState:
+def _heard(state: State, step: StepState, question: e.Asked, event: e.Answered, said: str, at: float) -> StepState:
     """The step after a person's word. What they say holds: a doubt that they settled is settled."""
     later = step.failure is not None and step.failure.kind in ("overdue", "failed_later")
     step = replace(step, interrupt=None, reason=said, failure=None)
@@ -232,6 +247,11 @@ def _heard(step: StepState, question: e.Asked, event: e.Answered, said: str, at:
             landed=False,
             insisted=question.about != "call",
             approved=question.digest,
+            approved_by=_approvers(state, event),
+            approved_until=question.expires_at,
+            # What functions said was said before somebody thought it over: they are asked again before the call is made.
+            checks=None,
+            was_asked=False,
             callback=None,
             refused=False,
             held_since=None,
@@ -239,8 +259,9 @@ def _heard(step: StepState, question: e.Asked, event: e.Answered, said: str, at:
         if event.decision == "edit":
             # Other arguments are another call: it gets a key of its own, and the person's word is for these, as long as the
             # tool promises what it did when they were shown it.
-            again = contract is not None and shown_digest(question.tool, question.args, contract) == question.digest
-            approved = shown_digest(question.tool, event.value, contract) if again and contract is not None else None
+            contract, approved = state.contracts.get(question.tool), None
+            if contract is not None and question.digest == _shown(state, question, question.args, contract):
+                approved = _shown(state, question, event.value, contract)
             return replace(anew, edited=event.value, approved=approved, occurrence=step.occurrence + (1 if step.key else 0))
         if later or question.about == "owed":
             # The other side took the call; under its key it would give the same answer again.
@@ -258,6 +279,10 @@ def _heard(step: StepState, question: e.Asked, event: e.Answered, said: str, at:
     )
 
 
+def _shown(state: State, question: e.Asked, args: dict[str, Any], contract: Contract) -> str:
+    return shown_digest(question.tool, args, contract, question.ruling, bound_revision(state))
+
+
 def interrupt_expired(state: State, event: e.InterruptExpired, entry: e.Entry) -> State:
     question = state.interrupts[event.interrupt]
     changes: dict[str, Any] = {"interrupts": closed(state, event.interrupt)}
@@ -266,6 +291,11 @@ def interrupt_expired(state: State, event: e.InterruptExpired, entry: e.Entry) -
         return following(state, entry, held_by=None, changed=None, stopping=stopping, **changes)
     if question.about == "question" and question.asks is not None:
         return following(state, entry, **question_expired(state, question.asks), **changes)
+    if question.about == "plan":
+        return plan_refused(replace(state, **changes), entry, "nobody answered in time", "")
+    if question.about == "handoff":
+        why = "it was taken over, and nobody handed it back in time"
+        return following(state, entry, handoff=None, stopping=state.stopping or why, **changes)
     if question.about == "reasoner":
         return following(state, entry, stopping=state.stopping or "no model could be asked, and nobody said to go on", **changes)
     if question.about == "stop":

@@ -35,12 +35,24 @@ from holdfast.journal.base import (
     Owed,
     Release,
     RunRow,
+    StoredBatch,
     Turn,
     Worker,
     is_empty,
     rank,
 )
-from holdfast.journal.sqlite import mail, memories, owed, places, schedules
+from holdfast.journal.people import (
+    NOTICES_MAX,
+    InboxFilter,
+    Judged,
+    JudgedFilter,
+    OpenInterrupt,
+    Person,
+    Sending,
+    Sent,
+    StandingApproval,
+)
+from holdfast.journal.sqlite import directory, inbox, judged, mail, memories, notices, owed, places, schedules, standing
 from holdfast.journal.sqlite.file import BUSY_SECONDS, File, all_rows, one_row
 from holdfast.journal.sqlite.rows import COLUMNS, number_of, row_of, run_row
 
@@ -240,14 +252,11 @@ class SqliteJournal:
     async def read(self, run_id: str, after: Head = EMPTY) -> History:
         return await self._read(lambda connection: self._history(connection, run_id, after))
 
+    async def batches(self, run_id: str) -> list[StoredBatch]:
+        return await self._read(lambda connection: _whole(connection, run_id))
+
     def _history(self, connection: apsw.Connection, run_id: str, after: Head) -> History:
-        with connection:  # One read transaction: the row and the batches of the same moment.
-            number, expected, head = row_of(connection, run_id, "id, version, head")
-            batches = all_rows(
-                connection,
-                "select first, count, fence, at, body, link from batches where run = ? and first > ? order by first",
-                (number, after.version),
-            )
+        batches, expected, head = _stored_batches(connection, run_id, after.version)
         found: list[Entry] = []
         version, previous = after.version, after.link
         for first, count, fence, at, body, stored in batches:
@@ -359,6 +368,64 @@ class SqliteJournal:
     ) -> int:
         return await self._write(lambda c: memories.forget(c, by, at, memory_id, tenant, thread))
 
+    # --- what people are asked ------------------------------------------------------------------------------------
+
+    async def inbox(self, wanted: InboxFilter, now: float) -> list[OpenInterrupt]:
+        return await self._read(lambda c: inbox.listed(c, wanted, now))
+
+    async def inbox_count(self, wanted: InboxFilter, now: float) -> int:
+        return await self._read(lambda c: inbox.count(c, wanted, now))
+
+    async def open_interrupt(self, run_id: str, interrupt: str) -> OpenInterrupt | None:
+        return await self._read(lambda c: inbox.one(c, run_id, interrupt))
+
+    async def claim_interrupt(self, run_id: str, interrupt: str, by: str, now: float, until: float) -> OpenInterrupt | None:
+        return await self._write(lambda c: inbox.claim(c, run_id, interrupt, by, now, until))
+
+    async def saw(self, run_id: str, interrupt: str, by: str, at: float) -> None:
+        if await self.seen_at(run_id, interrupt, by) is None:
+            await self._write(lambda c: inbox.saw(c, run_id, interrupt, by, at))
+
+    async def seen_at(self, run_id: str, interrupt: str, by: str) -> float | None:
+        return await self._read(lambda c: inbox.seen_at(c, run_id, interrupt, by))
+
+    async def judged(self, wanted: JudgedFilter) -> list[Judged]:
+        return await self._read(lambda c: judged.listed(c, wanted))
+
+    async def grant(self, approval: StandingApproval) -> int:
+        return await self._write(lambda c: standing.grant(c, approval))
+
+    async def revoke(self, approval_id: str, by: str, at: float) -> StandingApproval | None:
+        return await self._write(lambda c: standing.revoke(c, approval_id, by, at))
+
+    async def standing_approvals(self, now: float | None = None) -> list[StandingApproval]:
+        return await self._read(lambda c: standing.listed(c, now))
+
+    # --- people and what they are told ----------------------------------------------------------------------------
+
+    async def people(self) -> list[Person]:
+        return await self._read(directory.listed)
+
+    async def put_person(self, person: Person) -> None:
+        await self._write(lambda c: directory.put(c, person))
+
+    async def remove_person(self, name: str) -> bool:
+        return await self._write(lambda c: directory.remove(c, name))
+
+    async def claim_notices(self, channel: str, now: float, lease_seconds: float, limit: int) -> list[Sending]:
+        # Asked for every second by each worker: where there is nothing, nobody waits for the writer.
+        if not await self._read(lambda c: notices.is_waiting(c, channel, now)):
+            return []
+        return await self._write(lambda c: notices.claim(c, channel, now, lease_seconds, limit))
+
+    async def settle_notice(
+        self, notice_id: str, channel: str, *, sent_at: float | None = None, next_at: float | None = None, error: str = ""
+    ) -> None:
+        await self._write(lambda c: notices.settle(c, notice_id, channel, sent_at, next_at, error))
+
+    async def notices(self, run_id: str | None = None, limit: int = NOTICES_MAX) -> list[Sent]:
+        return await self._read(lambda c: notices.listed(c, run_id, limit))
+
     # --- workers and checkpoints ----------------------------------------------------------------------------------
 
     async def seen(self, worker: Worker) -> None:
@@ -394,6 +461,29 @@ class SqliteJournal:
             )
         )
         return Checkpoint(head=Head(row[0], bytes(row[1])), form=row[2], body=bytes(row[3])) if row else None
+
+
+def _stored_batches(connection: apsw.Connection, run_id: str, after: int) -> tuple[list[Any], int, bytes]:
+    """The rows of a run's batches after an entry, and its version and last link."""
+    with connection:  # One read transaction: the row and the batches of the same moment.
+        number, version, head = row_of(connection, run_id, "id, version, head")
+        rows = all_rows(
+            connection,
+            "select first, count, fence, at, body, link from batches where run = ? and first > ? order by first",
+            (number, after),
+        )
+    return rows, version, head
+
+
+def _whole(connection: apsw.Connection, run_id: str) -> list[StoredBatch]:
+    """All batches of a run, checked."""
+    rows, version, head = _stored_batches(connection, run_id, 0)
+    found = [
+        StoredBatch(first=first, count=count, fence=fence, at=at, body=bytes(body), link=bytes(stored))
+        for first, count, fence, at, body, stored in rows
+    ]
+    codec.check_chain(run_id, found, version, bytes(head))
+    return found
 
 
 def _creation(
@@ -477,8 +567,14 @@ def _follow_up(connection: apsw.Connection, batch: Batch, number: int) -> None:
         owed.owe(connection, batch, number)
     if batch.memories:
         memories.remember(connection, batch.memories)
+    if batch.notices:
+        notices.keep(connection, batch.notices)
+    if batch.opened or batch.closed or batch.commented or batch.judged or batch.decided:
+        inbox.follow(connection, batch)
     if batch.release is not None:
         _release(connection, batch.run_id, number, batch.fence, batch.release, batch.at)
+    if batch.opened:
+        standing.answer_opened(connection, batch)
 
 
 def _release(connection: apsw.Connection, run_id: str, number: int, fence: int, release: Release, at: float | None) -> None:
@@ -496,4 +592,5 @@ def _release(connection: apsw.Connection, run_id: str, number: int, fence: int, 
         connection.execute("delete from slots where run = ? and until is null", (number,))
         connection.execute("delete from checkpoints where run = ?", (number,))
         connection.execute("delete from owed where run = ?", (number,))
+        inbox.end(connection, run_id, rows[0][2])
         mail.tell_family(connection, run_id, release, rows[0])

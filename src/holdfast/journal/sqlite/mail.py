@@ -25,12 +25,15 @@ def _put(connection: apsw.Connection, number: int, message: Message) -> int:
 def send(connection: apsw.Connection, run_id: str, message: Message) -> int:
     """See `Journal.send`."""
     number, status = row_of(connection, run_id, "id, status")
+    first = None
+    if message.slot is not None:
+        first = one_row(connection, "select id, kind, body from messages where run = ? and slot = ?", (number, message.slot))
+    if first is not None and mail.says_the_same(message, *first[1:]):
+        return int(first[0])
     if status in ENDED_STATUSES:
         raise mail.run_ended(run_id, status)
-    if message.slot is not None:
-        before = one_row(connection, "select body from messages where run = ? and slot = ?", (number, message.slot))
-        if before is not None:
-            raise mail.second_answer(run_id, message.slot, json.loads(before[0]))
+    if first is not None:
+        raise mail.slot_used(run_id, message, *first[1:])
     identifier = _put(connection, number, message)
     make_due(connection, number, message.at)
     return identifier

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from holdfast.errors import JournalCorrupt, RunNotFound, Superseded
+from holdfast.journal import codec
 from holdfast.journal.base import (
     EMPTY,
     Checkpoint,
@@ -101,6 +102,21 @@ class RecordChecks:
         assert [entry.sequence for entry in rest.entries] == [3, 4]
         assert rest.head == end
         assert await journal.read("r", end) == type(rest)([], end)
+
+    async def test_batches_are_given_as_they_are_stored(self, store: Store) -> None:
+        """Each commit with its bytes and its link; from them alone anybody can compute the chain to the head."""
+        journal = await store.journal()
+        claim, head = await held(journal, "r")
+        head = await appended(journal, batch(claim, head, done("a", 1), done("b", [2]), at=T0 + 1.5))
+        head = await appended(journal, batch(claim, head, done("c"), at=T0 + 2))
+        batches = await (await store.journal()).batches("r")
+        assert [(stored.first, stored.count, stored.at) for stored in batches] == [(1, 1, T0), (2, 2, T0 + 1.5), (4, 1, T0 + 2)]
+        link = b""
+        for stored in batches:
+            link = codec.link(link, "r", stored.first, stored.fence, stored.at, stored.body)
+            assert link == stored.link
+        assert link == head.link
+        await refused(RunNotFound, journal.batches("nothing"))
 
     async def test_a_run_that_is_not_there_cannot_be_read_or_written(self, store: Store) -> None:
         """It is an error of the caller, and says so."""
@@ -205,6 +221,7 @@ class RecordChecks:
         assert isinstance(found, JournalCorrupt)
         assert found.sequence == 2
         assert len((await reader.read("s")).entries) == 2
+        await refused(JournalCorrupt, reader.batches("r"))
 
     # --- large values -------------------------------------------------------------------------------------------------
 

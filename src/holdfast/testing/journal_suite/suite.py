@@ -6,10 +6,11 @@ from holdfast.testing.journal_suite.claims import ClaimChecks
 from holdfast.testing.journal_suite.family import FamilyChecks
 from holdfast.testing.journal_suite.mail import MailChecks
 from holdfast.testing.journal_suite.memories import MemoryChecks
+from holdfast.testing.journal_suite.notices import NoticeChecks
 from holdfast.testing.journal_suite.owed import OwedChecks
 from holdfast.testing.journal_suite.places import PlaceChecks
 from holdfast.testing.journal_suite.record import RecordChecks
 
 
-class JournalSuite(RecordChecks, ClaimChecks, MailChecks, PlaceChecks, OwedChecks, FamilyChecks, MemoryChecks):
+class JournalSuite(RecordChecks, ClaimChecks, MailChecks, PlaceChecks, OwedChecks, FamilyChecks, MemoryChecks, NoticeChecks):
     """What every journal must pass; see the package's text."""

@@ -25,8 +25,20 @@ from holdfast.journal.base import (
     Owed,
     Release,
     RunRow,
+    StoredBatch,
     Turn,
     Worker,
+)
+from holdfast.journal.people import (
+    NOTICES_MAX,
+    InboxFilter,
+    Judged,
+    JudgedFilter,
+    OpenInterrupt,
+    Person,
+    Sending,
+    Sent,
+    StandingApproval,
 )
 from holdfast.testing.memory.store import MemoryStore
 
@@ -75,6 +87,9 @@ class MemoryJournal:
 
     async def read(self, run_id: str, after: Head = EMPTY) -> History:
         return await self._do("read", self.store.read, run_id, after)
+
+    async def batches(self, run_id: str) -> list[StoredBatch]:
+        return await self._do("batches", self.store.batches, run_id)
 
     async def claim_due(self, worker: str, agents: Iterable[str], now: float, lease_seconds: float, limit: int) -> list[Claim]:
         return await self._do("claim_due", self.store.claim_due, worker, list(agents), now, lease_seconds, limit)
@@ -170,6 +185,63 @@ class MemoryJournal:
     def _noted(self, work: Callable[..., T], *args: Any) -> T:
         self.store.writes += 1
         return work(*args)
+
+    # --- what people are asked ------------------------------------------------------------------------------------
+
+    async def inbox(self, wanted: InboxFilter, now: float) -> list[OpenInterrupt]:
+        return await self._do("inbox", self.store.inbox.listed, wanted, now)
+
+    async def inbox_count(self, wanted: InboxFilter, now: float) -> int:
+        return await self._do("inbox_count", self.store.inbox.count, wanted, now)
+
+    async def open_interrupt(self, run_id: str, interrupt: str) -> OpenInterrupt | None:
+        return await self._do("open_interrupt", self.store.inbox.one, run_id, interrupt)
+
+    async def claim_interrupt(self, run_id: str, interrupt: str, by: str, now: float, until: float) -> OpenInterrupt | None:
+        return await self._do("claim_interrupt", self.store.inbox.claim, run_id, interrupt, by, now, until)
+
+    async def saw(self, run_id: str, interrupt: str, by: str, at: float) -> None:
+        await self._do("saw", self.store.inbox.saw, run_id, interrupt, by, at)
+
+    async def seen_at(self, run_id: str, interrupt: str, by: str) -> float | None:
+        return await self._do("seen_at", self.store.inbox.seen_at, run_id, interrupt, by)
+
+    async def judged(self, wanted: JudgedFilter) -> list[Judged]:
+        return await self._do("judged", self.store.inbox.judged, wanted)
+
+    async def grant(self, approval: StandingApproval) -> int:
+        return await self._do("grant", self.store.inbox.grant, approval)
+
+    async def revoke(self, approval_id: str, by: str, at: float) -> StandingApproval | None:
+        return await self._do("revoke", self.store.inbox.revoke, approval_id, by, at)
+
+    async def standing_approvals(self, now: float | None = None) -> list[StandingApproval]:
+        return await self._do("standing_approvals", self.store.inbox.approvals, now)
+
+    # --- people and what they are told ----------------------------------------------------------------------------
+
+    async def people(self) -> list[Person]:
+        return await self._do("people", self.store.notices.people)
+
+    async def put_person(self, person: Person) -> None:
+        await self._do("put_person", self._noted, self.store.notices.put_person, person)
+
+    async def remove_person(self, name: str) -> bool:
+        return await self._do("remove_person", self._noted, self.store.notices.remove_person, name)
+
+    async def claim_notices(self, channel: str, now: float, lease_seconds: float, limit: int) -> list[Sending]:
+        return await self._do("claim_notices", self.store.claim_notices, channel, now, lease_seconds, limit)
+
+    async def settle_notice(
+        self, notice_id: str, channel: str, *, sent_at: float | None = None, next_at: float | None = None, error: str = ""
+    ) -> None:
+        settle = self.store.notices.settle
+        await self._do("settle_notice", self._noted, settle, notice_id, channel, sent_at, next_at, error)
+
+    async def notices(self, run_id: str | None = None, limit: int = NOTICES_MAX) -> list[Sent]:
+        return await self._do("notices", self.store.notices.listed, run_id, limit)
+
+    # --- workers and checkpoints ----------------------------------------------------------------------------------
 
     async def seen(self, worker: Worker) -> None:
         await self._do("seen", self.store.note, worker)

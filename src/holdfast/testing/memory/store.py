@@ -30,13 +30,17 @@ from holdfast.journal.base import (
     Owed,
     Release,
     RunRow,
+    StoredBatch,
     Token,
     Worker,
     is_empty,
     rank,
 )
 from holdfast.journal.gating import Gating, gating
+from holdfast.journal.people import Sending
+from holdfast.testing.memory.inbox import Inbox, as_written
 from holdfast.testing.memory.memories import Memories
+from holdfast.testing.memory.notices import Notices, as_told
 from holdfast.testing.memory.schedules import Schedules
 
 
@@ -108,6 +112,8 @@ class MemoryStore:
         self.seen: dict[str, Worker] = {}
         self.schedules = Schedules(self)
         self.memories = Memories()
+        self.inbox = Inbox(self)
+        self.notices = Notices(self._is_open)
         self.writes = 0
         self._letters = 0
         # Told of each batch once it is written, for tests that look over the shoulder: run, first sequence, fence, time, events.
@@ -150,7 +156,7 @@ class MemoryStore:
             self.gates.update(gates.told)
             self.writes += bool(gates.told)
             return full
-        head = batch.head
+        batch, head = as_told(as_written(batch)), batch.head
         if batch.events:
             first = head.version + 1
             body, blobs = codec.encode(batch.events)
@@ -223,8 +229,11 @@ class MemoryStore:
             self.debts[batch.run_id, owed.step] = msgspec.structs.replace(owed, run_id=batch.run_id)
         if batch.memories:
             self.memories.remember(batch.memories)
+        self.notices.keep(batch.notices)
+        self.inbox.follow(batch)
         if batch.release is not None:
             self._release(run, batch.release, batch.at)
+        self.inbox.answer_opened(batch)
 
     def _free(self, goes: Callable[[str, str, float | None], bool]) -> None:
         for name, holders in self.slots.items():
@@ -249,6 +258,7 @@ class MemoryStore:
             self._free(lambda of, step, until: of == run.new.run_id and until is None)
             self.debts = {owner: owed for owner, owed in self.debts.items() if owner[0] != run.new.run_id}
             run.checkpoint = None
+            self.inbox.end(run.new.run_id, run.changed_at)
             self._tell_family(run, release)
 
     def _tell_family(self, run: _Run, release: Release) -> None:
@@ -310,11 +320,14 @@ class MemoryStore:
 
     def send(self, run_id: str, message: Message) -> int:
         run = self.run(run_id)
+        taken = (letter for letter in run.letters if message.slot is not None and letter.message.slot == message.slot)
+        first = next(taken, None)
+        if first is not None and mail.says_the_same(message, first.message.kind, first.body):
+            return first.message.id
         if run.status in ENDED:
             raise mail.run_ended(run_id, run.status)
-        for letter in run.letters:
-            if message.slot is not None and letter.message.slot == message.slot:
-                raise mail.second_answer(run_id, message.slot, json.loads(letter.body))
+        if first is not None:
+            raise mail.slot_used(run_id, message, first.message.kind, first.body)
         self.writes += 1
         return self._put(run, message)
 
@@ -374,6 +387,16 @@ class MemoryStore:
         self.writes += 1
         return self.gates.pop(tool, None) is not None
 
+    # --- people and what they are told ----------------------------------------------------------------------------
+
+    def _is_open(self, run_id: str, interrupt: str) -> bool:
+        return self.inbox.one(run_id, interrupt) is not None
+
+    def claim_notices(self, channel: str, now: float, lease_seconds: float, limit: int) -> list[Sending]:
+        found = self.notices.claim(channel, now, lease_seconds, limit)
+        self.writes += bool(found)
+        return found
+
     # --- reading --------------------------------------------------------------------------------------------------
 
     def _fetch(self, digest: str) -> bytes:
@@ -405,6 +428,12 @@ class MemoryStore:
                 f"the journal ends at entry {version} instead of {run.version}", run_id=run_id, sequence=version + 1
             )
         return History(found, Head(version, previous))
+
+    def batches(self, run_id: str) -> list[StoredBatch]:
+        run = self.run(run_id)
+        found = [StoredBatch(**msgspec.structs.asdict(stored)) for stored in run.batches]
+        codec.check_chain(run_id, found, run.version, run.link)
+        return found
 
     def row(self, run_id: str) -> RunRow | None:
         run = self.runs.get(run_id)

@@ -15,6 +15,7 @@ from holdfast.core.contract import Contract
 from holdfast.core.facts import Drift, Fact
 from holdfast.core.limits import Limits
 from holdfast.errors import AnswerRefused, CallbackRefused
+from holdfast.inbox import words
 from holdfast.journal.base import Message
 from tests.core.story import T0, Story, step, tool, weaker
 
@@ -217,7 +218,7 @@ def test_an_answer_becomes_what_was_said() -> None:
     """As the person said it."""
     story = asking()
     event = take(story, say(story, "edit", value={"amount": 6}, note="half"))
-    assert event == e.Answered(interrupt="a-1", decision="edit", by="ann", value={**ARGS, "amount": 6}, note="half")
+    assert event == e.Answered(interrupt="a-1", decision="edit", by="ann", value={**ARGS, "amount": 6}, note="half", said_at=T0)
 
 
 def test_a_cancel_is_taken_whatever_is_open() -> None:
@@ -327,8 +328,8 @@ def test_a_delivery_becomes_the_result_or_the_failure_that_it_brings() -> None:
     assert take(story, delivery(story, {"receipt": "R"})) == e.CallbackReceived(
         step="a", key=key, value={"receipt": "R"}, by="bank"
     )
-    for words, message in (("no money", "no money"), ("", "the other side says that it failed")):
-        event = take(story, delivery(story, failed=words))
+    for why, message in (("no money", "no money"), ("", "the other side says that it failed")):
+        event = take(story, delivery(story, failed=why))
         assert isinstance(event, e.CallbackReceived) and event.failure is not None
         assert (event.failure.kind, event.failure.message) == ("failed_later", message)
 
@@ -464,7 +465,7 @@ def test_what_is_no_correction_is_refused(name: str, value: Any, by: str, said: 
 
 def test_a_run_believes_no_end_of_things(monkeypatch: pytest.MonkeyPatch) -> None:
     """What it believes already can always be corrected."""
-    monkeypatch.setattr(inbox, "FACTS_MAX", 2)
+    monkeypatch.setattr(words, "FACTS_MAX", 2)
     story = believing(a=1, b=2)
     inbox.correct(story.run, "a", 3, by="ann", now=T0)
     with pytest.raises(AnswerRefused, match="believes 2 things"):
