@@ -286,7 +286,7 @@ def _check_parameters(where: str, check: Callable[..., Any]) -> None:
     for word, parameter in parameters.items():
         if parameter.kind not in by_name or word not in words:
             raise DefinitionError(
-                f"{where} takes {parameter}, and nothing is called so",
+                f"{where} takes {parameter.replace(annotation=parameter.empty)}, which nothing is given to by its name",
                 hint=f"it takes what is proposed as `{PROPOSED}`, or words of it by name: {', '.join(words[1:])}",
             )
 

@@ -86,6 +86,7 @@ def test_where_nobody_has_a_say() -> None:
     alone = ruled(None, default=default)
     assert (alone.rule, alone.policy, alone.digest) == ("irreversible", "", "")
     assert ruled(policy, default=default, gates=(Rule(name="tool", then="never"),)).rule == "tool"
+    assert ruled(policy, default=Rule(name="idle", check="unheard of"), gates=(Rule(name="tool"),)).rule == "tool"
     assert ruled(rules(Rule(name="fine", then="never")), default=default).asks is False
 
 
@@ -178,6 +179,8 @@ def test_a_draw_is_the_same_every_time() -> None:
     assert ruled(rules(Rule(name="other", then="sample", rate=0.5)), seed="run/step").draw != first.draw
     assert ruled(Policy(name="p", rules=policy.rules), seed="run/step").draw != first.draw
     assert ruled(policy, seed="run/step2").draw != first.draw
+    edge = ruled(rules(Rule(name="some", then="sample", rate=first.draw)), seed="run/step")
+    assert edge.draw == edge.rate and not edge.asks
     # Made once and for all: a run that was begun under an older release draws the same.
     assert first.draw == int(digest(["run/step", "refunds", "some"])[:13], 16) / 16**13
 
@@ -271,6 +274,8 @@ def test_the_digest_is_of_the_policy_as_it_is_read_again() -> None:
     loose = Policy(name="refunds", rules=list(spelled.rules), ladder=spelled.ladder)  # type: ignore[arg-type]
     assert {policy_digest(one) for one in (spelled, read, loose)} == {policy_digest(policy)}
     assert ruled(loose).digest == policy_digest(policy)
+    first_seen_spelled = Policy(name="other", version="1", rules=(Rule(name="r", rate=1, standing=True),))
+    assert policy_digest(first_seen_spelled) == digest(Policy(name="other", rules=(Rule(name="r"),)))
 
 
 VALUES = st.recursive(

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
+import socket
+import ssl
+import subprocess
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from email import message_from_bytes, policy
 from email.message import EmailMessage
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import pytest
 from aiosmtpd.smtp import SMTP
 
 from holdfast.journal.people import Notice, OpenInterrupt, Person
@@ -80,7 +86,7 @@ async def store(path: Path, *notices: Notice, opened: tuple[OpenInterrupt, ...] 
 async def until(holds: Callable[[], Any], seconds: float = 10.0) -> None:
     """Wait for what other tasks and threads bring about."""
     async with asyncio.timeout(seconds):
-        while not holds():
+        while not holds():  # noqa: ASYNC110 — threads set no event of the loop
             await asyncio.sleep(0.005)
 
 
@@ -176,16 +182,19 @@ class MailServer:
 
 
 @contextmanager
-def mailing(**of: Any) -> Iterator[MailServer]:
-    """A mail server that serves from a thread of its own."""
+def mailing(*, server_options: dict[str, Any] | None = None, **of: Any) -> Iterator[MailServer]:
+    """A mail server that serves from a thread of its own. server_options: of aiosmtpd."""
     mails = MailServer(**of)
     loop = asyncio.new_event_loop()
-    server = loop.run_until_complete(
-        loop.create_server(lambda: SMTP(mails, hostname="mail.test", loop=loop, enable_SMTPUTF8=True), "127.0.0.1", 0)
-    )
-    mails.port = server.sockets[0].getsockname()[1]
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
+
+    async def begin() -> asyncio.Server:
+        made = partial(SMTP, mails, hostname="mail.test", loop=loop, enable_SMTPUTF8=True, **(server_options or {}))
+        return await loop.create_server(made, "127.0.0.1", 0)
+
+    server = asyncio.run_coroutine_threadsafe(begin(), loop).result(5)
+    mails.port = server.sockets[0].getsockname()[1]
     try:
         yield mails
     finally:
@@ -203,10 +212,21 @@ def mailing(**of: Any) -> Iterator[MailServer]:
         loop.close()
 
 
+def certified(folder: Path) -> tuple[ssl.SSLContext, Path]:
+    """What a server for localhost serves TLS with, and the certificate to be trusted for that."""
+    key, certificate = folder / "key.pem", folder / "certificate.pem"
+    made = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost"
+    subprocess.run([*made.split(), "-keyout", str(key), "-out", str(certificate)], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    return context, certificate
+
+
+needs_openssl = pytest.mark.skipif(shutil.which("openssl") is None, reason="needs the command openssl")
+
+
 def free_port() -> int:
     """A port at which nobody listens."""
-    import socket
-
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

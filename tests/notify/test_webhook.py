@@ -5,10 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import shutil
 import socket
-import ssl
-import subprocess
 import threading
 import time
 from email.utils import formatdate
@@ -20,7 +17,7 @@ import pytest
 from holdfast.errors import UsageError
 from holdfast.notify.base import NotifyError
 from holdfast.notify.webhook import NotVerified, Webhook, verify
-from tests.notify.kit import ANN, SECRET, T0, free_port, notice, receiving
+from tests.notify.kit import ANN, SECRET, T0, certified, free_port, needs_openssl, notice, receiving, until
 
 OTHER = "another secret, which is long enough"
 
@@ -175,10 +172,7 @@ async def test_a_server_that_says_one_byte_at_a_time_is_left_in_time() -> None:
             await hook(f"http://127.0.0.1:{listener.getsockname()[1]}/", timeout_seconds=0.4).send(notice(), ())
         assert time.monotonic() - began < 3
         assert stopped.wait(5)
-        deadline = time.monotonic() + 5
-        while any(thread.name == "holdfast-notify" for thread in threading.enumerate()):
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        await until(lambda: not any(thread.name == "holdfast-notify" for thread in threading.enumerate()))
 
 
 @pytest.mark.parametrize("name", ["a\r\nX-Evil: 1/i1", "zoë/ü", "v1.2/i1", "a b%", "\ud800"])
@@ -192,21 +186,17 @@ async def test_an_id_cannot_leave_its_header(name: str) -> None:
     assert verify(headers, body, SECRET, now=T0)["id"] == shown
 
 
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs the command openssl")
+@needs_openssl
 async def test_certificates_are_verified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that nobody vouches for gets nothing; the same one gets it once it is trusted."""
-    key, cert = tmp_path / "key.pem", tmp_path / "cert.pem"
-    made = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost"
-    subprocess.run([*made.split(), "-keyout", str(key), "-out", str(cert)], check=True, capture_output=True)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(cert, key)
+    context, certificate = certified(tmp_path)
     with receiving() as receiver:
         receiver.socket = context.wrap_socket(receiver.socket, server_side=True)
         url = f"https://localhost:{receiver.server_address[1]}/"
         with pytest.raises(NotifyError, match="certificate verify failed"):
             await hook(url).send(notice(), ())
         assert not receiver.came
-        monkeypatch.setenv("SSL_CERT_FILE", str(cert))
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
         await hook(url).send(notice(), ())
         assert len(receiver.came) == 1
 

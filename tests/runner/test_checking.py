@@ -105,7 +105,7 @@ async def test_a_function_that_changes_what_it_is_shown_harms_nobody(hands: Hand
         return True
 
     def looks(proposed: dict[str, Any]) -> bool:
-        return proposed["args"] == {"to": "ann", "tags": ["a"]}
+        return bool(proposed["args"] == {"to": "ann", "tags": ["a"]})
 
     answers = await asked(hands, spoils, spoils_too, looks)
     assert answers["looks"] == Check(holds=True)
@@ -222,7 +222,7 @@ async def test_a_function_has_its_time_and_the_others_are_heard(hands: Hands) ->
 
 
 async def test_nobody_is_asked_for_less_than_a_second() -> None:
-    """A command that says less means that."""
+    """Also where the command says less."""
     assert checking.SECONDS_MIN == 1.0
     threads = Threads()
 

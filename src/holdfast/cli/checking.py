@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from holdfast.cli.options import DONE, AsJson, examples
-from holdfast.cli.text import put, put_json, say
+from holdfast.cli.text import one_line, put, put_json, say
 from holdfast.errors import LoadError
 
 if TYPE_CHECKING:
     from holdfast.agent import Agent
-    from holdfast.views import MindView
+    from holdfast.views import MindView, PolicyView
 
 
 def register(app: typer.Typer) -> None:
@@ -35,13 +35,14 @@ def check(
 
     What would happen to a call whose worker is lost is one line, from the table that recovery itself goes by. A plan is
     checked as before a run: unknown tools, wrong arguments, references that lead nowhere, circles; all at once. So are the
-    agents below an agent. Of an agent that asks models it is said which, for what, at which prices and within which limits,
-    and whether they could be asked from here. Nothing is called, and nobody is asked.
+    agents below an agent. Of an agent with a policy its rules are shown, in the order in which they are asked. Of an agent that
+    asks models it is said which, for what, at which prices and within which limits, and whether they could be asked from here.
+    Nothing is called, and nobody is asked.
     """
     from holdfast import loading
     from holdfast.cli import render, render_thinking
     from holdfast.core.contract import digest
-    from holdfast.views import tool_view
+    from holdfast.views import policy_view, tool_view
 
     loaded = loading.load(file)
     tops = loading.distinct(loaded.agents.values())
@@ -52,11 +53,15 @@ def check(
         raise LoadError(f"{loaded.where} has neither a tool nor an agent with one", hint="decorate functions with @tool")
     views = [tool_view(tool.contract) for tool in tools.values()]
     minds = [(agent, seen) for agent in agents if (seen := _mind(agent)) is not None]
+    policies = [policy_view(agent.name, agent.policy) for agent in agents if agent.policy is not None]
     if json:
         put_json(views)
+        put_json(policies)
         put_json(seen for _, seen in minds)
     else:
         render.tools(views)
+        for policy in policies:
+            _show(policy)
         for _, seen in minds:
             render_thinking.mind(seen)
     for agent in agents:
@@ -69,6 +74,18 @@ def check(
         for problem in _unreachable(agent):
             say(f"agent {agent.name}: {problem}")
     return DONE
+
+
+def _show(view: PolicyView) -> None:
+    """A policy's rules in one block; the first one that matches holds."""
+    from holdfast.cli.drawing import styled
+
+    styled((f"policy {one_line(view.policy)}", "bold"), (f"  of {one_line(view.agent)}", "cyan"))
+    for rule in view.rules:
+        styled((f"    {one_line(rule.name)}  ", "bold"), (f"{one_line(rule.when)}: {one_line(rule.then)}", ""))
+    for name, words in (("asks", view.otherwise), ("refused", view.refusals)):
+        if words:
+            styled((f"    {name:<9}  ", "dim"), (one_line(words), ""))
 
 
 def _mind(agent: Agent) -> MindView | None:
@@ -106,15 +123,18 @@ def _unreachable(agent: Agent) -> list[str]:
 
 SCHEMA_EXAMPLES = examples(
     "holdfast schema plan > plan.schema.json",
+    "holdfast schema policy > policy.schema.json",
     "holdfast schema plan | jq '.properties | keys'",
 )
 
 
-def schema(what: Annotated[Literal["plan"], typer.Argument(metavar="plan", help="Of what.", show_default=False)]) -> int:
-    """The JSON Schema of plan files, for editors and for checks."""
+def schema(
+    what: Annotated[Literal["plan", "policy"], typer.Argument(metavar="plan|policy", help="Of what.", show_default=False)],
+) -> int:
+    """The JSON Schema of plan files, or of policy files, for editors and for checks."""
     import json
 
-    from holdfast.cli.schema import plan_schema
+    from holdfast.cli.schema import plan_schema, policy_schema
 
-    put(json.dumps(plan_schema(), indent=2))
+    put(json.dumps(plan_schema() if what == "plan" else policy_schema(), indent=2))
     return DONE

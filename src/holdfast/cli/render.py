@@ -322,7 +322,7 @@ def tools(views: Iterable[ToolView]) -> None:
             ("retry", _retry(view)),
             ("key lives", span(contract.key_ttl_seconds) if contract.key_ttl_seconds else ""),
             *view.promises.items(),
-            ("asks", "a person, before each call" if view.asks_first else ""),
+            ("asks", view.asks),
             ("crash", view.after_crash),
         )
         for name, words in facts:

@@ -1,14 +1,17 @@
-"""The JSON Schema of plan files, made from the keys that the reader of plan files accepts.
+"""The JSON Schemas of plan files and of policy files, made from the keys that their readers accept.
 
-Each key of `reasoners.planfile` has its form here. A key that is new there and has none stops the making of the schema, so
-the two cannot drift apart unseen.
+Each key of `reasoners.planfile` and of `policyfile` has its form here. A key that is new there and has none stops the making of
+the schema, so the two cannot drift apart unseen.
 """
 
 from __future__ import annotations
 
 from typing import Any, get_args
 
+from holdfast import policyfile
 from holdfast.core.events import OnStop
+from holdfast.core.ladder import AtDeadline
+from holdfast.core.policy import STRICTNESS, About
 from holdfast.reasoners import planfile
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -135,6 +138,7 @@ _FILE: dict[str, dict[str, Any]] = {
         "enum": list(get_args(OnStop)),
         "description": "what becomes of what was done when the run fails or is cancelled; keep by default",
     },
+    "policy": {},
     "steps": {},
     "result": {"description": "the run's result: a value with references, as in args; by default the results of all steps"},
     "description": {"description": "for readers; nothing is made of it"},
@@ -154,6 +158,10 @@ def plan_schema() -> dict[str, Any]:
     }
     own: dict[str, dict[str, Any]] = {
         "limits": planfile.limits_schema(),
+        "policy": {
+            "description": "when a person is asked: a policy, or the name of its file beside this one",
+            "anyOf": [{"type": "string", "minLength": 1}, {"type": "null"}, _policy()],
+        },
         "steps": {
             "type": "object",
             "minProperties": 1,
@@ -176,3 +184,86 @@ def _child_limits() -> dict[str, Any]:
     schema = planfile.limits_schema()
     values = {key: {"anyOf": [one, _FORM]} for key, one in schema["properties"].items()}
     return {"description": "bounds of that run", "anyOf": [{**schema, "properties": values}, _FORM]}
+
+
+# --- policies -----------------------------------------------------------------------------------------------------
+
+_LENGTH: dict[str, Any] = {
+    "description": _DURATION["description"],
+    "anyOf": [{"type": "number", "exclusiveMinimum": 0}, _DURATION["anyOf"][1]],
+}
+_CLOCK = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
+_DAY = f"({'|'.join(policyfile.DAYS)})"
+_SPAN = rf"\s*{_DAY}\s*(-\s*{_DAY}\s*)?"
+_DAYS: dict[str, Any] = {"type": "string", "pattern": f"^{_SPAN}(,{_SPAN})*$"}
+_SHARE = r"([0-9]+(\.[0-9]+)?\s*%?)"
+_WHOLE: dict[str, Any] = {"type": "integer", "minimum": 1, "maximum": 1000}
+_WHO: dict[str, Any] = {**_NAMES, "description": "roles or names"}
+_HOURS: dict[str, dict[str, Any]] = {
+    "days": {"description": "mon-fri, or some days", "anyOf": [_DAYS, {"type": "array", "minItems": 1, "items": _DAYS}]},
+    "from": {"type": "string", "pattern": _CLOCK, "description": "HH:MM"},
+    "to": {"type": "string", "pattern": f"{_CLOCK}|^24:00$", "description": "HH:MM; 24:00 is the end of the day"},
+    "timezone": {"type": "string", "pattern": r"\S", "description": "an IANA name, such as Europe/Berlin"},
+    "holidays": {**_NAMES, "description": "days without work, as YYYY-MM-DD"},
+}
+_RUNG: dict[str, dict[str, Any]] = {
+    "who": {**_WHO, "description": "who is asked on it; by default whoever the rule names"},
+    "for": {**_LENGTH, "description": f"how long, in working time where there are hours; {_DURATION['description']}"},
+    "remind": {**_LENGTH, "description": f"how often they are reminded; {_DURATION['description']}"},
+}
+_LADDER: dict[str, dict[str, Any]] = {
+    "rungs": {},
+    "hours": {},
+    "at_deadline": {"enum": list(get_args(AtDeadline)), "description": "what holds when nobody answered; never a yes"},
+    "hand_off_to": {**_WHO, "description": "who takes it over then"},
+    "hand_off_for": _LENGTH,
+}
+_RULE: dict[str, dict[str, Any]] = {
+    "name": {"type": "string", "minLength": 1},
+    "then": {
+        "type": "string",
+        "pattern": rf"^\s*({'|'.join(word for word in STRICTNESS if word != 'sample')}|sample(\s+{_SHARE})?)\s*$",
+        "description": "what follows where it matches: block, always, sample 20%, never",
+    },
+    "rate": {
+        "description": "the share of a sample, 0 to 1, or in percent",
+        "anyOf": [{"type": "number", "minimum": 0, "maximum": 1}, {"type": "string", "pattern": rf"^\s*{_SHARE}\s*$"}],
+    },
+    "when": {"type": "string", "pattern": r"\S", "description": "a condition, such as amount > 500; without it, all match"},
+    "tools": {**_NAMES, "description": "only calls of these"},
+    "check": {"type": "string", "pattern": r"\S", "description": "a function of the agent's that must say yes as well"},
+    "on": {"enum": list(get_args(About)), "description": "about calls, or about plans as a whole"},
+    "people": {**_WHOLE, "description": "how many different ones must approve"},
+    "who": {**_WHO, "description": "who may decide; by default whoever the tool or the policy names"},
+    "ladder": {},
+    "standing": {"type": "boolean", "description": "whether a standing approval may answer for a person"},
+    "description": {"description": "for readers; nothing is made of it"},
+}
+_POLICY: dict[str, dict[str, Any]] = {
+    "name": {**_TEXT, "description": "the file's, or the agent's, by default"},
+    "version": _TEXT,
+    "who": {**_WHO, "description": "who may decide, where a rule does not say"},
+    "ladder": {},
+    "rules": {},
+    "refusals": {**_WHOLE, "description": "how often the same thing may be refused before the run is stopped"},
+    "description": {"description": "for readers; nothing is made of it"},
+}
+
+
+def policy_schema() -> dict[str, Any]:
+    """The JSON Schema of a policy file. What it lets through may still be unsound; `holdfast check` says that of an agent."""
+    return {"$schema": DIALECT, "title": "A policy for holdfast", **_policy()}
+
+
+def _policy() -> dict[str, Any]:
+    hours = _table(policyfile.HOURS_KEYS, _HOURS)
+    rungs = {"type": "array", "minItems": 1, "items": _table(policyfile.RUNG_KEYS, _RUNG, required=["for"])}
+    ladder = _table(policyfile.LADDER_KEYS, {**_LADDER, "hours": hours, "rungs": rungs}, required=["rungs"])
+    rule = _table(policyfile.RULE_KEYS, {**_RULE, "ladder": ladder}, required=["name", "then"])
+    rules = {"type": "array", "minItems": 1, "items": rule, "description": "the first one that matches says what follows"}
+    return _table(policyfile.FILE_KEYS, {**_POLICY, "ladder": ladder, "rules": rules}, required=["rules"])
+
+
+def _table(keys: tuple[str, ...], forms: dict[str, dict[str, Any]], required: list[str] | None = None) -> dict[str, Any]:
+    table = {"type": "object", "additionalProperties": False, "properties": {key: forms[key] for key in keys}}
+    return {**table, "required": required} if required else table

@@ -12,6 +12,8 @@ amount is null, and `!(amount > 500)` is then true. Here:
 - Where a yes or no is wanted (the whole condition, both sides of `&&` and `||`, behind `!`, within `[?…]`), true and false are
   that, and so is a list that a filter left: empty is no. Everything else, null too, cannot be worked out.
 - `&&` and `||` can be worked out where one side alone decides, whichever side that is.
+- `sum`, `avg`, `max` and `min` of a list cannot be worked out where a part of it is not there, and nothing can that puts numbers
+  which are written as texts in order.
 - Elsewhere `||` and `&&` choose a value, as in jmespath: `(args.currency || 'EUR') == 'EUR'`.
 
 Numbers, `true`, `false` and `null` need no backticks where an operand may stand.
@@ -33,10 +35,10 @@ import jmespath
 import jmespath.exceptions
 import msgspec
 from jmespath.functions import Functions
-from jmespath.lexer import Lexer
 from jmespath.visitor import TreeInterpreter
 
 from holdfast.core import references
+from holdfast.core.spelling import root_names, tokens_of, with_literals
 
 # What a condition on a call, and one on a plan, may start at; `core/proposed.py` says what each of them is.
 CALL_WORDS = (
@@ -60,14 +62,15 @@ _ORDERINGS: dict[str, Callable[[Any, Any], bool]] = {
     "gt": operator.gt,
     "gte": operator.ge,
 }
-# The tokens behind which an operand stands.
-_BEFORE_OPERANDS = frozenset((*_SIGNS, "lparen", "and", "or", "not", "comma", "filter", ""))
-_OPENING, _CLOSING = frozenset(("lparen", "lbracket", "lbrace", "filter")), frozenset(("rparen", "rbracket", "rbrace"))
 # Of these nodes all children are looked up where the node is; of the others only the first one.
 _SIDE_BY_SIDE = frozenset((
     "function_expression", "multi_select_list", "multi_select_dict", "key_val_pair", "or_expression", "and_expression",
     "not_expression", "comparator",
 ))  # fmt: skip
+# Functions that make one number of a list: one that is missing in it makes that another number.
+_SUMMARIES = frozenset(("sum", "avg", "max", "min"))
+# Functions that put a list in order; texts by their letters, so that "9" comes behind "100".
+_SORTERS = frozenset(("max", "min", "sort", "max_by", "min_by", "sort_by"))
 _CHAINS = frozenset((
     "subexpression", "index_expression", "projection", "value_projection", "filter_projection", "flatten", "pipe",
 ))  # fmt: skip
@@ -119,7 +122,7 @@ def compile_condition(text: str, roots: tuple[str, ...] = CALL_WORDS) -> Conditi
     if not text.strip():
         return Condition(text, "it is empty; write a condition such as amount > 500")
     try:
-        written = _with_literals(text)
+        written = with_literals(text)
         tree: Any = jmespath.compile(written).parsed
         paths = tuple(dict.fromkeys(_paths(tree)))
         problem = _root_problem(paths, roots) or next(_node_problems(tree), None)
@@ -129,7 +132,7 @@ def compile_condition(text: str, roots: tuple[str, ...] = CALL_WORDS) -> Conditi
         return Condition(text, f"{shown!r} is not a condition: {_reason(error)}")
     if problem is not None:
         return Condition(text, f"{shown!r}: {problem}")
-    return Condition(text, None, paths, _Interpreter().judge(tree))
+    return Condition(text, None, paths, _Interpreter(tree).judge(tree))
 
 
 def over_arguments(text: str, arguments: Iterable[str]) -> str:
@@ -140,11 +143,11 @@ def over_arguments(text: str, arguments: Iterable[str]) -> str:
     """
     names = tuple(arguments)
     try:
-        tokens = _tokens(text)
+        tokens = tokens_of(text)
     except (jmespath.exceptions.JMESPathError, ValueError) as error:
         raise ValueError(f"{_shown(text)!r} is not a condition: {_reason(error)}") from error
     pieces, end = [], 0
-    for token in _root_names(tokens):
+    for token in root_names(tokens):
         name, start = str(token["value"]), token["start"]
         if name in names:
             pieces += [text[end:start], "args."]
@@ -166,9 +169,11 @@ class _Interpreter(TreeInterpreter):
     """Works out one condition. What is common (paths, literals, comparisons, and, or, not) is made a function once; the rest is
     walked by the library, and comes back here for each comparison."""
 
-    def __init__(self) -> None:
+    def __init__(self, tree: Any) -> None:
         super().__init__()
         self._judges: dict[int, _Judge] = {}
+        # The nodes of which each element counts.
+        self._whole = frozenset(map(id, _summarized(tree)))
 
     def judge(self, node: Any) -> _Judge:
         """The function that says yes or no where a yes or no is wanted; it raises where nobody can say."""
@@ -216,7 +221,46 @@ class _Interpreter(TreeInterpreter):
             return None
         judge = self.judge(node["children"][2])
         found = [self.visit(node["children"][1], element) for element in base if judge(element)]
-        return [one for one in found if one is not None]
+        return self._without_nulls(node, found)
+
+    def visit_projection(self, node: Any, value: Any) -> list[Any] | None:
+        base = self.visit(node["children"][0], value)
+        if not isinstance(base, list):
+            return None
+        return self._without_nulls(node, [self.visit(node["children"][1], element) for element in base])
+
+    def visit_value_projection(self, node: Any, value: Any) -> list[Any] | None:
+        base = self.visit(node["children"][0], value)
+        if not isinstance(base, dict):
+            return None
+        return self._without_nulls(node, [self.visit(node["children"][1], element) for element in base.values()])
+
+    def _without_nulls(self, node: Any, found: list[Any]) -> list[Any]:
+        kept = [one for one in found if one is not None]
+        if len(kept) < len(found) and id(node) in self._whole:
+            raise _Unclear(f"{_words(node)} is null in {len(found) - len(kept)} of {len(found)}")
+        return kept
+
+    def visit_function_expression(self, node: Any, value: Any) -> Any:
+        found = super().visit_function_expression(node, value)
+        if node["value"] in _SORTERS:
+            values, *key = node["children"]
+            keys = self.visit(values, value)
+            if key:
+                keys = [self.visit(key[0]["children"][0], element) for element in keys]
+            if any(type(one) is str and _NUMBER.fullmatch(one) for one in keys):
+                raise _Unclear(f"{_words(node)} would put numbers that are texts in the order of their letters")
+        return found
+
+
+def _summarized(node: Any, within: bool = False) -> Iterator[Any]:
+    """The nodes that are looked up for one number that is made of them all."""
+    if within:
+        yield node
+    inside = within or (node["type"] == "function_expression" and node["value"] in _SUMMARIES)
+    for child in node["children"]:
+        if isinstance(child, dict):
+            yield from _summarized(child, inside)
 
 
 def _joined(first: _Judge, second: _Judge, *, decides: bool) -> _Judge:
@@ -379,81 +423,6 @@ def _is_number(value: Any) -> bool:
     except _Unclear:
         return False
     return True
-
-
-def _tokens(text: str) -> list[Any]:
-    return list(Lexer().tokenize(text))
-
-
-def _with_literals(text: str) -> str:
-    """The same in plain jmespath: backticks around bare numbers, and around true, false and null, where an operand stands."""
-    tokens = _tokens(text)
-    pieces, end, before, at = [], 0, "", 0
-    while at < len(tokens):
-        start, kind = tokens[at]["start"], tokens[at]["type"]
-        literal, used = None, 1
-        if kind == "number":
-            used = _number_tokens(text, tokens, at)
-            if before in _BEFORE_OPERANDS or (before == "lbracket" and tokens[at + used]["type"] == "comma"):
-                literal = text[start : tokens[at + used - 1]["end"]]
-                literal = repr(float(literal)) if used > 1 else str(int(literal))
-        elif _is_literal(tokens[at], before, tokens[min(at + 1, len(tokens) - 1)]["type"]):
-            literal = tokens[at]["value"]
-        if literal is not None:
-            pieces += [text[end:start], f"`{literal}`"]
-            end = tokens[at + used - 1]["end"]
-        before = kind
-        at += used
-    return "".join((*pieces, text[end:]))
-
-
-def _number_tokens(text: str, tokens: list[Any], at: int) -> int:
-    """How many tokens make the number that starts at one: to the lexer, 2.5 is three."""
-    first, dot, last = (tokens + tokens[-1:] * 2)[at : at + 3]
-    if (
-        dot["type"] == "dot"
-        and last["type"] == "number"
-        and (first["end"], dot["end"]) == (dot["start"], last["start"])
-        and text[last["start"]].isdigit()
-    ):
-        return 3
-    return 1
-
-
-def _root_names(tokens: list[Any]) -> Iterator[Any]:
-    """The tokens of names that are looked up where the whole condition starts, in order: no functions, no names behind a dot,
-    within a filter, behind a pipe or an `&`."""
-    # For each bracket that is open: whether names in it start at the root, at its beginning and now.
-    scopes = [[True, True]]
-    before = ""
-    for at, token in enumerate(tokens):
-        kind, after = token["type"], tokens[min(at + 1, len(tokens) - 1)]["type"]
-        if kind in _OPENING:
-            # `a.[b, c]`, `a.{b: c}` and `a.length(b)` look b up in a.
-            called = kind == "lparen" and before == "unquoted_identifier"
-            behind_dot = "dot" in (before, tokens[at - 2]["type"] if called and at > 1 else "")
-            inside = scopes[-1][1] and kind != "filter" and not behind_dot
-            scopes.append([inside, inside])
-        elif kind in _CLOSING and len(scopes) > 1:
-            scopes.pop()
-        elif kind == "comma":
-            scopes[-1][1] = scopes[-1][0]
-        elif kind in ("pipe", "expref"):
-            scopes[-1][1] = False
-        elif kind.endswith("identifier") and scopes[-1][1] and _is_word(token, before, after):
-            yield token
-        before = kind
-
-
-def _is_word(token: Any, before: str, after: str) -> bool:
-    return before != "dot" and after not in ("lparen", "colon") and not _is_literal(token, before, after)
-
-
-def _is_literal(token: Any, before: str, after: str) -> bool:
-    """Whether a name is none. Behind true, false or null, a bracket makes it a function, a dot a path, a colon a name."""
-    kind, value = token["type"], token["value"]
-    stands = before in _BEFORE_OPERANDS and after not in ("lparen", "dot", "colon")
-    return stands and kind == "unquoted_identifier" and value in ("true", "false", "null")
 
 
 def _words(node: Any) -> str:

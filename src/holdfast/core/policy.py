@@ -122,9 +122,7 @@ def evaluate(
     ruled, gated, inherited = None, [], None
     reading = _Reading(document, checks or {}, on)
     if policy is not None:
-        ruled = next(
-            (found for rule in policy.rules if rule.on == on and (found := reading.match(rule, policy.name, seed))), None
-        )
+        ruled = _first(policy, reading, seed)
     gated = [found for gate in gates if (found := reading.match(gate, "", seed))]
     if ruled is None and not gated and default is not None:
         inherited = reading.match(default, "", seed)
@@ -136,6 +134,20 @@ def evaluate(
         return None
     beside = [other.rule for other in gated if wins is ruled and wins.asks and other.asks]
     return _ruling(wins, beside, policy, reading)
+
+
+def _first(policy: Policy, reading: _Reading, seed: str) -> _Match | None:
+    """The first rule that matches. Behind one of which nobody can say whether it does, the next one that does for certain holds
+    where it is a block: nobody is asked about what is forbidden either way."""
+    unsure = None
+    for rule in policy.rules:
+        found = reading.match(rule, policy.name, seed) if rule.on == reading.on else None
+        if found is None:
+            continue
+        if not found.why:
+            return found if unsure is None or found.verdict == "block" else unsure
+        unsure = unsure or found
+    return unsure
 
 
 def policy_problems(policy: Policy, *, tools: Mapping[str, Any] | None = None, checks: Any = None) -> list[str]:
@@ -282,11 +294,13 @@ def _draw(seed: str, policy: str, rule: str) -> float:
 
 
 def _written(value: Any) -> tuple[Any, Any]:
-    """A value that can be written as JSON, whole and cut; one that cannot (a half of a character) as a text that says it."""
+    """A value that can be written as JSON, whole and cut; one that cannot (half of a character in it, or too deep) as a text."""
     try:
         size = len(msgspec.json.encode(value))
     except UnicodeEncodeError:
         return _written(ascii(value))
+    except RecursionError:
+        return _written("nested too deep to be written")
     return value, value if size <= _LOOKED_BYTES_MAX else {"cut": size}
 
 

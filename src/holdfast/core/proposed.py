@@ -17,17 +17,13 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from holdfast.core import references
+from holdfast.core.conditions import CALL_WORDS as CALL_WORDS
+from holdfast.core.conditions import PLAN_WORDS as PLAN_WORDS
 from holdfast.core.contract import Contract
 from holdfast.core.facts import is_guess
 from holdfast.core.plan import Plan
 from holdfast.core.provenance import facts_beneath, is_tainted
 from holdfast.core.state import State, StepState
-
-CALL_WORDS = (
-    "args", "amount", "tool", "safety", "agent", "tenant", "labels", "inputs", "confidence", "facts", "inferred", "tainted",
-    "revision", "spent_usd",
-)  # fmt: skip
-PLAN_WORDS = ("steps", "tools", "agent", "tenant", "labels", "inputs", "confidence", "revision", "spent_usd", "facts")
 
 
 def proposed_call(state: State, step: StepState, contract: Contract, args: dict[str, Any]) -> dict[str, Any]:

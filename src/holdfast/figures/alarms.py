@@ -186,7 +186,7 @@ def _queue(of: Of, name: str, policy: str, stays: list[_Stay], now: float, bars:
     ages = tuple(_age(stays, now - gap * before) for before in reversed(range(bars.looks)))
     known = [age for age in ages if age is not None]
     grows = all(before < after for before, after in pairwise(known))
-    if len(known) < min(3, bars.looks) or not grows or known[-1] < bars.queue_growth * known[0]:
+    if len(known) < min(3, max(1, bars.looks)) or not grows or known[-1] < bars.queue_growth * known[0]:
         return []
     whose = f"of the rule {name} " if of == "rule" else ""
     return [

@@ -14,7 +14,7 @@ from typing import Literal
 import msgspec
 
 from holdfast.core.policy import Check, Policy, Ruling, Undecided, evaluate
-from holdfast.figures.rows import amount_of, amount_sum, decide_seconds, is_overridden, is_weighed, middle
+from holdfast.figures.rows import amount_of, amount_sum, decide_seconds, is_overridden, is_weighed, middle, policy_name
 from holdfast.journal.people import Judged
 
 Came = Literal["asked", "sampled", "not_asked", "blocked", "cannot_tell", "unmatched"]
@@ -138,7 +138,8 @@ class _Tally:
 def what_if(policy: Policy, judged: Iterable[Judged], checks: Mapping[str, Check] | None = None) -> WhatIf:
     """Run a policy over recorded rulings and count. checks: what functions are taken to say, by name, for all rows.
 
-    A draw that was recorded is used again; one that was not is made as it would be at the first call of the step.
+    Draws are made as they would have been, from run, step and rule; the rule of that name in a policy of that name has the
+    draw that was recorded.
     """
     recorded, proposed = _Tally(), _Tally()
     rules = {rule.name: _Tally() for rule in policy.rules}
@@ -153,7 +154,7 @@ def what_if(policy: Policy, judged: Iterable[Judged], checks: Mapping[str, Check
         recorded.add(row, _came_then(row))
         proposed.add(row, came)
         if isinstance(ruling, Ruling):
-            rules.setdefault(ruling.rule, _Tally()).add(row, came)
+            rules[ruling.rule].add(row, came)
             if came == "not_asked" and is_overridden(row):
                 through.append((row, ruling.rule))
     return WhatIf(
@@ -188,7 +189,8 @@ def _came(ruling: Ruling | Undecided | None, row: Judged) -> Came:
     if ruling.verdict == "block":
         return "blocked"
     if ruling.verdict == "sample" and ruling.draw is not None:
-        draw = row.draw if row.draw is not None else ruling.draw
+        is_same = row.rule == ruling.rule and policy_name(row.policy) == policy_name(ruling.policy)
+        draw = row.draw if is_same and row.draw is not None else ruling.draw
         return "sampled" if ruling.rate is None or draw < ruling.rate else "not_asked"
     return "asked" if ruling.asks else "not_asked"
 

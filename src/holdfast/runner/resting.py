@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from holdfast.core.facts import is_guess
 from holdfast.core.state import State
+from holdfast.views import moment
 
 # So long may the line be that says what a completed run has not wholly done.
 SHORTFALL_MAX = 400
@@ -21,8 +24,8 @@ def shortfall(state: State) -> str:
 
 
 def waits_for(state: State) -> str:
-    """What a parked run waits for, in one line."""
-    parts = [f"{asked.kind}: {asked.question}" for asked in state.interrupts.values()]
+    """What a parked run waits for, in one line; what holds up all of it first."""
+    parts = [*_held_up(state), *(_asked(state, name) for name in state.interrupts)]
     for name in state.active:
         step = state.steps[name]
         if step.phase == "waiting":
@@ -37,3 +40,19 @@ def waits_for(state: State) -> str:
         said = ", ".join(f"{model}: {kind}" for model, kind in failed.items())
         parts.append("a model that may be asked" + (f" ({said})" if said else ""))
     return "; ".join(parts)
+
+
+def _held_up(state: State) -> Iterator[str]:
+    """What keeps anything new from beginning, by whose word."""
+    paused, handoff = state.paused, state.handoff
+    if paused is not None:
+        until = f" until {moment(paused.until)}" if paused.until is not None else ""
+        yield f"paused by {paused.by}{until}" + (f": {paused.reason}" if paused.reason else "")
+    if handoff is not None and all(asked.about != "handoff" for asked in state.interrupts.values()):
+        yield f"to be taken over by {handoff.by}" + (f": {handoff.reason}" if handoff.reason else "")
+
+
+def _asked(state: State, interrupt: str) -> str:
+    asked, standing = state.interrupts[interrupt], state.standings.get(interrupt)
+    given = len(standing.approvals) if standing is not None else 0
+    return f"{asked.kind}: {asked.question}" + (f" ({given} of {asked.people} approved)" if asked.people > 1 else "")

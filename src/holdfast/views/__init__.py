@@ -9,8 +9,12 @@ from holdfast.views.beliefs import FactView as FactView
 from holdfast.views.beliefs import fact_views as fact_views
 from holdfast.views.beliefs import source_words as source_words
 from holdfast.views.contracts import Case as Case
+from holdfast.views.contracts import PolicyView as PolicyView
+from holdfast.views.contracts import RuleView as RuleView
 from holdfast.views.contracts import ToolView as ToolView
 from holdfast.views.contracts import crash_cases as crash_cases
+from holdfast.views.contracts import ladder_words as ladder_words
+from holdfast.views.contracts import policy_view as policy_view
 from holdfast.views.contracts import tool_view as tool_view
 from holdfast.views.entries import ON_STOP as ON_STOP
 from holdfast.views.entries import EntryLine as EntryLine

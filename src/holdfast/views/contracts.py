@@ -9,9 +9,11 @@ import msgspec
 
 from holdfast.core import recovery
 from holdfast.core.contract import AtDeadline, Contract, Oversize, Safety
+from holdfast.core.ladder import Hours, Ladder, Rung
+from holdfast.core.policy import Policy, Rule
 from holdfast.core.recovery import Action
 from holdfast.views.entries import VERDICTS
-from holdfast.views.words import FIELD_MAX, cut, size, span
+from holdfast.views.words import FIELD_MAX, cut, listed, size, span
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,7 +27,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
 
 class ToolView(msgspec.Struct, frozen=True, kw_only=True):
     """What a tool promises, and what would happen to a call of it whose worker is lost. promises: what its contract says
-    beyond what every contract does, each under one word."""
+    beyond what every contract does, each under one word. asks: who is asked first, and when, in words; empty where nobody is."""
 
     tool: str
     safety: Safety
@@ -36,6 +38,26 @@ class ToolView(msgspec.Struct, frozen=True, kw_only=True):
     asks_first: bool
     contract: Contract
     promises: dict[str, str] = {}
+    asks: str = ""
+
+
+class RuleView(msgspec.Struct, frozen=True, kw_only=True):
+    """A rule of a policy in words: when it matches, what follows, and who is asked how."""
+
+    name: str
+    when: str
+    then: str
+
+
+class PolicyView(msgspec.Struct, frozen=True, kw_only=True):
+    """The policy of an agent in words; rules in order. otherwise: who may decide, and how they are asked, where a rule does not
+    say."""
+
+    agent: str
+    policy: str
+    rules: tuple[RuleView, ...]
+    otherwise: str
+    refusals: str
 
 
 def tool_view(contract: Contract) -> ToolView:
@@ -44,7 +66,7 @@ def tool_view(contract: Contract) -> ToolView:
     return ToolView(
         tool=contract.tool, safety=contract.safety, description=contract.description, takes=_takes(contract),
         after_crash=_crash_line(cases), cases=cases, asks_first=contract.asks_first, contract=contract,
-        promises={word: said for word, said in _promises(contract) if said},
+        promises={word: said for word, said in _promises(contract) if said}, asks=_asks(contract),
     )  # fmt: skip
 
 
@@ -130,6 +152,75 @@ def _promises(contract: Contract) -> Iterator[tuple[str, str]]:
     yield "alive", f"it is given up when it reports no progress for {span(silent)}" if silent else ""
     if (contract.result_bytes_max, contract.oversize) != (_BARE.result_bytes_max, _BARE.oversize):
         yield "result", f"at most {size(contract.result_bytes_max)}; a larger one {_OVERSIZE[contract.oversize]}"
+
+
+def _asks(contract: Contract) -> str:
+    """Who is asked before a call, and when; a policy may say more."""
+    who = listed(contract.approvers) if contract.approvers else "a person"
+    if contract.asks_first:
+        return f"{who}, before each call"
+    if contract.approve_when:
+        return f"{who}, before a call where {cut(contract.approve_when, FIELD_MAX)}, or where that cannot be worked out"
+    return f"{who}, where a rule of the policy says so" if contract.approvers else ""
+
+
+def policy_view(agent: str, policy: Policy) -> PolicyView:
+    """A policy for people and machines."""
+    times = "once" if policy.refusals_max == 1 else f"{policy.refusals_max} times"
+    return PolicyView(
+        agent=agent,
+        policy=f"{policy.name}@{policy.version}",
+        rules=tuple(RuleView(name=rule.name, when=_matches(rule), then=_follows(rule)) for rule in policy.rules),
+        otherwise="; ".join(filter(None, (listed(policy.who), ladder_words(policy.ladder)))),
+        refusals=f"what is refused {times} and asked for again stops the run",
+    )
+
+
+def ladder_words(ladder: Ladder | None) -> str:
+    """How people are asked, one rung after the other; empty where nothing is said."""
+    if ladder is None:
+        return ""
+    left = "rejected"
+    if ladder.at_deadline == "hand_off":
+        left = f"handed off to {listed(ladder.hand_off_to) or 'anybody'} for {span(ladder.hand_off_seconds)}, then rejected"
+    hours = f" ({_hours(ladder.hours)})" if ladder.hours is not None else ""
+    return f"{', then '.join(map(_rung, ladder.rungs))}{hours}, then it is {left}"
+
+
+def _rung(rung: Rung) -> str:
+    reminded = f", reminded every {span(rung.remind_seconds)}" if rung.remind_seconds else ""
+    return f"{listed(rung.who) + ' ' if rung.who else ''}for {span(rung.seconds)}{reminded}"
+
+
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+
+
+def _hours(hours: Hours) -> str:
+    days = " ".join(_DAYS[day] for day in sorted(set(hours.days)))
+    but = f", but {len(hours.holidays)} holidays" if hours.holidays else ""
+    return f"working time, {days} {hours.start} to {hours.end} {hours.timezone}{but}"
+
+
+def _matches(rule: Rule) -> str:
+    tools = f"calls of {listed(rule.tools)}" if rule.tools else "all calls" if rule.on == "call" else "all plans"
+    conditions = [cut(rule.when, FIELD_MAX)] if rule.when else []
+    if rule.check:
+        conditions.append(f"{rule.check} says yes")
+    return tools + (f" where {' and '.join(conditions)}" if conditions else "")
+
+
+def _follows(rule: Rule) -> str:
+    if rule.then in ("block", "never"):
+        noun = "made" if rule.on == "call" else "begun"
+        return f"it is not {noun}" if rule.then == "block" else "nobody is asked"
+    who = listed(rule.who) or ("a person" if rule.people == 1 else "people")
+    asked = f"{who}, {rule.people} of them" if rule.people > 1 else who
+    parts = [f"{asked} is asked" if rule.people == 1 else f"{asked} are asked"]
+    if rule.then == "sample":
+        parts[0] += f" for {100 * rule.rate:.4g} % of them"
+    if not rule.standing:
+        parts.append("no standing approval will do")
+    return "; ".join(filter(None, (*parts, ladder_words(rule.ladder))))
 
 
 def _undo(contract: Contract) -> str:

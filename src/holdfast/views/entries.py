@@ -12,6 +12,8 @@ from holdfast.core import events as e
 from holdfast.core.budget import dollars
 from holdfast.core.models import Usage
 from holdfast.core.state import State
+from holdfast.views.entries_people import ON_STOP as ON_STOP
+from holdfast.views.entries_people import people_fields, told_people
 from holdfast.views.entries_thinking import fields_of, told_thinking
 from holdfast.views.owed import owed_view
 from holdfast.views.words import FIELD_MAX, amount, bytes_of, cut, listed, moment, size, span, usage_words, usd
@@ -48,7 +50,7 @@ def entry_line(entry: e.Entry) -> EntryLine:
         parts["steps"] = [step["id"] for step in parts.get("steps", ())]
     if isinstance(entry.event, e.RestPlanned):
         parts["rest"] = parts["rest"]["id"]
-    parts |= fields_of(entry.event)
+    parts |= fields_of(entry.event) | people_fields(entry.event)
     fields = " ".join(f"{key}={_field(key, value)}" for key, value in parts.items())
     return EntryLine(sequence=entry.sequence, time=moment(entry.at), fence=entry.fence, event=name, fields=fields)
 
@@ -65,7 +67,8 @@ def _field(name: str, value: Any) -> str:
 def told(event: e.AnyEvent, state: State | None = None) -> str | None:
     """What an entry means while a run goes on, in a few words; None for what nobody needs to see go by. state: of the run at
     that entry or later, where it is known; with it, it is also said what settles what is owed."""
-    return told_thinking(event, state) or _of_call(event, state) or _of_step(event) or _of_people(event) or _of_run(event, state)
+    words = told_thinking(event, state) or told_people(event)
+    return words or _of_call(event, state) or _of_step(event) or _of_run(event, state)
 
 
 def _of_call(event: e.AnyEvent, state: State | None) -> str | None:
@@ -143,26 +146,6 @@ def _of_step(event: e.AnyEvent) -> str | None:
             return None
 
 
-def _of_people(event: e.AnyEvent) -> str | None:
-    """Words from people and systems outside, and what they are asked."""
-    match event:
-        case e.Asked(interrupt=interrupt, question=asked):
-            return f"{interrupt}: asks a person: {asked}"
-        case e.Answered(interrupt=interrupt, decision=decision, by=by):
-            return f"{interrupt}: {decision} by {by}"
-        case e.AnswerVoided(interrupt=interrupt, reason=reason):
-            return f"{interrupt}: an answer that cannot be taken: {reason}"
-        case e.InterruptExpired(interrupt=interrupt):
-            return f"{interrupt}: nobody answered in time"
-        case e.SignalReceived(name=name, value=value):
-            said = "" if value is None else f": {cut(value, FIELD_MAX)}"
-            return f"the signal {cut(name, FIELD_MAX)} came{_by(event.by)}{said}"
-        case e.CancelRequested(by=by, on_stop=on_stop):
-            return f"{by} wants it cancelled" + (f", {ON_STOP[on_stop]}" if on_stop is not None else "")
-        case _:
-            return None
-
-
 def _of_run(event: e.AnyEvent, state: State | None) -> str | None:
     """The run as a whole."""
     match event:
@@ -203,11 +186,6 @@ def _was_said(words: str, turn: int, state: State | None) -> bool:
     return " ".join(words.split()) in " ".join(" ".join(said).split())
 
 
-ON_STOP: dict[e.OnStop, str] = {
-    "keep": "and what was done is kept",
-    "undo": "and what was done taken back",
-    "ask": "and a person is asked what becomes of what was done",
-}
 _ENDED = {"completed": "has completed", "failed": "has failed", "cancelled": "was cancelled"}
 
 

@@ -9,9 +9,11 @@ import msgspec
 
 from holdfast.core import events as e
 from holdfast.core.facts import is_guess
-from holdfast.core.state import ENDED, State, StepState, status
+from holdfast.core.policy import policy_title
+from holdfast.core.state import ENDED, Standing, State, StepState, status
 from holdfast.views.beliefs import FactView, fact_views
-from holdfast.views.entries import ON_STOP
+from holdfast.views.deadlines import next_of
+from holdfast.views.entries_people import ON_STOP, asked_by
 from holdfast.views.minds import AsksView, SpentView, asks_view, spent_view
 from holdfast.views.owed import OwedView, owed
 
@@ -116,7 +118,12 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
     """What a person is asked. args: whole, never cut: an approval is bound to what was shown. asks: what the reasoner wants to
-    know; facts: the guesses that a person is to say of whether they are so."""
+    know; facts: the guesses that a person is to say of whether they are so.
+
+    rule: which one wants it, in words; empty where the tool or the plan does. who: roles or names of those who may decide (empty:
+    anybody); not_by: those who refused the same before, and are not asked again. people: how many must approve; approvals: who
+    did. rung: of the ladder, counted from 0. next_at, next: when something happens by itself before it expires, and what, in
+    words."""
 
     interrupt: str
     kind: str
@@ -129,11 +136,34 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: float
     asks: AsksView | None = None
     facts: tuple[FactView, ...] = ()
+    rule: str = ""
+    who: tuple[str, ...] = ()
+    not_by: tuple[str, ...] = ()
+    people: int = 1
+    approvals: tuple[str, ...] = ()
+    rung: int = 0
+    next_at: float | None = None
+    next: str = ""
+
+
+class Held(msgspec.Struct, frozen=True, kw_only=True):
+    """That somebody paused a run, or took it over. until: a pause is over then by itself; None: when somebody says so."""
+
+    by: str
+    reason: str = ""
+    until: float | None = None
+
+
+class Instruction(msgspec.Struct, frozen=True, kw_only=True):
+    """What somebody said a run is to go by."""
+
+    by: str
+    text: str
 
 
 class Unheard(msgspec.Struct, frozen=True, kw_only=True):
     """A word from outside that no worker has taken yet. to: the interrupt, or what it is: `cancel`, `callback`, `signal`,
-    `child`."""
+    `child`, `goal`, `correct`, `comment`, `pause`, `resume`, `instruct`, `handoff`, `done`."""
 
     to: str
     said: str
@@ -163,7 +193,9 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     they cannot be. whole: False where it completed and something was skipped, flagged or done in part.
     due_at: when it goes on by itself, or its question expires. live, worker: see RunLine. note: that no worker will take it
     on. parent, parent_step: who started it. spent: what its models and tools used. outdated: steps that are done and rest on what
-    turned out not to be so; guessed: facts that were inferred or remembered, and that nobody confirmed."""
+    turned out not to be so; guessed: facts that were inferred or remembered, and that nobody confirmed. paused, taken_over: by
+    whom nothing new begins. instructions: what people said it is to go by. policy: by which it is ruled whether a person is
+    asked."""
 
     run_id: str
     agent: str
@@ -210,6 +242,10 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     spent: SpentView = SpentView()
     outdated: tuple[str, ...] = ()
     guessed: tuple[str, ...] = ()
+    paused: Held | None = None
+    taken_over: Held | None = None
+    instructions: tuple[Instruction, ...] = ()
+    policy: str = ""
 
     @property
     def ended(self) -> bool:
@@ -235,6 +271,9 @@ def summary(state: State, row: Row, now: float, served: Collection[str] = (), un
         note="" if served_too else line.note or _unserved(row.agent), started_at=state.started_at, changed_at=row.changed_at,
         entries=state.version, attempts=state.attempts, revision=state.revision,
         questions=_questions(state, now), unheard=unheard, spent=spent_view(state), outdated=state.outdated,
+        paused=_held(state, state.paused), taken_over=_held(state, state.handoff),
+        instructions=tuple(Instruction(by=one.by, text=one.text) for one in state.instructions),
+        policy=policy_title(state.policy) if state.policy is not None else "",
         guessed=_guessed(state), owed=owed(state), changes=_counted(state), undoing=state.undoing, kept=state.kept,
         replaced=state.replaced, suppressed=_suppressed(state),
         partial=tuple(name for name in state.order if state.steps[name].left),
@@ -297,18 +336,28 @@ def _with(words: str, more: str) -> str:
     return "; ".join(filter(None, (words, more)))
 
 
+def _held(state: State, word: e.RunPaused | e.HandoffRequested | None) -> Held | None:
+    if word is None or state.ended:
+        return None
+    return Held(by=word.by, reason=word.reason, until=word.until if isinstance(word, e.RunPaused) else None)
+
+
 def _questions(state: State, now: float) -> tuple[Question, ...]:
     believed = fact_views(state, now) if any(asked.facts for asked in state.interrupts.values()) else ()
-    return tuple(_question(asked, state, believed) for asked in state.interrupts.values())
+    return tuple(_question(asked, state, believed, now) for asked in state.interrupts.values())
 
 
-def _question(asked: e.Asked, state: State, believed: tuple[FactView, ...]) -> Question:
+def _question(asked: e.Asked, state: State, believed: tuple[FactView, ...], now: float) -> Question:
     """What a person is asked, with everything that they need to decide."""
+    standing = state.standings.get(asked.interrupt) or Standing(asked_at=state.at, asked_entry=0, since=state.at)
+    next_at, following = next_of(asked, standing, now)
     return Question(
         interrupt=asked.interrupt, kind=asked.kind, about=asked.about, question=asked.question, step=asked.step, tool=asked.tool,
         args=asked.args, choices=tuple(Choice(decision=option.decision, means=option.means) for option in asked.options),
         expires_at=asked.expires_at, asks=None if asked.asks is None else asks_view(asked.asks, state.thinking),
         facts=tuple(fact for fact in believed if fact.name in asked.facts),
+        rule=asked_by(asked), who=asked.who, not_by=asked.not_by, people=asked.people, approvals=standing.approvals,
+        rung=standing.rung, next_at=next_at if following else None, next=following,
     )  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from holdfast.views.memory import RecalledView, recalled_views
 from holdfast.views.minds import ThinkingView, TurnView, thinking_view, turn_views
 from holdfast.views.owed import owed_view
 from holdfast.views.runs import PLACES, Place, Row, RunLine, Summary, Unheard, held_back, place_of, run_line, summary
-from holdfast.views.words import bytes_of, cut, moment, shortened
+from holdfast.views.words import bytes_of, cut, listed, moment, shortened
 
 
 class RowApplied(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,7 +37,7 @@ class StepView(msgspec.Struct, frozen=True, kw_only=True):
     whole is. whole_bytes: of a result that was too large and was cut when it came, the size of the whole; stored: the store has
     it. settled_by: who said how it ended: the call, a probe, a callback, a signal, a person, the run that it started, or another
     step (reuse). replaced_by: the fallback's tool that did it, or the step that stood in. alternative_to, undoes: the step that
-    it stands in for, or takes back. suppressed_by: the step or run whose open operation it would repeat. changes: what else its
+    it stands in for, or takes back. by_hand: who did it by hand. suppressed_by: the step or run whose open operation it would repeat. changes: what else its
     calls changed. recovery: the rows that were applied, of both tables."""
 
     id: str
@@ -66,6 +66,7 @@ class StepView(msgspec.Struct, frozen=True, kw_only=True):
     began_at: float | None = None
     ended_at: float | None = None
     recovery: tuple[RowApplied, ...] = ()
+    by_hand: str = ""
 
 
 class ChildView(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,6 +97,8 @@ class _Past(msgspec.Struct):
     ended_at: float | None = None
     settled: bool = False
     held: str = ""
+    by_hand: str = ""
+    checks: tuple[str, ...] = ()
     rows: list[RowApplied] = []
     changes: list[e.Change] = []
 
@@ -125,8 +128,10 @@ def _step(state: State, step: StepState, place: Place, past: _Past, live: bool) 
     name, done, ended = step.step.id, step.phase == "done", step.phase in ENDED
     value, characters = shortened(step.value) if done else (None, 0)
     held = past.held if step.phase == "waiting" and step.held_since is not None else ""
+    if step.phase == "checking":
+        held = f"asks {listed(past.checks)} whether a person is to be asked"
     return StepView(
-        id=name, tool=step.tool, phase=_words(state, step, place, live), place=place, attempts=step.attempt,
+        id=name, tool=step.tool, phase="done by hand" if past.by_hand and place == "done" else _words(state, step, place, live), place=place, attempts=step.attempt,
         safety=contract.safety if contract else "", after=waits_for(step.step),
         args=step.step.args if step.args is None else step.args, due_at=None if state.ended else _due(state, step),
         reason=_reason(state, step) or held, value=value, value_characters=characters,
@@ -135,7 +140,7 @@ def _step(state: State, step: StepState, place: Place, past: _Past, live: bool) 
         replaced_by=state.replaced.get(name, ""), alternative_to=step.step.alternative_to, undoes=step.step.undoes,
         suppressed_by=step.suppressed_by, changes=tuple(past.changes),
         interrupt=step.interrupt or "", began_at=past.began_at, ended_at=past.ended_at if ended else None,
-        recovery=tuple(past.rows),
+        recovery=tuple(past.rows), by_hand=past.by_hand if done else "",
     )  # fmt: skip
 
 
@@ -159,6 +164,10 @@ def _pasts(entries: Iterable[e.Entry]) -> tuple[dict[str, _Past], dict[str, str]
             past.rows.append(RowApplied(row=event.row, action=event.action, reason=event.reason, at=entry.at))
         elif isinstance(event, e.CallHeld):
             past.held = held_words(event)
+        elif isinstance(event, e.ChecksIntended):
+            past.checks = event.checks
+        elif isinstance(event, e.StepDoneByHand):
+            past.by_hand, past.settled = event.by, True
         elif isinstance(event, e.ChildEnded):
             started[event.child] = event.step
         past.changes.extend(getattr(event, "changes", ()))
@@ -175,6 +184,7 @@ _PHASES: dict[Phase, str] = {
     "probe_wait": "to be looked up",
     "probing": "being looked up",
     "owed": "its result is owed",
+    "checking": "a rule is being checked",
     "asking": "asks a person",
     "done": "done",
     "skipped": "skipped",
@@ -191,6 +201,8 @@ def _words(state: State, step: StepState, place: Place, live: bool) -> str:
         return "skipped and flagged"
     if place == "not_needed":
         return f"done by {state.replaced[name]}" if name in state.replaced else "not needed"
+    if step.phase in ENDED and step.failure is not None and step.failure.detail == e.BY_A_POLICY:
+        return "blocked by a policy"
     if step.phase in ENDED:
         return "refused" if step.refused and step.phase == "failed" else _PHASES[step.phase]
     if place == "unknown":

@@ -78,6 +78,11 @@ def amount(number: float) -> str:
     return f"{number:.12g}".replace("-", "\u2212")
 
 
+def shares(share: float) -> str:
+    """A share as people write it: 0.05 → `5%`, 0.0025 → `0.25%`."""
+    return f"{share * 100:.4g}%"
+
+
 # --- money --------------------------------------------------------------------------------------------------------
 
 # From here on an amount is shown to a hundredth of a cent; below it to two digits, so that a little is never nothing.

@@ -14,7 +14,7 @@ from holdfast.core.contract import Contract
 from holdfast.core.evolve import evolve
 from holdfast.core.facts import outlived
 from holdfast.core.gates import Why
-from holdfast.core.ladder import Ladder, ends_at, next_due
+from holdfast.core.ladder import Due, Ladder, ends_at, next_due
 from holdfast.core.plan import Expect, expected
 from holdfast.core.policy import Ruling
 from holdfast.core.references import resolve
@@ -126,7 +126,9 @@ class Desk:
     ) -> None:  # fmt: skip
         """Ask a person, by the ladder of the rule, or else of the policy. rung: where they begin; past the last one it is that."""
         policy = self.state.policy
-        ladder = ruling.ladder if ruling is not None and ruling.ladder is not None else policy.ladder if policy is not None else None
+        ladder = (
+            ruling.ladder if ruling is not None and ruling.ladder is not None else policy.ladder if policy is not None else None
+        )
         rung = min(rung, len(ladder.rungs) - 1) if ladder is not None else 0
         who = (ladder.rungs[rung].who if ladder is not None else ()) or self._who(ruling, step)
         subject = step.step.id if step is not None else about
@@ -182,29 +184,34 @@ class Desk:
                 self._climb_one(interrupt, asked.ladder)
 
     def _climb_one(self, interrupt: str, ladder: Ladder) -> None:
+        """Where a worker was away for long, those who are asked by now are reminded once, and nobody of the rungs before."""
+        standing, missed = self.state.standings[interrupt], 0
         while True:
-            standing = self.state.standings[interrupt]
             due = next_due(
                 ladder,
                 rung=standing.rung,
                 since=standing.since,
-                reminded=standing.reminded,
+                reminded=max(standing.reminded, missed),
                 handed_off=standing.handed_off,
             )
-            if due.act == "expire":
-                return
-            if due.at > self.now:
-                self._wake(due.at)
-                return
+            if due.act == "expire" or due.at > self.now:
+                break
             if due.act == "remind":
-                self._rule(e.Reminded(interrupt=interrupt, number=due.number))
+                missed = due.number
                 continue
-            handed_off = due.act == "hand_off"
-            asked = self.state.interrupts[interrupt]
-            who = ladder.hand_off_to if handed_off else ladder.rungs[due.rung].who
-            kind: e.InterruptKind | None = "handoff" if handed_off else None
-            rung = standing.rung if handed_off else due.rung
-            self._rule(e.Escalated(interrupt=interrupt, rung=rung, who=who or asked.who, kind=kind, since=due.at))
+            self._escalate(interrupt, ladder, due)
+            standing, missed = self.state.standings[interrupt], 0
+        if missed:
+            self._rule(e.Reminded(interrupt=interrupt, number=missed))
+        if due.act != "expire":
+            self._wake(due.at)
+
+    def _escalate(self, interrupt: str, ladder: Ladder, due: Due) -> None:
+        asked, handed_off = self.state.interrupts[interrupt], due.act == "hand_off"
+        who = ladder.hand_off_to if handed_off else ladder.rungs[due.rung].who
+        rung = self.state.standings[interrupt].rung if handed_off else due.rung
+        kind: e.InterruptKind | None = "handoff" if handed_off else None
+        self._rule(e.Escalated(interrupt=interrupt, rung=rung, who=who or asked.who, kind=kind, since=due.at))
 
     def _expire(self, interrupt: str) -> None:
         asked = self.state.interrupts[interrupt]

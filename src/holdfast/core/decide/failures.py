@@ -23,7 +23,9 @@ class Failures(Doubts):
             return
         assert step.failure is not None, f"{step.step.id} is diagnosed without a failure"
         if step.failure.detail == e.BY_A_PERSON:
-            self._give_up(step, step.failure.message, "skip" if step.step.on_failure in ("ask", "hand_off") else step.step.on_failure)
+            self._give_up(
+                step, step.failure.message, "skip" if step.step.on_failure in ("ask", "hand_off") else step.step.on_failure
+            )
             return
         contract, name = self._contract(step), step.step.id
         ruling = self._diagnosed(step, contract)

@@ -19,7 +19,7 @@ from holdfast.core.approval import (
 from holdfast.core.commands import CheckCall
 from holdfast.core.contract import Contract, digest
 from holdfast.core.decide.desk import Desk
-from holdfast.core.policy import Rule, Ruling, Undecided, evaluate
+from holdfast.core.policy import Rule, Ruling, Undecided, evaluate, policy_digest
 from holdfast.core.proposed import amount_in, proposed_call
 from holdfast.core.state import StepState
 
@@ -76,7 +76,9 @@ class Gates(Desk):
             gate = (*gates, default)[0]
             assert gate is not None
             return Ruling(rule=gate.name, verdict="always", asks=True, who=gate.who)
-        checks = step.checks.answers if step.checks is not None and step.checks.call == self._checks_of(step, contract, args) else {}
+        checks = (
+            step.checks.answers if step.checks is not None and step.checks.call == self._checks_of(step, contract, args) else {}
+        )
         return evaluate(
             policy,
             proposed_call(self.state, step, contract, args),
@@ -96,7 +98,8 @@ class Gates(Desk):
 
     def _checks_of(self, step: StepState, contract: Contract, args: dict[str, Any]) -> str:
         """What the answers of functions are good for."""
-        return digest([step.tool, args, contract, self.state.policy])
+        policy = self.state.policy
+        return digest([step.tool, args, contract, policy_digest(policy) if policy is not None else ""])
 
     def _settle_checking(self, step: StepState) -> None:
         """The worker that asked is gone: it is looked at anew what is to be asked."""
@@ -119,9 +122,7 @@ class Gates(Desk):
 
     # --- asking ---------------------------------------------------------------------------------------------------
 
-    def _ask_first(
-        self, step: StepState, contract: Contract, args: dict[str, Any], ruling: Ruling, call: str
-    ) -> None:
+    def _ask_first(self, step: StepState, contract: Contract, args: dict[str, Any], ruling: Ruling, call: str) -> None:
         """Ask a person about a call. Whoever refused the same before is not asked again, and after some refusals nobody is."""
         state = self.state
         policy = state.policy

@@ -11,7 +11,7 @@ from holdfast.core.commands import CheckCall
 from holdfast.core.contract import digest
 from holdfast.core.decide.ends import Ends
 from holdfast.core.plan import Plan, Step
-from holdfast.core.policy import Ruling, Undecided, evaluate
+from holdfast.core.policy import Ruling, Undecided, evaluate, policy_digest
 from holdfast.core.proposed import proposed_plan
 
 
@@ -59,7 +59,7 @@ class People(Ends):
         plan = state.unjudged
         if plan is None:
             return False
-        checked = digest([plan, state.policy])
+        checked = digest([plan, policy_digest(state.policy) if state.policy is not None else ""])
         checks = state.plan_checks.answers if state.plan_checks is not None and state.plan_checks.call == checked else {}
         document = proposed_plan(state, plan)
         seed = f"{state.run_id}\x1fplan\x1f{state.revision}"

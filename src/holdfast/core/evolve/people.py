@@ -53,9 +53,7 @@ def policy_ruled(state: State, event: e.PolicyRuled, entry: e.Entry) -> State:
     if not blocked:
         return put(state, entry, replace(step, ruled=event.call))
     failure = e.Failure(kind="denied", message=why, detail=e.BY_A_POLICY)
-    return put(
-        state, entry, replace(step, phase="diagnosis", args=event.args, failure=failure, refused=True, held_since=None)
-    )
+    return put(state, entry, replace(step, phase="diagnosis", args=event.args, failure=failure, refused=True, held_since=None))
 
 
 def checks_intended(state: State, event: e.ChecksIntended, entry: e.Entry) -> State:
@@ -112,9 +110,7 @@ def interrupt_withdrawn(state: State, event: e.InterruptWithdrawn, entry: e.Entr
     interrupts = without(state.interrupts, event.interrupt)
     if question.about == "plan":
         return following(state, entry, interrupts=interrupts, plan_asked=None)
-    step = replace(
-        state.steps[question.step], phase="waiting", due_at=entry.at, interrupt=None, approved=None, was_asked=True
-    )
+    step = replace(state.steps[question.step], phase="waiting", due_at=entry.at, interrupt=None, approved=None, was_asked=True)
     return put(state, entry, step, interrupts=interrupts)
 
 

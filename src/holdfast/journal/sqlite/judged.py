@@ -61,12 +61,9 @@ def listed(connection: apsw.Connection, wanted: JudgedFilter) -> list[Judged]:
         (condition, value) for condition, value in (("at >= ?", wanted.since), ("at < ?", wanted.until)) if value is not None
     ]
     where = f"where {' and '.join(condition for condition, _ in given)}" if given else ""
-    rows = all_rows(
-        connection,
-        f"select body from judged {where} order by at, run_id, entry limit ?",
-        (*(value for _, value in given), max(wanted.limit, 0)),
-    )
+    query = f"select body from judged {where} order by at, run_id, entry limit ?"
     with _no_collection():
+        rows = all_rows(connection, query, (*(value for _, value in given), max(wanted.limit, 0)))
         return [_body.decode(body) for (body,) in rows]
 
 
