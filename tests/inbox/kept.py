@@ -6,8 +6,8 @@ from typing import Any
 
 from holdfast import inbox
 from holdfast.core import events as e
+from holdfast.core.evolve import fold
 from holdfast.core.policy import Policy, Rule
-from holdfast.core.state import State
 from holdfast.journal.base import Batch, Head, Journal, Message, NewRun
 from holdfast.runner import asked
 from tests.core.story import T0, Story, step, tool
@@ -50,7 +50,7 @@ class Kept:
     def __init__(self, journal: Journal, story: Story):
         self.journal = journal
         self.story = story
-        self.before: State = State()
+        self.before = fold(story.entries[:1])
         self.head = Head(0, b"")
 
     async def begin(self) -> Kept:

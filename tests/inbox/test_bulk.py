@@ -107,7 +107,7 @@ async def test_what_the_word_does_not_decide_is_named_with_the_reason(journal: S
             expires_at=T0 + 100,
             options=(e.Option(decision="respond", means="this is the answer"),),
             asks=Question(name="where", question="where?"),
-        )  # fmt: skip
+        )
     )
     await Kept(journal, asking).begin()
     bulk = await inbox.decide_many("approve", "ann")

@@ -136,7 +136,7 @@ async def test_a_password_goes_over_tls_to_a_server_that_is_vouched_for(tmp_path
 
     def signed_in(server: Any, session: Any, envelope: Any, mechanism: str, data: Any) -> AuthResult:
         given.append((data.login, data.password))
-        return AuthResult(success=data.password == b"p:/w")
+        return AuthResult(success=data.password == b"p:/w", handled=False)
 
     options = {"tls_context": context, "require_starttls": True, "authenticator": signed_in, "auth_required": True}
     with mailing(server_options=options) as server:

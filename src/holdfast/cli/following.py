@@ -89,6 +89,19 @@ def _unheard(message: Message) -> Unheard:
             return Unheard(to="correct", said=cut(f"{body.get('name')} is told{by}"))
         case "child":
             return Unheard(to="child", said=cut(f"run {body.get('child')} has ended: {body.get('status')}"))
+        case "comment":
+            return Unheard(to="comment", said=cut(f"on {body.get('interrupt')}{by}: {body.get('text')}"))
+        case "pause" | "resume":
+            what = "it is to pause" if message.kind == "pause" else "it is to go on"
+            why = f": {body['reason']}" if body.get("reason") else ""
+            return Unheard(to=message.kind, said=cut(f"{what}{by}{why}"))
+        case "instruct":
+            return Unheard(to="instruct", said=cut(f"{body.get('text')}{by}"))
+        case "handoff":
+            why = f": {body['reason']}" if body.get("reason") else ""
+            return Unheard(to="handoff", said=cut(f"it is taken over{by}{why}"))
+        case "done":
+            return Unheard(to="done", said=cut(f"{body.get('step')} was done by hand{by}"))
         case _:
             wish = f", {ON_STOP[body['on_stop']]}" if body.get("on_stop") in ON_STOP else ""
             return Unheard(to=str(body.get("interrupt", message.kind)), said=f"{body.get('decision')}{by}{wish}")

@@ -111,12 +111,15 @@ def questions(run: Summary, db: str, now: float) -> None:
         styled((f"  {asked.kind}: ", "yellow"), (one_line(asked.question), "bold"), (f"   [{asked.interrupt}]", "dim"))
         if asked.tool:
             _call(asked)
+        for words, style in _who_decides(asked):
+            styled((f"    {one_line(words)}", style))
         render_thinking.asks(asked)
         if asked.interrupt in heard:
             styled((f"  answered: {heard[asked.interrupt]}; a worker takes it when the run goes on", "green"))
             continue
         silence = "; then it is told that nobody answered" if asked.asks is not None else "; silence never means yes"
-        styled((f"  until {moment(asked.expires_at)} ({when(asked.expires_at, now)}){silence}", "dim"))
+        goes_on = f"; {one_line(asked.next)}" if asked.next else ""
+        styled((f"  until {moment(asked.expires_at)} ({when(asked.expires_at, now)}){silence}{goes_on}", "dim"))
         words = [run.run_id, *([asked.interrupt] if which else [])]
         answers = [
             (command(db, "answer", *words, *given, ends=ends), means)
@@ -137,6 +140,19 @@ def _call(asked: Question) -> None:
     width = max(map(len, asked.args), default=0)
     for name, value in asked.args.items():
         styled((f"      {one_line(name).ljust(width)} = {as_json(value)}", ""))
+
+
+def _who_decides(asked: Question) -> Iterable[Cell]:
+    """By which rule it is asked, who may decide, and who has already."""
+    if asked.rule:
+        yield f"by {asked.rule}", "cyan"
+    if asked.who or asked.people > 1:
+        many = f"{asked.people} of them must approve" if asked.people > 1 else ""
+        yield "; ".join(filter(None, (f"to be decided by {' or '.join(asked.who) or 'anybody'}", many))), ""
+    if asked.approvals:
+        yield f"approved so far by {listed(asked.approvals)}", "green"
+    if asked.not_by:
+        yield f"refused before by {listed(asked.not_by)}, who cannot approve it now", "yellow"
 
 
 def show(tree: Tree, db: str, now: float) -> None:
@@ -190,6 +206,10 @@ def _facts(run: Summary, db: str, now: float) -> Iterable[tuple[str, str]]:
     yield "started", moment(run.started_at)
     yield "changed", f"{moment(run.changed_at)}, {run.entries} entries, {run.attempts} calls, plan {run.revision}"
     yield "worker", run.worker
+    yield "policy", run.policy
+    yield "paused", _paused(run, db)
+    yield "taken by", _taken_over(run)
+    yield "told", "; ".join(f"{one.by}: {cut(one.text, VALUE_MAX)}" for one in run.instructions)
     yield "stopping", run.stopping or _wanted_end(run)
     if not run.ended:
         yield "unheard", "; ".join(f"{word.to}: {word.said}" for word in run.unheard if word.to in _FROM_OUTSIDE)
@@ -201,7 +221,21 @@ def _facts(run: Summary, db: str, now: float) -> Iterable[tuple[str, str]]:
     yield "note", run.note and f"{run.note}; it goes on with {again}"
 
 
-_FROM_OUTSIDE = ("callback", "signal", "child")
+_FROM_OUTSIDE = ("callback", "signal", "child", "comment", "pause", "resume", "instruct", "handoff", "done")
+
+
+def _paused(run: Summary, db: str) -> str:
+    if run.paused is None:
+        return ""
+    until = f"until {moment(run.paused.until)}" if run.paused.until is not None else "until somebody lets it go on"
+    why = f": {run.paused.reason}" if run.paused.reason else ""
+    return f"by {run.paused.by}, {until}{why}; `{command(db, 'resume', run.run_id)}` lets it go on"
+
+
+def _taken_over(run: Summary) -> str:
+    if run.taken_over is None:
+        return ""
+    return run.taken_over.by + (f": {run.taken_over.reason}" if run.taken_over.reason else "")
 
 
 def _wanted_end(run: Summary) -> str:
@@ -214,7 +248,7 @@ def _steps(steps: Sequence[StepView], now: float) -> None:
 
 
 def _step_cells(step: StepView, now: float) -> tuple[Cell, ...]:
-    by = _BY.get(step.settled_by, "")
+    by = f"by {step.by_hand}" if step.by_hand else _BY.get(step.settled_by, "")
     done = step.place in ("done", "undone")
     said = _value(step) if done else cut(step.reason, VALUE_MAX)
     return (

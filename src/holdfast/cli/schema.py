@@ -240,8 +240,8 @@ _RULE: dict[str, dict[str, Any]] = {
     "description": {"description": "for readers; nothing is made of it"},
 }
 _POLICY: dict[str, dict[str, Any]] = {
-    "name": {**_TEXT, "description": "the file's, or the agent's, by default"},
-    "version": _TEXT,
+    "name": {**_TEXT, "minLength": 1, "description": "the file's, or the agent's, by default"},
+    "version": {**_TEXT, "minLength": 1},
     "who": {**_WHO, "description": "who may decide, where a rule does not say"},
     "ladder": {},
     "rules": {},

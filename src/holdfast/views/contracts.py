@@ -197,7 +197,8 @@ _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 def _hours(hours: Hours) -> str:
     days = " ".join(_DAYS[day] for day in sorted(set(hours.days)))
-    but = f", but {len(hours.holidays)} holidays" if hours.holidays else ""
+    count = len(hours.holidays)
+    but = f", but {count} {'holiday' if count == 1 else 'holidays'}" if count else ""
     return f"working time, {days} {hours.start} to {hours.end} {hours.timezone}{but}"
 
 

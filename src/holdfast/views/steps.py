@@ -131,7 +131,7 @@ def _step(state: State, step: StepState, place: Place, past: _Past, live: bool) 
     if step.phase == "checking":
         held = f"asks {listed(past.checks)} whether a person is to be asked"
     return StepView(
-        id=name, tool=step.tool, phase="done by hand" if past.by_hand and place == "done" else _words(state, step, place, live), place=place, attempts=step.attempt,
+        id=name, tool=step.tool, phase=_words(state, step, place, live, past), place=place, attempts=step.attempt,
         safety=contract.safety if contract else "", after=waits_for(step.step),
         args=step.step.args if step.args is None else step.args, due_at=None if state.ended else _due(state, step),
         reason=_reason(state, step) or held, value=value, value_characters=characters,
@@ -192,10 +192,12 @@ _PHASES: dict[Phase, str] = {
 }
 
 
-def _words(state: State, step: StepState, place: Place, live: bool) -> str:
+def _words(state: State, step: StepState, place: Place, live: bool, past: _Past | None = None) -> str:
     """The phase of a step in people's words."""
     name, run_ended = step.step.id, bool(state.ended)
     if step.phase == "done":
+        if place == "done" and past is not None and past.by_hand:
+            return "done by hand"
         return "done, and taken back" if place == "undone" else _done_words(state, step)
     if place == "flagged":
         return "skipped and flagged"

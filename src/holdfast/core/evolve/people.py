@@ -21,8 +21,7 @@ def stood(before: State, after: State, event: e.Event, entry: e.Entry) -> State:
     standings, decided = dict(after.standings), after.decided
     for name in before.interrupts.keys() - after.interrupts.keys():
         standings.pop(name, None)
-        if getattr(event, "interrupt", None) == name:
-            decided = decided.insert(name, _decided(event))
+        decided = decided.insert(name, _decided(event))
     for name in after.interrupts.keys() - before.interrupts.keys():
         rung = after.interrupts[name].rung
         standings[name] = Standing(asked_at=entry.at, asked_entry=entry.sequence, since=entry.at, rung=rung)
@@ -34,6 +33,8 @@ def _decided(event: e.Event) -> str:
         return f"{event.decision} by {event.by}"
     if isinstance(event, e.InterruptExpired):
         return "nobody answered in time"
+    if isinstance(event, e.StepDoneByHand):
+        return f"done by hand by {event.by}"
     return f"withdrawn: {event.reason}" if isinstance(event, e.InterruptWithdrawn) else "settled without an answer"
 
 
