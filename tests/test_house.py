@@ -28,18 +28,18 @@ labs
 testing loading
 holdfast
 app
-scheduling
+saying scheduling
 engines
 runner
 starting
 agent
 judges mind
 models
-inbox memory
-journal tools reasoners views pricing
+inbox memory audit figures notify
+journal tools reasoners views pricing policyfile
 policyfile
 datafile
-core
+core datafile
 errors
 """
 STOREY_OF = {room: number for number, rooms in enumerate(STOREYS.split("\n")) for room in rooms.split()}
@@ -47,10 +47,12 @@ STOREY_OF = {room: number for number, rooms in enumerate(STOREYS.split("\n")) fo
 # What the core may use from outside: nothing that reads a clock, draws, waits, or touches a file or a network.
 PURE = {
     "__future__", "base64", "bisect", "collections", "dataclasses", "datetime", "decimal", "difflib", "enum", "fractions", "functools", "hashlib",
-    "heapq", "hmac", "itertools", "math", "operator", "re", "string", "types", "typing", "unicodedata", "zoneinfo",
+    "heapq", "hmac", "itertools", "json", "math", "operator", "re", "string", "types", "typing", "unicodedata", "zoneinfo",
     "cronsim", "jmespath", "jsonschema_rs", "msgspec", "rpds",
 }  # fmt: skip
 IMPURE_BUILTINS = {"open", "print", "input", "breakpoint", "exec", "eval", "compile", "__import__", "id"}
+# The nodes of a parsed condition are tables, which cannot be keys; their identity never leaves the object that holds them.
+KEYED_BY_NODE = {"holdfast.core.conditions": {"id"}}
 NO_NOUN = {"util", "utils", "common", "helper", "helpers", "misc", "shared", "stuff"}
 NOT_FOR_A_BARE_IMPORT = {"pydantic", "apsw", "typer", "rich", "asyncio", "yaml", "msgspec", "jsonschema_rs", "jmespath"}
 
@@ -147,7 +149,7 @@ def test_the_core_is_pure(name: str) -> None:
             node.lineno,
         )
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-            assert node.func.id not in IMPURE_BUILTINS, (name, node.lineno)
+            assert node.func.id not in IMPURE_BUILTINS - KEYED_BY_NODE.get(name, set()), (name, node.lineno)
 
 
 def test_errors_stand_on_nothing() -> None:

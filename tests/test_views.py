@@ -330,10 +330,13 @@ def filled(kind: type[e.Event]) -> dict[str, Any]:
         "attempt": 1, "probe": 1, "revision": 1, "due_at": 1.0, "expires_at": 1.0, "allowed": 1.0, "until": 1.0,
         "status": "failed", "rest": {"id": "y", "tool": "t"}, "usage": {}, "questions": [], "facts": [], "accepted": True,
         "thinking": {"models": {}, "routes": {}}, "count": 1, "question": "x",
+        "ruling": {"rule": "r", "verdict": "never", "asks": False}, "checks": [], "answers": {}, "number": 1, "rung": 0, "left": 1,
         "why": {e.CallHeld: "circuit", e.PlanSuspected: "drift"}.get(kind, "x"),
     }  # fmt: skip
     if kind is e.Inferred:
         samples["question"] = {"name": "n", "text": "t"}
+    if kind is e.WordVoided:
+        samples["kind"] = "pause"
     if kind in (e.ReobservationPlanned, e.CheckPlanned):
         samples["step"] = {"id": "y", "tool": "t"}
     required = [field for field in msgspec.structs.fields(kind) if field.required]

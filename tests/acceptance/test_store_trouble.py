@@ -19,10 +19,10 @@ STORE_TROUBLE = 5
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of half a megabyte; skipped where nobody may mount one."""
+    """A file system of two megabytes; skipped where nobody may mount one."""
     disk = tmp_path / "disk"
     disk.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(disk)], capture_output=True).returncode:
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk)], capture_output=True).returncode:
         pytest.skip("a small file system cannot be mounted here")
     yield disk
     subprocess.run(["umount", "--lazy", str(disk)], check=True)

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from holdfast.core import ladder as module
@@ -259,7 +259,7 @@ def ladders(draw: st.DrawFn) -> Ladder:
     rungs = st.builds(
         Rung,
         seconds=st.floats(1, 5 * DAY),
-        remind_seconds=st.none() | st.floats(600, 5 * DAY),
+        remind_seconds=st.none() | st.floats(4 * HOUR, 5 * DAY),
     )
     return Ladder(
         rungs=tuple(draw(st.lists(rungs, min_size=1, max_size=4))),
@@ -269,6 +269,7 @@ def ladders(draw: st.DrawFn) -> Ladder:
     )
 
 
+@settings(deadline=None)
 @given(ladder=ladders(), since=MOMENTS, late=st.lists(st.floats(0, 20 * DAY), max_size=5))
 def test_walking_a_ladder_comes_to_its_end(ladder: Ladder, since: float, late: list[float]) -> None:
     """Whoever does what is due, however late, is at the default after as many steps as there are reminders and rungs; nothing is

@@ -106,7 +106,7 @@ async def test_what_the_word_does_not_decide_is_named_with_the_reason(journal: S
             digest="d",
             expires_at=T0 + 100,
             options=(e.Option(decision="respond", means="this is the answer"),),
-            asks=Question(name="where", question="where?"),
+            asks=Question(name="where", text="where?"),
         )
     )
     await Kept(journal, asking).begin()

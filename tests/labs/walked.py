@@ -7,6 +7,7 @@ from typing import Any
 import holdfast.labs
 from holdfast.labs.ahead import go_ahead
 from holdfast.labs.drift.agents import trip
+from holdfast.labs.flight.agents import booking
 from holdfast.labs.forty_seven.agents import agents
 from holdfast.labs.http_call import STORE, WORLD
 from holdfast.labs.news.agents import agent as news
@@ -88,6 +89,13 @@ def one_drifting_trip(config: dict[str, Any]) -> Story:
     os.environ[WORLD] = config["world"]
     inputs = {"guest": config["guest"], "town": config["town"]}
     return Story(agent=trip(config["guest"]), run_id=f"trip-{config['guest']}", inputs=inputs, thread=config["guest"])
+
+
+def one_flight(config: dict[str, Any]) -> Story:
+    """The trip of the lab `flight`. config: {world, traveller}."""
+    os.environ[WORLD] = config["world"]
+    name = config["traveller"]
+    return Story(agent=booking(name), run_id=f"trip-{name}", inputs={"traveller": name}, thread=name)
 
 
 def one_visit(config: dict[str, Any]) -> Story:

@@ -8,6 +8,7 @@ from holdfast.errors import UsageError
 
 LABS: Mapping[str, str] = {
     "drift": "a trip is booked while the price moves, the goal changes, and what is remembered of the guest is wrong",
+    "flight": "a flight is booked from half a sentence: guesses, a correction, a seat that is gone, a person who decides",
     "forty_seven": "a follow-up agent is woken 47 times before its mail shows anywhere, and mails once",
     "news": "three stories are summarised, from pages of which one gives orders, and a judge looks them up",
     "onboarding": "new hires get mailbox, VPN, laptop and mail while services fail and the worker is killed",
@@ -18,7 +19,7 @@ LABS: Mapping[str, str] = {
 }
 """Each lab and its story in a line."""
 
-WITH_MODEL = frozenset({"drift", "news", "runaway", "second_run", "weekend"})
+WITH_MODEL = frozenset({"drift", "flight", "news", "runaway", "second_run", "weekend"})
 """The labs whose agents can ask a model: their drivers take `model`."""
 
 

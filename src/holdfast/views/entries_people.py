@@ -7,7 +7,7 @@ from typing import Any
 from holdfast.core import events as e
 from holdfast.core.approval import PLAN_ASKS, SAFETY_ASKS, TOOL_ASKS
 from holdfast.core.ladder import Ladder
-from holdfast.core.policy import Check, Policy, Ruling, policy_title
+from holdfast.core.policy import Check, Policy, Rule, Ruling, policy_title
 from holdfast.views.words import FIELD_MAX, cut, listed, moment, shares, span
 
 ON_STOP: dict[e.OnStop, str] = {
@@ -36,7 +36,7 @@ def _of_policies(event: e.AnyEvent) -> str | None:
     """What a policy says, where nobody is asked."""
     match event:
         case e.PolicyChanged(policy=policy):
-            return f"goes by the policy {policy_words(policy)} from now on" if policy is not None else "goes by no policy any more"
+            return "goes by no policy any more" if policy is None else f"goes by the policy {policy_words(policy)} from now on"
         case e.PolicyRuled(ruling=ruling):
             about = f"{event.step}: " if event.step else f"plan {event.revision}: "
             return f"{about}{ruled_words(ruling, _what(event))}"
@@ -160,8 +160,12 @@ def _said(check: Check) -> str:
 
 def policy_words(policy: Policy) -> str:
     """A policy in a few words: `shop@3 (large: always, small: sample 5%)`."""
-    rules = listed(f"{rule.name}: {rule.then}" + (f" {shares(rule.rate)}" if rule.then == "sample" else "") for rule in policy.rules)
+    rules = listed(f"{rule.name}: {_then(rule)}" for rule in policy.rules)
     return policy_title(policy) + (f" ({rules})" if rules else "")
+
+
+def _then(rule: Rule) -> str:
+    return f"sample {shares(rule.rate)}" if rule.then == "sample" else rule.then
 
 
 def _why(ruling: Ruling) -> str:

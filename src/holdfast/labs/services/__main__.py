@@ -16,6 +16,7 @@ from holdfast.labs.services.checks import Checks
 from holdfast.labs.services.control import control_routes
 from holdfast.labs.services.customers import Customers
 from holdfast.labs.services.faults import Faults, read_faults
+from holdfast.labs.services.flights import flight_routes
 from holdfast.labs.services.holds import Holds
 from holdfast.labs.services.ids import Ids
 from holdfast.labs.services.ledger import Ledger, RequestLog
@@ -37,6 +38,7 @@ WATCH_SECONDS = 0.05
 
 HOLDS = {
     "drift": {name: frozenset({name}) for name in ("rooms", "trains", "payments")},
+    "flight": {name: frozenset({name}) for name in ("seats", "bookings")},
     "forty_seven": {"mail": frozenset({"mail"})},
     "news": {},
     "onboarding": {name: frozenset({name}) for name in ("mailbox", "vpn", "orders", "mail", "background")},
@@ -103,6 +105,8 @@ def _serve(lab: str, directory: Path, seed: int, faults: Faults) -> dict[str, ob
             routes += [*newsroom_routes(faults), *mail.routes()]
         case "drift" | "second_run":
             routes += trip_routes(ledger, ids)
+        case "flight":
+            routes += flight_routes(ledger, ids, faults)
         case "runaway":
             routes += office_routes(ledger, ids, faults)
         case _:

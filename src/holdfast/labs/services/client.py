@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 
 def start_services(
-    lab: Literal["drift", "forty_seven", "news", "onboarding", "payment", "runaway", "second_run", "weekend"],
+    lab: Literal["drift", "flight", "forty_seven", "news", "onboarding", "payment", "runaway", "second_run", "weekend"],
     directory: Path,
     faults: Mapping[str, object] | None = None,
     *,
@@ -132,6 +132,10 @@ class Services:
     def change_price(self, guest: str, town: str, usd: str) -> None:
         """From now on a room in this town costs this guest so much."""
         self._call("POST", "/prices", {"guest": guest, "town": town, "usd": usd})
+
+    def sell_out(self, traveller: str, flight: str) -> None:
+        """From now on there is no seat on this flight for this traveller."""
+        self._call("POST", "/flights/sold", {"traveller": traveller, "flight": flight})
 
     def stop(self) -> None:
         """End the process and wait for it. Does nothing the second time."""
