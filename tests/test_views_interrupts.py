@@ -64,6 +64,16 @@ def test_each_value_says_where_it_comes_from() -> None:
     assert (found["to.name"].by, found["to.name"].tainted, found["to.name"].expression) == ("look", True, "steps.who.name")
 
 
+def test_a_value_of_a_fact_that_is_too_old_by_now_says_so() -> None:
+    """It was not when the question was asked."""
+    told = story(args={"to": ref("facts.city")})
+    told.tell(e.FactsLearned(facts=(Fact(name="city", value="Bonn", source="told", by="ann", at=told.now, ttl_seconds=30.0),)))
+    assert not look(told).origins[0].stale
+    told.wait(30)
+    (origin,) = look(told).origins
+    assert (origin.stale, origin.age_seconds, origin.by) == (True, 30.0, "told by ann")
+
+
 def test_what_a_model_planned_is_not_said_to_be_the_authors() -> None:
     """Its literals are its own; references are what they are."""
     planned = story(args={"amount": 5, "why": ref("inputs.reason")}, thinking=Thinking(models={}, routes={}))

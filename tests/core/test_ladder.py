@@ -183,6 +183,7 @@ def test_its_end_lies_within_working_hours(hours: Hours, since: float, seconds: 
 # --- what is due --------------------------------------------------------------------------------------------------
 
 TWO = Ladder(rungs=(Rung(seconds=4 * HOUR, remind_seconds=HOUR), Rung(who=("heads",), seconds=8 * HOUR)))
+SELDOM = msgspec.structs.replace(TWO, rungs=(Rung(seconds=4 * HOUR, remind_seconds=3 * HOUR), Rung()))
 HANDED = msgspec.structs.replace(TWO, at_deadline="hand_off", hand_off_seconds=DAY)
 
 
@@ -221,6 +222,7 @@ def due(act: Any, hours: float, **more: int) -> Due:
         Row(TWO, 0, 0, due("remind", 3, number=3), now=T0 + 3.5 * HOUR),  # Two of three are passed over.
         Row(TWO, 0, 3, due("escalate", 4, rung=1), now=T0 + 3.5 * HOUR),
         Row(TWO, 0, 1, due("escalate", 4, rung=1), now=T0 + 90 * DAY),  # Nobody is reminded of what is asked of others now.
+        Row(SELDOM, 0, 0, due("escalate", 4, rung=1), now=T0 + 4 * HOUR),
         Row(TWO, 0, 0, due("remind", 1, number=1), now=T0 - 90 * DAY),  # A clock that was set back.
     ],
 )

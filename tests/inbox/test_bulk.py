@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from holdfast.core import events as e
 from holdfast.core.thinking import Question
 from holdfast.errors import AnswerRefused, UsageError
 from holdfast.inbox import Bulk, Inbox
+from holdfast.journal.base import Batch
 from holdfast.journal.sqlite import SqliteJournal
 from tests.core.story import T0
 from tests.inbox.kept import Kept, Still, paying
@@ -138,6 +140,18 @@ async def test_one_that_cannot_be_decided_does_not_hold_up_the_others(journal: S
     assert (done.count, done.done) == (4, 3)
     (failed,) = done.failed
     assert (failed.run_id, failed.why) == ("r2", "a-1 was answered already: reject by bob")
+
+
+async def test_what_is_not_what_the_list_showed_is_not_decided(journal: SqliteJournal) -> None:
+    """The word was given for that; the run asks something else under the same name."""
+    run, _ = await filled(journal, 2)
+    inbox = Inbox(journal, Still())
+    shown = msgspec.structs.replace((await inbox.list(run_id="r1"))[0], digest="of something else")
+    await journal.append(Batch(run_id="r1", fence=1, head=run.head, at=T0, events=(), opened=(shown,)))
+    bulk = await inbox.decide_many("approve", "ann")
+    done = await inbox.decide_many("approve", "ann", confirm=bulk.confirm)
+    assert [(one.run_id, one.why) for one in done.failed] == [("r1", "a-1: what was shown has changed since")]
+    assert done.done == 1
 
 
 async def test_what_is_beyond_the_limit_is_counted(journal: SqliteJournal) -> None:

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
-from holdfast import Agent, Conflict, Holdfast, tool
+import pytest
+
+from holdfast import Agent, Conflict, Holdfast, loading, tool
 from holdfast.journal.people import Person, Sent
 from holdfast.notify.mail import Mail
 from holdfast.notify.webhook import Webhook, verify
@@ -56,9 +61,7 @@ async def test_what_is_asked_arrives_by_mail_and_webhook_without_the_secrets_of_
     assert recipients == ["ann@example.org"] and sorted(said["body"]["args"]) == ["amount", "order", "password", "pin"]
     assert (said["what"], said["run_id"], [one["name"] for one in said["to"]]) == ("asked", "order-7", ["ann"])
     assert "order-7 asks" in str(message["Subject"]) and "holdfast answer order-7" in message.get_content()
-    assert not any(
-        secret.encode() in whole for secret in (PASSWORD, PIN) for whole in (*mails.raw, *(body for _, body in hooks.came))
-    )
+    assert not any(secret.encode() in whole for secret in (PASSWORD, PIN) for whole in told)
     assert [one["Bcc"] for _, one in mails.came] == [None, None]
 
 
@@ -97,3 +100,36 @@ async def notices(path: Path) -> list[Sent]:
     """What was to be told, and what became of it."""
     async with Holdfast(path) as app:
         return list(await app.journal.notices())
+
+
+AGENT = '''
+from holdfast import Agent, tool
+
+@tool(safety="idempotent", approve="always")
+def refund(order: str) -> str:
+    """Refund."""
+    return "refunded"
+
+clerk = Agent("clerk", goal="Refund", tools=[refund], plan={"refund_1": {"tool": "refund", "args": {"order": "7"}}})
+'''
+
+
+@pytest.mark.parametrize("words", [["run", "clerk.py", "--id", "order-7"], ["work", "clerk.py", "--until-idle"]])
+async def test_the_commands_that_advance_runs_tell_people(tmp_path: Path, words: list[str]) -> None:
+    """By what the environment names; where that cannot be they refuse to begin."""
+    (tmp_path / "clerk.py").write_text(AGENT, encoding="utf-8")
+    if words[0] == "work":
+        async with Holdfast(tmp_path / "holdfast.db") as app:
+            await app.start(loading.agent_of(str(tmp_path / "clerk.py")), id="order-7")
+
+    def holdfast(**environment: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "holdfast", *words]
+        whole = {**os.environ, **environment}
+        return subprocess.run(command, cwd=tmp_path, env=whole, capture_output=True, text=True, timeout=60)
+
+    with receiving() as hooks:
+        refused = await asyncio.to_thread(holdfast, HOLDFAST_WEBHOOK_URL=hooks.url)
+        assert (refused.returncode, hooks.came) == (2, []) and "HOLDFAST_WEBHOOK_SECRET" in refused.stderr
+        await asyncio.to_thread(holdfast, HOLDFAST_WEBHOOK_URL=hooks.url, HOLDFAST_WEBHOOK_SECRET=SECRET)
+        [(headers, _)] = hooks.came
+    assert headers["webhook-id"].startswith("order-7/") and headers["webhook-id"].endswith("/asked/1")

@@ -111,8 +111,8 @@ def questions(run: Summary, db: str, now: float) -> None:
         styled((f"  {asked.kind}: ", "yellow"), (one_line(asked.question), "bold"), (f"   [{asked.interrupt}]", "dim"))
         if asked.tool:
             _call(asked)
-        for words, style in _who_decides(asked):
-            styled((f"    {one_line(words)}", style))
+        for line, style in _who_decides(asked):
+            styled((f"    {one_line(line)}", style))
         render_thinking.asks(asked)
         if asked.interrupt in heard:
             styled((f"  answered: {heard[asked.interrupt]}; a worker takes it when the run goes on", "green"))

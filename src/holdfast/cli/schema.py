@@ -11,7 +11,7 @@ from typing import Any, get_args
 from holdfast import policyfile
 from holdfast.core.events import OnStop
 from holdfast.core.ladder import AtDeadline
-from holdfast.core.policy import STRICTNESS, About
+from holdfast.core.policy import PEOPLE_MAX, STRICTNESS, About
 from holdfast.reasoners import planfile
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -233,7 +233,7 @@ _RULE: dict[str, dict[str, Any]] = {
     "tools": {**_NAMES, "description": "only calls of these"},
     "check": {"type": "string", "pattern": r"\S", "description": "a function of the agent's that must say yes as well"},
     "on": {"enum": list(get_args(About)), "description": "about calls, or about plans as a whole"},
-    "people": {**_WHOLE, "description": "how many different ones must approve"},
+    "people": {**_WHOLE, "maximum": PEOPLE_MAX, "description": "how many different ones must approve"},
     "who": {**_WHO, "description": "who may decide; by default whoever the tool or the policy names"},
     "ladder": {},
     "standing": {"type": "boolean", "description": "whether a standing approval may answer for a person"},

@@ -104,7 +104,7 @@ def next_due(ladder: Ladder, *, rung: int, since: float, reminded: int, handed_o
     rung = _standing(ladder, rung)
     end = working_until(ladder.hours, since, ladder.rungs[rung].seconds)
     reminder = _reminder(ladder, ladder.rungs[rung], since, reminded, now)
-    if reminder is not None and reminder.at < end and (now is None or now < end):
+    if reminder is not None and (now is None or now < end):
         return reminder
     if rung + 1 < len(ladder.rungs):
         return Due(act="escalate", at=end, rung=rung + 1)

@@ -270,9 +270,9 @@ def summary(state: State, row: Row, now: float, served: Collection[str] = (), un
         live=line.live, worker=line.worker,
         note="" if served_too else line.note or _unserved(row.agent), started_at=state.started_at, changed_at=row.changed_at,
         entries=state.version, attempts=state.attempts, revision=state.revision,
-        questions=_questions(state, now), unheard=unheard, spent=spent_view(state), outdated=state.outdated,
-        paused=_held(state, state.paused), taken_over=_held(state, state.handoff),
-        instructions=tuple(Instruction(by=one.by, text=one.text) for one in state.instructions),
+        questions=questions(state, now), unheard=unheard, spent=spent_view(state), outdated=state.outdated,
+        paused=held(state, state.paused), taken_over=held(state, state.handoff),
+        instructions=instructions(state),
         policy=policy_title(state.policy) if state.policy is not None else "",
         guessed=_guessed(state), owed=owed(state), changes=_counted(state), undoing=state.undoing, kept=state.kept,
         replaced=state.replaced, suppressed=_suppressed(state),
@@ -336,13 +336,20 @@ def _with(words: str, more: str) -> str:
     return "; ".join(filter(None, (words, more)))
 
 
-def _held(state: State, word: e.RunPaused | e.HandoffRequested | None) -> Held | None:
+def held(state: State, word: e.RunPaused | e.HandoffRequested | None) -> Held | None:
+    """Who keeps a run from going on by this word; None where nobody does, or it has ended."""
     if word is None or state.ended:
         return None
     return Held(by=word.by, reason=word.reason, until=word.until if isinstance(word, e.RunPaused) else None)
 
 
-def _questions(state: State, now: float) -> tuple[Question, ...]:
+def instructions(state: State) -> tuple[Instruction, ...]:
+    """What people said a run is to go by, the oldest first."""
+    return tuple(Instruction(by=one.by, text=one.text) for one in state.instructions)
+
+
+def questions(state: State, now: float) -> tuple[Question, ...]:
+    """All that people are asked."""
     believed = fact_views(state, now) if any(asked.facts for asked in state.interrupts.values()) else ()
     return tuple(_question(asked, state, believed, now) for asked in state.interrupts.values())
 

@@ -37,8 +37,8 @@ class StepView(msgspec.Struct, frozen=True, kw_only=True):
     whole is. whole_bytes: of a result that was too large and was cut when it came, the size of the whole; stored: the store has
     it. settled_by: who said how it ended: the call, a probe, a callback, a signal, a person, the run that it started, or another
     step (reuse). replaced_by: the fallback's tool that did it, or the step that stood in. alternative_to, undoes: the step that
-    it stands in for, or takes back. by_hand: who did it by hand. suppressed_by: the step or run whose open operation it would repeat. changes: what else its
-    calls changed. recovery: the rows that were applied, of both tables."""
+    it stands in for, or takes back. suppressed_by: the step or run whose open operation it would repeat. changes: what else its
+    calls changed. recovery: the rows that were applied, of both tables. by_hand: who did it by hand."""
 
     id: str
     tool: str
@@ -217,6 +217,11 @@ def _words(state: State, step: StepState, place: Place, live: bool, past: _Past 
     if step.phase == "owed" and name in state.pending and state.pending[name].child:
         return "its run goes on"
     return "to be called" if step.phase == "waiting" and not step.tries else _PHASES[step.phase]
+
+
+def step_words(state: State, step: StepState) -> str:
+    """The phase of a step in people's words, for a run that nobody may hold."""
+    return _words(state, step, place_of(state, step, live=False), live=False)
 
 
 def _done_words(state: State, step: StepState) -> str:

@@ -193,6 +193,7 @@ class Desk:
                 since=standing.since,
                 reminded=max(standing.reminded, missed),
                 handed_off=standing.handed_off,
+                now=self.now,
             )
             if due.act == "expire" or due.at > self.now:
                 break

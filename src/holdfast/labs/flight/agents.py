@@ -29,8 +29,8 @@ search_flights, shortlist_flights on its result, hold_seat on the best one. Ask 
 under the name choice_1 (choice_2, and so on, where you ask again), with these flights as options and as the enum of the answer.
 Book it with book_flight, all arguments by $ref (facts.choice_1.flight, facts.choice_1.usd, facts.airport, facts.origin). Where a
 seat is sold out, search again and list what is next to it with `near`, and ask again. Where the airport is corrected, release
-with undo_step what was held for the other one, and list and ask anew, from the search that is done. In the end release every seat that
-is still held, and end the run with the booking and its origin."""
+with undo_step what was held for the other one, and list and ask anew, from the search that is done. In the end release every seat
+that is still held, and end the run with the booking and its origin."""
 
 
 # Roles, as the directory of the store has them.

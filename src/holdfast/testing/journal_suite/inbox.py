@@ -188,12 +188,13 @@ class InboxChecks:
             assert len({(row.run_id, row.interrupt) for row in everything}) == 27
             for size in (1, 4, 26, 27):
                 found: list[OpenInterrupt] = []
-                while page := await journal.inbox(
-                    InboxFilter(order=order, limit=size, after=(found[-1].run_id, found[-1].interrupt) if found else None), T0
-                ):
+                for _ in range(-(-27 // size)):
+                    after = (found[-1].run_id, found[-1].interrupt) if found else None
+                    page = await journal.inbox(InboxFilter(order=order, limit=size, after=after), T0)
                     assert len(page) <= size
                     found += page
                 assert found == everything
+                assert await journal.inbox(InboxFilter(order=order, after=(found[-1].run_id, found[-1].interrupt)), T0) == []
             assert await journal.inbox_count(InboxFilter(order=order, limit=2, after=("r1", "q-3")), T0) == 27
         assert await journal.inbox(InboxFilter(limit=0), T0) == []
 
