@@ -181,3 +181,11 @@ async def test_reading_rulings_leaves_the_collection_of_garbage_as_it_was(journa
         assert not gc.isenabled()
     finally:
         gc.enable()
+
+
+async def test_the_first_sight_is_kept_where_two_are_noted_at_once(journal: SqliteJournal) -> None:
+    """Both had looked before and found none."""
+    await opened(journal, asked("q-1"))
+    for at in (T0 + 5, T0 + 9):
+        await journal.file.write(lambda c, at=at: inbox.saw(c, "r", "q-1", "ann", at))  # type: ignore[misc]
+    assert await journal.seen_at("r", "q-1", "ann") == T0 + 5

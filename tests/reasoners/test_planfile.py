@@ -254,7 +254,7 @@ def test_what_is_wrong_beside_the_steps(part: dict[str, Any], problem: str) -> N
         ({"tool": "t", "args": [1]}, "args is a list, not a table"),
         ({"tool": "t", "args": None}, "args is empty, not a table"),
         ({"tool": "t", "optional": "yes"}, "optional is true or false"),
-        ({"tool": "t", "on_failure": "retry"}, "on_failure is 'retry' (it is one of stop, skip, flag, ask)"),
+        ({"tool": "t", "on_failure": "retry"}, "on_failure is 'retry' (it is one of stop, skip, flag, ask, hand_off)"),
         ({"tool": "t", "on_failure": ["stop"]}, "on_failure is ['stop']"),
         ({"tool": "t", "approve": "never"}, "approve can only be `always`"),
         ({"tool": "t", "approve": True}, "approve can only be `always`"),
