@@ -55,6 +55,7 @@ async def journal(tmp_path: Path) -> AsyncIterator[SqliteJournal]:
         ),
         (
             e.FactsLearned(facts=(Fact(name="seen", value=1, source="observed", by="step"),)),
+            e.FactsLearned(facts=(Fact(name="order", value=7, source="told", by="the goal"),)),
             e.FactsLearned(facts=(Fact(name="city", value="x" * 20_000, source="told", by="cy", pinned=True),), reason="told by cy"),
         ),
     )  # fmt: skip
@@ -110,7 +111,7 @@ async def test_every_decision_has_a_line_and_nothing_else_has(journal: SqliteJou
         ("refunds-1", 2, "asked", "", "asked"),
         ("refunds-1", 4, "approval_given", "ann", "approve"),
         ("refunds-1", 5, "answered", "bob", "approve"),
-        ("refunds-1", 8, "facts_learned", "cy", ""),
+        ("refunds-1", 9, "facts_learned", "cy", ""),
         ("refunds-2", 2, "policy_ruled", "", "passed"),
         ("refunds-2", 3, "policy_changed", "", ""),
         ("refunds-2", 4, "asked", "", "asked"),
@@ -143,6 +144,37 @@ async def test_every_event_that_holds_a_word_of_a_person_is_in_the_table() -> No
     assert said_by - AUDITED == others
 
 
+SAID: list[tuple[e.AnyEvent, tuple[str, str, str], Any]] = [
+    (e.AnswerVoided(interrupt="i1", by="ann", reason="late"), ("ann", "voided", "late"), None),
+    (e.InterruptWithdrawn(interrupt="i1", reason="changed"), ("", "withdrawn", "changed"), None),
+    (e.Escalated(interrupt="i1", rung=1, who=("head",), kind="handoff"), ("", "", ""), None),
+    (e.PolicyChanged(), ("", "", "no policy any more"), None),
+    (e.Commented(interrupt="i1", by="ann", text="why?"), ("ann", "", "why?"), None),
+    (e.RunPaused(by="ann", reason="audit", until=T0), ("ann", "", "audit"), None),
+    (e.RunContinued(by="ann"), ("ann", "", ""), None),
+    (e.Instructed(text="slowly", by="ann"), ("ann", "", "slowly"), None),
+    (e.HandoffRequested(by="ann", reason="mine"), ("ann", "", "mine"), None),
+    (e.StepDoneByHand(step="pay", by="ann", value=7, note="by phone"), ("ann", "done", "by phone"), 7),
+    (e.WordVoided(kind="done", by="ann", reason="no such step"), ("ann", "voided", "no such step"), None),
+    (e.GoalChanged(goal=Goal(text="half", inputs={"n": 1}), by="ann", note="less"), ("ann", "", "less"), {"text": "half", "inputs": {"n": 1}}),
+    (e.SignalReceived(name="go", value=[1], by="ann"), ("ann", "", "go"), [1]),
+    (e.PolicyRuled(ruling=Ruling(rule="no", verdict="block", asks=False), step="pay"), ("", "blocked", ""), None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("event", "said", "value"), SAID, ids=[type(event).__name__ for event, _, _ in SAID])
+async def test_each_kind_of_word_says_who_and_what(
+    journal: SqliteJournal, event: e.AnyEvent, said: tuple[str, str, str], value: Any
+) -> None:
+    """Who said it, what was decided, and in which words."""
+    await written(journal, "words", T0, (asked("i1"), event))
+    records = await all_of(journal, "words")
+    line = lines(records)[-1]
+    assert ((line.who, line.decision, line.note), line.value) == (said, value)
+    assert line.digest == ("d1" if getattr(event, "interrupt", "") else "")
+    assert verify_audit([msgspec.json.encode(record) for record in records]) == []
+
+
 async def test_an_audit_can_be_of_a_time_of_named_runs_or_of_a_tenant(journal: SqliteJournal) -> None:
     """What is outside is not there, and the rest is proven all the same."""
     some = await all_of(journal, since=T0 + 15, until=T0 + 31)
@@ -160,6 +192,23 @@ async def test_an_audit_can_be_of_a_time_of_named_runs_or_of_a_tenant(journal: S
     assert not any(isinstance(record, (Proof, AuditEnd)) for record in await all_of(journal, proof=False))
     with pytest.raises(RunNotFound):
         await all_of(journal, "nothing")
+
+
+async def test_approvals_in_advance_are_there_where_they_could_have_answered(journal: SqliteJournal) -> None:
+    """Of all runs, or of one that is in the audit; of all tenants, or of the one that is wanted; revoked or not."""
+    scopes: dict[str, dict[str, Any]] = {"s2": {"run_id": "refunds-2"}, "s3": {"tenant": "acme"}, "s4": {"agent": "mails"}}
+    for name, scope in scopes.items():
+        await journal.grant(StandingApproval(id=name, tool="refund", by="dora", at=T0, until=T0 + 1, **scope))
+
+    async def named(*runs: str, **of: Any) -> set[str]:
+        return {line.standing for line in lines(await all_of(journal, *runs, **of)) if not line.run}
+
+    assert await named() == {"s1", "s2", "s3", "s4"}
+    assert await named("quiet") == {"s1", "s3", "s4"}
+    assert await named("refunds-2") == {"s1", "s2", "s3", "s4"}
+    assert await named(tenant="bolt") == {"s1", "s2", "s4"}
+    assert await named(agent="refunds") == {"s1", "s2", "s3"}
+    assert verify_audit(await all_of(journal)) == []
 
 
 # --- written ------------------------------------------------------------------------------------------------------
@@ -263,6 +312,26 @@ def changed_standing(records: Records) -> None:
     records[0] = msgspec.structs.replace(records[0], detail={"amount_max": 1e6})
 
 
+def invented_standing(records: Records) -> None:
+    """A word of no run that is no approval in advance."""
+    records.insert(2, msgspec.structs.replace(records[4], run=""))
+
+
+def moved_standing(records: Records) -> None:
+    """An approval in advance in the middle."""
+    records.insert(proof_at(records), records.pop(1))
+
+
+def second_proof(records: Records) -> None:
+    """The same run once more."""
+    records.insert(proof_at(records), records[proof_at(records)])
+
+
+def without_any_proof(records: Records) -> None:
+    """Nothing but lines."""
+    records[:] = [record for record in records if not isinstance(record, Proof)]
+
+
 def more_after_the_end(records: Records) -> None:
     """Something is added."""
     records.append(records[0])
@@ -332,10 +401,14 @@ TAMPERED: list[tuple[Callable[[Records], None], str]] = [
     (without_last_run, "line 8: there are 7 records before it instead of 13"),
     (without_standing, "line 13: there are 12 records before it instead of 13"),
     (changed_standing, "line 14: the records before it are not the ones that were written"),
+    (invented_standing, "line 3: it names no run, and is no approval given in advance"),
+    (moved_standing, "line 7: what belongs to no run comes before all runs"),
+    (second_proof, "line 8 (run refunds-1): the run was proven before"),
+    (without_any_proof, "line 3 (run refunds-1, entry 2): nothing proves it"),
     (more_after_the_end, "line 15: the audit had ended before it"),
     (edited_proof(_body), "line 7 (run refunds-1): entry 5 is not what was written"),
-    (edited_proof(_cut), "line 7 (run refunds-1): the journal ends at entry 6 instead of 8"),
-    (edited_proof(_cut_well), "line 6 (run refunds-1, entry 8): the journal has no such decision there"),
+    (edited_proof(_cut), "line 7 (run refunds-1): the journal ends at entry 6 instead of 9"),
+    (edited_proof(_cut_well), "line 6 (run refunds-1, entry 9): the journal has no such decision there"),
     (edited_proof(_swapped), "line 7 (run refunds-1): entry 1 is missing"),
     (edited_proof(_hole), "line 7 (run refunds-1): entry 2 is missing"),
     (edited_proof(_content), "line 7 (run refunds-1): the stored content"),

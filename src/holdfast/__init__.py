@@ -61,6 +61,10 @@ if TYPE_CHECKING:
     from holdfast.judges import judge as judge
     from holdfast.memory import Recaller as Recaller
     from holdfast.models import Models as Models
+    from holdfast.notify.apprise import Apprise as Apprise
+    from holdfast.notify.mail import Mail as Mail
+    from holdfast.notify.webhook import Webhook as Webhook
+    from holdfast.notify.webhook import verify as verify_webhook
     from holdfast.reasoners.base import Ask as Ask
     from holdfast.reasoners.base import Briefing as Briefing
     from holdfast.reasoners.base import Finish as Finish
@@ -92,6 +96,9 @@ _HOME = {
     "holdfast.judges": ("judge",),
     "holdfast.memory": ("Recaller",),
     "holdfast.models": ("Models",),
+    "holdfast.notify.apprise": ("Apprise",),
+    "holdfast.notify.mail": ("Mail",),
+    "holdfast.notify.webhook": ("Webhook", "verify_webhook"),
     "holdfast.core.models": ("Price",),
     "holdfast.core.thinking": ("Acceptance", "Asking", "Question",),
     "holdfast.core.facts": ("Fact",),
@@ -111,13 +118,15 @@ _HOME = {
     ),
 }  # fmt: skip
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
+# What its module calls by a shorter name.
+_NAME_THERE = {"verify_webhook": "verify"}
 
 __all__ = sorted(_MODULE_OF)  # noqa: PLE0605 — one list of names, above
 
 
 def __getattr__(name: str) -> Any:
     if name in _MODULE_OF:
-        return getattr(import_module(_MODULE_OF[name]), name)
+        return getattr(import_module(_MODULE_OF[name]), _NAME_THERE.get(name, name))
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

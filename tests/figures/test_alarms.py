@@ -55,7 +55,8 @@ def test_everything_approved_in_seconds_is_a_rubber_stamp() -> None:
         decided(20, standing="s1"),
         decided(20, kind="question"),
         [msgspec.structs.replace(row, seen_at=None) if n > 8 else row for n, row in enumerate(decided(20))],
-        decided(20, decided_at=NOW - 8 * DAY),
+        decided(20, at=NOW - 9 * DAY, decided_at=NOW - 8 * DAY, seen_at=NOW - 8 * DAY - 1),
+        decided(20, decided_at=NOW + 10, seen_at=NOW + 9),
     ],
     ids=[
         "too few",
@@ -66,6 +67,7 @@ def test_everything_approved_in_seconds_is_a_rubber_stamp() -> None:
         "questions",
         "half unknown",
         "long ago",
+        "to come",
     ],
 )
 def test_what_may_be_judgement_is_no_alarm(rows: list[Judged]) -> None:
@@ -96,7 +98,7 @@ def test_more_than_a_person_can_read_in_a_minute_is_an_alarm() -> None:
     (found,) = of_kind("too_fast", rows)
     assert (found.name, found.decisions, found.approved, found.until - found.since) == ("ann", 12, 4, 55.0)
     assert of_kind("too_fast", rows[1:]) == []
-    assert of_kind("too_fast", decided(12, apart=5.5)) == []
+    assert of_kind("too_fast", rows, burst_seconds=55.0) == []
     assert of_kind("too_fast", decided(12, apart=5.0, bulk=True)) == []
 
 
@@ -124,6 +126,18 @@ def test_a_queue_that_is_worked_off_is_none() -> None:
     assert of_kind("queue_grows", steady, fresh) == []
     assert of_kind("queue_grows", [], [waiting(n, asked_at=NOW - 8 * DAY) for n in range(9)]) == []
     assert of_kind("queue_grows", [], [waiting(n, asked_at=NOW - 60) for n in range(90)]) == []
+    assert of_kind("queue_grows", [], [waiting(n, asked_at=NOW - 2 * DAY) for n in range(90)]) == []
+
+
+def test_a_queue_that_was_old_and_is_young_again_is_none() -> None:
+    """It has to grow from look to look, and to be twice as old as it was."""
+    waits = [waiting(n, asked_at=NOW - 6 * DAY) for n in range(12)]
+    # Older ones stood beside them until yesterday, so the age fell at the last look.
+    old = [asked(n, "approve", at=NOW - 20 * DAY, decided_at=NOW - DAY) for n in range(20)]
+    assert of_kind("queue_grows", old, waits, queue_growth=0.1) == []
+    slow = [waiting(n, asked_at=NOW - 30 * DAY) for n in range(12)]
+    assert of_kind("queue_grows", [], slow) == []
+    assert len(of_kind("queue_grows", [], slow, queue_growth=1.2)) == 2
 
 
 @given(st.lists(odd_rows, max_size=30), st.integers(0, 3), st.integers(0, 6))

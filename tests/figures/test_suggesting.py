@@ -127,7 +127,10 @@ def test_a_sample_that_is_often_overruled_should_ask_more() -> None:
     rows += [ruled(n, verdict="sample", rate=0.2, draw=0.9, amount=10.0) for n in range(100, 500)]
     (found,) = of_kind("ask_more", rows)
     assert (found.rate, found.fewer, found.let_through, found.let_through_amount) == (1.0, -400.0, 100.0, 1000.0)
-    assert of_kind("ask_more", rows, ask_more_above=0.5) == []
+    low, share, high = found.rate_low, 0.25, found.rate_high
+    assert 0.1 < low < share < high
+    assert of_kind("ask_more", rows, ask_more_above=(low + share) / 2) == []
+    assert of_kind("ask_more", rows, ask_more_above=low - 0.01) != []
     assert of_kind("ask_more", [asked(n, "reject") for n in range(100)]) == []
 
 

@@ -122,9 +122,10 @@ def test_plans_are_ruled_by_rules_for_plans() -> None:
         asked(4, "reject", about="doubt"),
         asked(5, "respond", about="question", kind="question"),
         ruled(6, document={}),
+        asked(7, "approve", about="failure", **looked(1)),
     ]
     found = what_if(other, rows)
-    assert (found.rows, found.left_out) == (3, 3)
+    assert (found.rows, found.left_out) == (3, 4)
     assert found.proposed == Side(asked=2, unmatched=1)
 
 

@@ -21,6 +21,7 @@ from holdfast.core.events import (
     FinishProposed,
     GiveUpProposed,
     GoalInterpreted,
+    Instructed,
     ModelAnswered,
     PlanAdopted,
     PlanKept,
@@ -73,7 +74,8 @@ class Briefing(msgspec.Struct, frozen=True, kw_only=True):
     refused: calls that failed for good, as tool and arguments; they are not made again as they are. problems: why its last
     proposal was not taken. phase: what it is asked for. facts: what the run believes. now: seconds since the epoch. request: for
     a model: which one, and the most that it may use. state: all that is known, for a reasoner that builds its own picture;
-    None where one is made by hand. listener: hears what a model says while it says it."""
+    None where one is made by hand. listener: hears what a model says while it says it. instructions: what people said that
+    the run is to go by, the oldest first."""
 
     run_id: str
     goal: Goal
@@ -90,6 +92,7 @@ class Briefing(msgspec.Struct, frozen=True, kw_only=True):
     request: AskReasoner | None = None
     state: State | None = None
     listener: Listener | None = None
+    instructions: Sequence[Instructed] = ()
 
     def result(self, step: str) -> Any:
         """The result of a finished step, or None."""
@@ -216,6 +219,7 @@ def briefing(state: State, request: AskReasoner | None = None, now: float = 0.0,
         request=request,
         state=state,
         listener=listener,
+        instructions=state.instructions,
     )
 
 

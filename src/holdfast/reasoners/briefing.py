@@ -1,7 +1,7 @@
 """The context of a request: what a model is shown of a run, made from its state alone, and never longer than it may be.
 
     system, tools   the same in every request of a run
-    goal            in words, with inputs, and what counts as done
+    goal            in words, with inputs, and what counts as done; the rules by which people are asked; what they said since
     learned         older turns, one line for each step
     turns           the newest ones in full: what the model said, and one result for each of its calls
     situation       how things stand now; only in the newest request
@@ -30,6 +30,7 @@ from holdfast.core.state import ENDED, State, StepState, Turn, secret_names
 from holdfast.core.thinking import Thinking
 from holdfast.reasoners import verbs
 from holdfast.reasoners.conversation import Shown, shown
+from holdfast.reasoners.guidance import asking_rules, instructed
 from holdfast.reasoners.model import Message, Request, ToolForm, message_size, size
 from holdfast.reasoners.situation import NoRoom, situation
 from holdfast.reasoners.verbs import overhead_bytes as overhead_bytes
@@ -37,9 +38,10 @@ from holdfast.reasoners.words import beginning, redacted, written
 
 RUNS_KEPT = 32
 FRAMES_KEPT = 8
-# Shares of the room that the instructions and tools leave: the goal has at most a quarter, what was learned an eighth, and the
-# situation at least a quarter; the turns get the rest.
-GOAL_SHARE, LEARNED_SHARE, SITUATION_SHARE = 4, 8, 4
+# Shares of the room that the instructions and tools leave: the goal has at most a quarter, what people said since an eighth, the
+# rules by which they are asked a sixteenth, what was learned an eighth, and the situation at least a quarter; the turns get the
+# rest.
+GOAL_SHARE, INSTRUCTED_SHARE, RULES_SHARE, LEARNED_SHARE, SITUATION_SHARE = 4, 8, 16, 8, 4
 # What frames a message and a part; see `model.size`.
 FRAMING = 16
 _K = TypeVar("_K")
@@ -93,14 +95,15 @@ class Briefer:
     ) -> tuple[tuple[Message, ...], int]:
         """The messages in a window of so many bytes, and the bytes of the whole request; none where the window is too small."""
         room = window - frame.size - 4 * FRAMING
-        goal = _goal(state, room // GOAL_SHARE)
-        turns_most = room - len(goal.encode()) - room // LEARNED_SHARE - room // SITUATION_SHARE
+        told = _wanted(state, room)
+        turns_most = room - sum(len(each.encode()) + FRAMING for each in told) + FRAMING
+        turns_most -= room // LEARNED_SHARE + room // SITUATION_SHARE
         if turns_most < FRAMING:
             return (), 0
         book = self._book(state, asked.model, _power(turns_most // 2))
         book.bring_up_to(state)
         first = book.boundary(turns_most)
-        parts = [Part(kind="text", text=goal)]
+        parts = [Part(kind="text", text=each) for each in told]
         if first:
             parts.append(Part(kind="text", text=book.learned(first, room // LEARNED_SHARE)))
         messages = [Message(role="user", parts=tuple(parts)), *book.messages(state, first)]
@@ -299,6 +302,16 @@ def _windows(context: int, most: int) -> tuple[int, ...]:
 def _power(number: int) -> int:
     """The power of two at or below a number."""
     return 1 << max(number.bit_length() - 1, 0)
+
+
+def _wanted(state: State, room: int) -> list[str]:
+    """What is asked, by which rules, and what people said since; each in its share of the room."""
+    parts = (
+        _goal(state, room // GOAL_SHARE),
+        asking_rules(state.policy, room // RULES_SHARE),
+        instructed(state.instructions, room // INSTRUCTED_SHARE),
+    )
+    return [part for part in parts if part]
 
 
 def _goal(state: State, most: int) -> str:

@@ -15,6 +15,7 @@ from holdfast.core.soundness import schema_problem
 from holdfast.core.state import State, secret_names
 from holdfast.core.thinking import Question
 from holdfast.reasoners.base import Ask, Interpret
+from holdfast.reasoners.calls import resting_on
 from holdfast.reasoners.words import clean, line, written
 
 CONFIDENCE = 0.5
@@ -59,7 +60,8 @@ def asking(args: Mapping[str, Any], state: State, found: list[str]) -> Ask:
 
 
 def questions(forms: Any, state: State, found: list[str]) -> tuple[Question, ...]:
-    """Questions as a model writes them. One for a declared input has the schema that is declared."""
+    """Questions as a model writes them. One for a declared input has the schema that is declared. One whose prepared answers, or
+    whose guess, hold what is believed rests on that, beside what the model says."""
     inputs = _declared(state)
     asked: dict[str, Question] = {}
     for form in forms:
@@ -77,6 +79,8 @@ def questions(forms: Any, state: State, found: list[str]) -> tuple[Question, ...
         elif len(written(form)) > VALUE_BYTES_MAX:
             found.append(f"the question {name} is longer than {VALUE_BYTES_MAX} bytes")
         else:
+            shown = [*form.get("options", ()), *([form["guess"]] if "guess" in form else ())]
+            rests_on = (*form.get("rests_on", ()), *resting_on(shown, state.facts))
             asked[name] = Question(
                 name=name,
                 text=clean(form["question"], WORDS_MAX),
@@ -87,6 +91,7 @@ def questions(forms: Any, state: State, found: list[str]) -> tuple[Question, ...
                 guess=form.get("guess"),
                 confidence=float(form.get("confidence", CONFIDENCE if "guess" in form else 0.0)),
                 basis=clean(form.get("basis", ""), WORDS_MAX),
+                rests_on=tuple(dict.fromkeys(other for other in rests_on if other != name)),
             )
     return tuple(asked.values())
 

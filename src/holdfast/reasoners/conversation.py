@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from holdfast.core import events as e
 from holdfast.core import references
 from holdfast.core.facts import Fact
 from holdfast.core.models import Part
@@ -240,9 +241,17 @@ def result_of(step: StepState, state: State, most: int = RESULT_BYTES_MAX) -> st
         said["attempts"] = step.attempt
         if step.landed:
             said["note"] = "it had its effect all the same"
+        elif step.failure is not None and isinstance(step.failure.detail, str) and step.failure.detail in _REFUSED:
+            said["note"] = _REFUSED[step.failure.detail]
         return written(said)
     said["status"], said["note"] = standing(step, state)
     return written(said)
+
+
+_REFUSED = {
+    e.BY_A_PERSON: "a person decided so; do not ask for the same in another form",
+    e.BY_A_POLICY: "a rule forbids it, whoever asks; do not try the same in another form",
+}
 
 
 def standing(step: StepState, state: State) -> tuple[str, str]:

@@ -79,12 +79,13 @@ def graph_reasoner(
 
 
 def input_of(briefing: Briefing) -> dict[str, Any]:
-    """The briefing as plain JSON: goal, inputs, turn, steps (with their results), facts, tools (with their schemas), owed,
-    refused and problems."""
+    """The briefing as plain JSON: goal, inputs, instructions (what people said since), turn, steps (with their results), facts,
+    tools (with their schemas), owed, refused and problems."""
     found: dict[str, Any] = plain(
         {
             "goal": briefing.goal.text,
             "inputs": briefing.goal.inputs,
+            "instructions": [{"by": said.by, "text": said.text} for said in briefing.instructions],
             "turn": briefing.turn,
             "steps": {report.id: msgspec.to_builtins(report) for report in briefing.steps},
             "facts": {name: fact.value for name, fact in briefing.facts.items()},

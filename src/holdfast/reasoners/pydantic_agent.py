@@ -90,7 +90,8 @@ class AgentFailed(Exception):
 
 
 def goal_prompt(briefing: Briefing) -> str:
-    """The words of the goal, and its inputs as JSON."""
+    """The words of the goal, its inputs as JSON, and what people said since."""
     goal = briefing.goal
     inputs = f"Inputs: {written(goal.inputs)}" if goal.inputs else ""
-    return "\n\n".join(part for part in (goal.text, inputs) if part) or "Go on."
+    since = "\n".join(f"{said.by} says: {said.text}" for said in briefing.instructions)
+    return "\n\n".join(part for part in (goal.text, inputs, since) if part) or "Go on."

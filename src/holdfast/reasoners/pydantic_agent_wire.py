@@ -106,7 +106,7 @@ class Exchange:
                     asked = [_bare(part) for part in _dumped(run.all_messages()[:1])[0]["parts"]]
                 heard.read(response)
                 proposal, after = await self._proposal(run, heard)
-        record = {"goal": self.goal, "asked": asked, "answer": _skeleton(response), "told": after}
+        record = {"goal": self.goal, "instructed": len(self.state.instructions), "asked": asked, "answer": _skeleton(response), "told": after}
         usage = _usage(response)
         if self.price is not None:
             usage = msgspec.structs.replace(usage, cost_usd=cost(self.price, usage))
@@ -364,6 +364,8 @@ class _News:
             yield f"Your result was not accepted: {state.refused_because[-1]}"
         if record is not None and record["goal"] != self.goal:
             yield f"The goal has changed. It is now: {self.prompt()}"
+        for said in state.instructions[record.get("instructed", 0) :] if record is not None else ():
+            yield f"{said.by} says how you are to go on from now on: {said.text}"
         for owed in state.pending.values():
             what = {"rest": "the rest of its work", "sight": "that its effect can be seen"}.get(owed.about, "its result")
             yield f"Step {owed.step} ({owed.tool}) still owes {what}; do not repeat it."

@@ -21,6 +21,8 @@ from holdfast.reasoners.conversation import line_of, result_of, standing
 from holdfast.reasoners.words import brief, line, redacted, shown_number
 
 ARGS_MAX, VALUE_MAX, WORDS_MAX = 200, 300, 300
+# What a person says why they refuse is not cut to a line of a table.
+DOUBT_MAX = 1_000
 FAILED_MAX, PLAN_MAX, FACTS_MAX = 10, 40, 100
 LATE_BYTES_MAX = 1_000
 # What the heading of a list, and the word on what of it is not shown, may take.
@@ -65,7 +67,7 @@ def situation(state: State, asked: AskReasoner, now: float, hidden: frozenset[st
 
 def _sections(state: State, now: float, hidden: frozenset[str]) -> Iterator[tuple[str, list[str]]]:
     """The lists that are shown as far as there is room, the weightiest first."""
-    yield "Why the plan is in doubt:", [f"- {line(why, WORDS_MAX)}" for why in state.suspicions]
+    yield "Why the plan is in doubt:", [f"- {line(why, DOUBT_MAX)}" for why in state.suspicions]
     refused = [f"- {line(why, WORDS_MAX)}" for why in state.refused_because[-3:]]
     yield "Results that were refused, the last one last:", refused
     yield (

@@ -229,3 +229,27 @@ def test_functions_may_look_at_a_plan() -> None:
     assert isinstance(first, CheckCall) and isinstance(again, CheckCall) and first.call == again.call
     told.tell(e.ChecksAnswered(call=again.call, answers={"is_odd": Check(holds=False)}))
     assert told.called() == ["a"]
+
+
+# --- what the reasoner asked ------------------------------------------------------------------------------------------
+
+
+def test_a_question_is_asked_no_more_when_what_it_rests_on_is_corrected() -> None:
+    """Its prepared answers are for what is not so; another question stays."""
+    from holdfast.core.facts import Fact
+    from tests.core.mind import Mind, question
+
+    mind = Mind(tool("t"), horizon=3)
+    mind.tell(e.FactsLearned(facts=(Fact(name="airport", value="JFK", source="inferred", at=T0),)))
+    mind.ask()
+    mind.tell(
+        e.QuestionsProposed(
+            turn=1, questions=(question("flight", rests_on=("airport",)), question("seat", rests_on=("steps.x",)))
+        )
+    )  # fmt: skip
+    mind.decide()
+    assert {asked.asks.name for asked in mind.run.interrupts.values() if asked.asks} == {"flight", "seat"}
+    mind.tell(e.FactsLearned(facts=(Fact(name="airport", value="LGA", source="told", by="ann", at=T0, pinned=True),)))
+    mind.decide()
+    assert {asked.asks.name for asked in mind.run.interrupts.values() if asked.asks} == {"seat"}
+    assert set(mind.run.questions) == {"seat"}

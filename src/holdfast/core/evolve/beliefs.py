@@ -74,6 +74,7 @@ def facts_learned(state: State, event: e.FactsLearned, entry: e.Entry) -> State:
 def _without_moot_questions(state: State, entry: e.Entry, changed: set[str]) -> State:
     """A person need not say any more whether something is so that is not guessed any more, nor whether a call may be made that
     would be another one now. It is looked at again whether they are asked."""
+    state = _without_questions_on(state, changed)
     for interrupt, asked in state.interrupts.items():
         if asked.about == "fact":
             moot = not any(name in state.facts and is_guess(state.facts[name]) for name in asked.facts)
@@ -86,6 +87,24 @@ def _without_moot_questions(state: State, entry: e.Entry, changed: set[str]) -> 
     return state
 
 
+def _without_questions_on(state: State, fallen: set[str]) -> State:
+    """What the reasoner asked is asked no more where what the question rests on is not so any more; it asks again if it still
+    wants to know."""
+    moot = {
+        interrupt: asked.asks.name
+        for interrupt, asked in state.interrupts.items()
+        if asked.about == "question" and asked.asks is not None and not fallen.isdisjoint(asked.asks.rests_on)
+    }
+    if not moot:
+        return state
+    return replace(
+        state,
+        interrupts={name: asked for name, asked in state.interrupts.items() if name not in moot},
+        questions={name: asked for name, asked in state.questions.items() if name not in moot.values()},
+        news=True,
+    )
+
+
 def facts_invalidated(state: State, event: e.FactsInvalidated, entry: e.Entry) -> State:
     """What fell is not believed until it is observed again. Steps that have not begun are given up; what a person was asked
     about them is asked no more."""
@@ -95,6 +114,7 @@ def facts_invalidated(state: State, event: e.FactsInvalidated, entry: e.Entry) -
             facts[name] = replace(facts[name], stale=True)
     lists: dict[str, Any] = {"outdated": tuple(dict.fromkeys((*state.outdated, *event.outdated))), "shaken": ()}
     state = following(state, entry, facts=facts, news=True, **lists)
+    state = _without_questions_on(state, {*event.facts, *(f"{STEP_PREFIX}{name}" for name in event.outdated)})
     for name in event.dropped:
         state = _dropped(state, entry, name, event.because)
     return state

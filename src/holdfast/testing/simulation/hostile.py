@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from random import Random
 from typing import Any, Literal
@@ -16,6 +16,7 @@ from holdfast.core.plan import Plan
 from holdfast.core.thinking import Acceptance, Asking, Reassess
 from holdfast.models import Models
 from holdfast.testing.simulation import tools
+from holdfast.testing.simulation.office import Office
 from holdfast.testing.simulation.plans import PERSON_SECONDS, WALL_SECONDS, Script
 from holdfast.testing.simulation.providers import FAILURES, Providers, Temper
 from holdfast.testing.simulation.sayings import WRONG
@@ -55,8 +56,10 @@ class HostileScript(Script, frozen=True, kw_only=True):
         """Of the models that may be asked."""
         return {name: _PRICES[name] for name in (*self.models, *self.fallback, *self.cheaper)}
 
-    def thinker(self, version: int, providers: Providers) -> Agent:
-        """The agent as the nth worker loads it; a later one may think in another way."""
+    def thinker(
+        self, version: int, providers: Providers, office: Office | None = None, checks: Sequence[Callable[..., Any]] = ()
+    ) -> Agent:
+        """The agent as the nth worker loads it; a later one may think in another way. office, checks: see `Script.agent`."""
         models = Models(
             [providers.models[name] for name in self.models],
             fallback=[providers.models[name] for name in self.fallback],
@@ -64,15 +67,18 @@ class HostileScript(Script, frozen=True, kw_only=True):
             prices=self.prices, output_tokens_max=self.output_tokens_max, context_bytes_max=self.context_bytes_max,
             timeout=TIMEOUT, retry={"attempts": 4, "backoff": "200ms..2s"}, breaker=self.breaker,
         )  # fmt: skip
-        forms = dict(self.changes) if version else {}
+        forms = (office.forms if office is not None else {}) | (dict(self.changes) if version else {})
         accept: Any = {"": None, "expression": Acceptance(that="result.ok == `true`", finishes_max=2), "tool": is_accepted}
         return Agent(
             "simulated", tools=[tools.tool_named(name, forms.get(name, "")) for name in self.tools], model=models,
             instructions="Do it well.", limits=self.limits, inputs=INPUTS, on_stop=self.on_stop, accept=accept[self.accepting],
-            result=self.result_schema, **self.thinking,
+            result=self.result_schema, policy=office.policy(version, self.tools) if office is not None else None, checks=checks,
+            **self.thinking,
         )  # fmt: skip
 
-    def agent(self, version: int, stumbles: Callable[[], bool]) -> Agent:
+    def agent(
+        self, version: int, stumbles: Callable[[], bool], office: Office | None = None, checks: Sequence[Callable[..., Any]] = ()
+    ) -> Agent:
         """It needs the providers: see `thinker`."""
         raise NotImplementedError
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from decimal import Decimal
 from random import Random
 from typing import Any, Protocol
@@ -22,6 +23,7 @@ from holdfast.testing.simulation import tools
 from holdfast.testing.simulation.hostile import GOAL, HostileScript
 from holdfast.testing.simulation.laws import Laws
 from holdfast.testing.simulation.laws_thinking import ThinkingLaws
+from holdfast.testing.simulation.office import Office
 from holdfast.testing.simulation.providers import Charge, Providers
 from holdfast.tools.function import Call
 
@@ -46,6 +48,12 @@ class Stage(Protocol):
 
     @property
     def laws(self) -> Laws: ...
+
+    @property
+    def office(self) -> Office | None: ...
+
+    @property
+    def checks(self) -> list[Callable[..., Any]]: ...
 
     def note(self, who: str, what: str, about: object = "") -> None: ...
 
@@ -75,7 +83,7 @@ class Minds:
 
     def agent(self, version: int) -> Agent:
         """The agent as the nth worker loads it."""
-        return self._script.thinker(version, self._providers)
+        return self._script.thinker(version, self._providers, self._stage.office, self._stage.checks)
 
     def goal(self, run_id: str) -> tuple[str, dict[str, Any]]:
         """What a run is for, and its inputs."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from random import Random
 from typing import Any
 
@@ -15,6 +15,7 @@ from holdfast.core.limits import Limits
 from holdfast.core.plan import Expect, Fallback, OnFailure, Plan, Step
 from holdfast.reasoners.base import Briefing, Finish, Proposal, Propose
 from holdfast.testing.simulation import tools
+from holdfast.testing.simulation.office import Office
 from holdfast.testing.world import ServiceError
 
 STEPS_MAX = 8
@@ -68,20 +69,28 @@ class Script(msgspec.Struct, frozen=True, kw_only=True):
     child: Plan | None = None
     on_stop: OnStop = "keep"
 
-    def agent(self, version: int, stumbles: Callable[[], bool]) -> Agent:
+    def agent(
+        self, version: int, stumbles: Callable[[], bool], office: Office | None = None, checks: Sequence[Callable[..., Any]] = ()
+    ) -> Agent:
         """The agent as the nth worker loads it: the first ones as it is, later ones as it became. stumbles: asked whether the
-        reasoner fails this time."""
-        forms = dict(self.changes) if version else {}
+        reasoner fails this time. office: by whose policy people decide; checks: functions that it names."""
+        forms = (office.forms if office is not None else {}) | (dict(self.changes) if version else {})
         loaded = [tools.tool_named(name, forms.get(name, "")) for name in self.tools if forms.get(name) != "gone"]
         children = []
         if self.child is not None:
             made = [tools.tool_named(name) for name in sorted(tools_of(self.child.steps))]
             child_limits = msgspec.structs.replace(self.limits, wall_seconds=CHILD_WALL_SECONDS)
             reasoner = _Planner(self.child, None, stumbles)
-            children.append(Agent(CHILD, tools=made, reasoner=reasoner, limits=child_limits, on_stop=self.on_stop))
+            policy = office.policy(version, [one.contract.tool for one in made]) if office is not None else None
+            children.append(
+                Agent(
+                    CHILD, tools=made, reasoner=reasoner, limits=child_limits, on_stop=self.on_stop, policy=policy, checks=checks
+                )
+            )
+        policy = office.policy(version, [one.contract.tool for one in loaded]) if office is not None else None
         return Agent(
             "simulated", tools=loaded, reasoner=_Planner(self.plan, self.horizon, stumbles), limits=self.limits,
-            on_stop=self.on_stop, agents=children,
+            on_stop=self.on_stop, agents=children, policy=policy, checks=checks,
         )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ import asyncio
 import gc
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextvars import copy_context
 from random import Random
 from typing import Any
@@ -16,16 +16,19 @@ import msgspec
 from holdfast.agent import Agent
 from holdfast.app import Holdfast
 from holdfast.core import events as e
+from holdfast.core.state import State
 from holdfast.errors import CallbackRefused, CallbackUnknown, JournalUnavailable, Superseded
-from holdfast.journal.base import Batch, Claim, Delivery, Full, Head, Release
+from holdfast.journal.base import Batch, Claim, Delivery, Full, Head, Message, Release
 from holdfast.runner import advance
 from holdfast.testing.clock import EPOCH, JumpingLoop, Process, SimClock, Stuck, current_process, outside
 from holdfast.testing.memory import MemoryStore
 from holdfast.testing.simulation import faults, tools
+from holdfast.testing.simulation.clerks import Clerks
 from holdfast.testing.simulation.faults import LEASE_SECONDS, STORM_SECONDS, FaultyJournal, Weather
 from holdfast.testing.simulation.hostile import HostileScript, draw_hostile
 from holdfast.testing.simulation.laws import LawBroken, Laws
 from holdfast.testing.simulation.minds import Minds
+from holdfast.testing.simulation.office import draw_office, functions
 from holdfast.testing.simulation.people import People
 from holdfast.testing.simulation.plans import Script, draw_script
 from holdfast.testing.simulation.workers import Workers
@@ -98,8 +101,12 @@ class Stage:
         self.store = WatchedStore(self)
         self.laws = Laws(self)
         self.minds = Minds(self, self.script) if isinstance(self.script, HostileScript) else None
+        self.office = draw_office(seed, self.script.tools)
+        self.checks = functions(self) if self.office is not None else []
         self.laws.thinking = self.minds.laws if self.minds is not None else None
-        self.people = People(self, Holdfast(FaultyJournal(self.store, self, "person"), clock=self.clock))
+        app = Holdfast(FaultyJournal(self.store, self, "person"), clock=self.clock)
+        self.people = People(self, app) if self.office is None else Clerks(self, app, self.office)
+        self.laws.people.office = self.office
         self.courier = Holdfast(FaultyJournal(self.store, self, "courier"), clock=self.clock)
         self.workers = Workers(self)
         self._tasks: list[asyncio.Task[None]] = []
@@ -129,6 +136,9 @@ class Stage:
         )  # fmt: skip
 
     async def _main(self) -> None:
+        if isinstance(self.people, Clerks):
+            await self.people.open()
+            self.people.begin()
         await self._begin()
         self.workers.begin()
         self._plan_weather()
@@ -197,7 +207,14 @@ class Stage:
 
     def agent(self, version: int) -> Agent:
         """The agent as the nth worker loads it: the first ones as it is, later ones as it became."""
-        return self.minds.agent(version) if self.minds is not None else self.script.agent(version, self.stumbles)
+        if self.minds is not None:
+            return self.minds.agent(version)
+        return self.script.agent(version, self.stumbles, self.office, self.checks)
+
+    @property
+    def states(self) -> Mapping[str, State]:
+        """What is known of each run."""
+        return self.laws.states
 
     def stormy(self) -> bool:
         """Whether faults may begin."""
@@ -429,6 +446,11 @@ class WatchedStore(MemoryStore):
         self._stage.laws.claimed(claim, now)
         return claim
 
+    def send(self, run_id: str, message: Message) -> int:
+        sent = super().send(run_id, message)
+        self._stage.laws.people.sent(run_id, sent, message)
+        return sent
+
     def append(self, batch: Batch) -> Head | Full:
         self._stage.skew = max(self._stage.skew, self._stage.now() - batch.at)
         try:
@@ -439,8 +461,11 @@ class WatchedStore(MemoryStore):
             raise
         if isinstance(written, Full):
             self._stage.laws.refused(batch.run_id, written)
-        elif batch.release is not None:
-            self._stage.laws.lease(batch.run_id, "", 0.0)
+        else:
+            if batch.release is not None:
+                self._stage.laws.lease(batch.run_id, "", 0.0)
+            if batch.opened or batch.closed:
+                self._stage.laws.people.stored(batch.run_id)
         return written
 
     def release(self, claim: Claim, release: Release) -> None:

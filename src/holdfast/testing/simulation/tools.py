@@ -128,6 +128,13 @@ _OTHER: dict[str, tuple[Any, dict[str, Any]]] = {
     "store": ("idempotent", {**_COMMON, "approve": "always"}),
 }
 
+# What an office makes of any of them: one that asks where its own condition holds, one that returns what nobody vouches for.
+ASKS_ABOVE = 5
+_IN_AN_OFFICE: dict[str, dict[str, Any]] = {
+    "conditional": {"approve": f"amount > {ASKS_ABOVE}", "approvers": ("approver",), "amount": "amount"},
+    "untrusted": {"untrusted": True},
+}
+
 BLIND = "blind"
 NAMES: tuple[str, ...] = (*_CATALOG, BLIND)
 BUSINESS: tuple[str, ...] = tuple(name for name, (_, options) in (_CATALOG | _MESSY).items() if "business_key" in options)
@@ -139,14 +146,15 @@ OTHER: tuple[str, ...] = tuple(_OTHER)
 
 @cache
 def tool_named(name: str, form: str = "") -> Tool[..., Any]:
-    """A tool of the catalog, as it is, `weaker` or `other`."""
+    """A tool of the catalog, as it is, `weaker` or `other`; or as an office has it, `conditional` or `untrusted`."""
     if name == BLIND:
         return _blind()
     if name in _UNDO:
         safety, options = _UNDO[name]
         return make_undo(WORLD.get, name, safety, **options)
-    safety, options = {"": _CATALOG | _MESSY | _THOUGHT, "weaker": _WEAKER, "other": _OTHER}[form][name]
-    return make_tool(WORLD.get, name, safety, **options)
+    added = _IN_AN_OFFICE.get(form, {})
+    safety, options = {"weaker": _WEAKER, "other": _OTHER}.get(form, _CATALOG | _MESSY | _THOUGHT)[name]
+    return make_tool(WORLD.get, name, safety, **{**options, **added})
 
 
 def _blind() -> Tool[..., Any]:

@@ -171,6 +171,8 @@ def _waits_for(state: State, step: StepState) -> str:
         return f"{state.handoff.by}, who took the run over"
     if state.plan_asked is not None:
         return f"the plan to be approved ({state.plan_asked})"
+    if step.phase == "diagnosis":
+        return "what is ruled to follow from its failure"
     return f"its next attempt at {moment(step.due_at)}" if step.phase == "waiting" else "nothing; it is next"
 
 
