@@ -1,6 +1,6 @@
 """Speed and size, each printed beside the floor that was measured in the same run.
 
-python -m bench.run [one] [crowd] [growth] [parked] [resume] [imports] [owed] [promises] [turns]      (default: all)
+python -m bench.run [one] [crowd] [growth] [parked] [resume] [imports] [owed] [promises] [turns] [people]      (default: all)
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from bench import floor, promises, thinking
+from bench import floor, people, promises, thinking
 from bench import owed as owed_bench
 from holdfast import Agent, Holdfast, Limits, Plan, Step, tool
 from holdfast.journal.sqlite import SqliteJournal
@@ -228,7 +228,7 @@ def cpu() -> float:
 
 BENCHES: dict[str, Callable[[Path], Awaitable[None]]] = {
     "one": one, "crowd": crowd, "growth": growth, "parked": parked, "resume": resume, "imports": imports,
-    "owed": owed, "promises": promises.measure, "turns": thinking.turns,
+    "owed": owed, "promises": promises.measure, "turns": thinking.turns, "people": people.measure,
 }  # fmt: skip
 
 

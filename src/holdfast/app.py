@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from datetime import datetime
 from typing import Any
 
@@ -20,6 +20,7 @@ import msgspec
 
 from holdfast import memory, scheduling
 from holdfast.agent import Agent
+from holdfast.audit import AuditRecord, audit
 from holdfast.core.events import Asked, Entry
 from holdfast.core.evolve import fold
 from holdfast.core.gates import GateState
@@ -36,6 +37,7 @@ from holdfast.errors import (
     UsageError,
 )
 from holdfast.inbox import Inbox
+from holdfast.figures.judgement import Judgement
 from holdfast.journal.base import Journal, Owed, RunRow, Worker
 from holdfast.journal.sqlite import SqliteJournal
 from holdfast.memory import Recaller
@@ -125,6 +127,7 @@ class Holdfast(Saying):
     ):
         self.journal: Journal = _store(db) if isinstance(db, (str, os.PathLike)) else db
         self._clock = clock or SystemClock()
+        self.judgement = Judgement(self.journal, self._clock)
         self.inbox = Inbox(self.journal, self._clock)
         self._threads = threads or Threads()
         self._lease_seconds = lease_seconds
@@ -424,6 +427,13 @@ class Holdfast(Saying):
     async def workers(self) -> list[Worker]:
         """Workers that were alive a moment ago."""
         return await self.journal.workers(self._clock.now() - self._lease_seconds)
+
+    def audit(
+        self, *run_ids: str, agent: str | None = None, tenant: str | None = None, since: float | None = None,
+        until: float | None = None, proof: bool = True,
+    ) -> AsyncIterator[AuditRecord]:  # fmt: skip
+        """Every decision of people and policies, from the journals themselves, with what proves it; see `holdfast.audit`."""
+        return audit(self.journal, run_ids or None, agent=agent, tenant=tenant, since=since, until=until, proof=proof)
 
     async def verify(self, run_id: str) -> Verified:
         """Whether a run's journal is what was written, link by link."""

@@ -25,11 +25,11 @@ from pydantic_ai.toolsets import FunctionToolset
 
 from holdfast import Agent, DefinitionError, Holdfast, Limits, NotFound, UsageError, tool
 from holdfast.app import Run
-from holdfast.core.events import Entry, ModelAnswered, ProposalFailed
-from holdfast.core.evolve import fold
+from holdfast.core.events import Entry, Instructed, ModelAnswered, ProposalFailed, ProposalRequested
+from holdfast.core.evolve import evolve, fold
 from holdfast.core.models import Price
 from holdfast.core.plan import Goal
-from holdfast.reasoners.base import Briefing, briefing
+from holdfast.reasoners.base import Briefing, briefing, events_of
 from holdfast.reasoners.model import ModelFailure
 from holdfast.reasoners.pydantic_agent import PydanticAgentReasoner
 from holdfast.testing.memory.journal import MemoryJournal
@@ -315,6 +315,22 @@ async def test_a_changed_goal_is_told() -> None:
     assert state is not None
     await reasoner.propose(briefing(msgspec.structs.replace(state, goal=Goal(text="another", inputs={"x": 1}))))
     assert [said for _, said in script.told(3)][1:] == ['The goal has changed. It is now: another\n\nInputs: {"x":1}']
+
+
+async def test_an_instruction_is_told_once_when_it_came() -> None:
+    """Who said it, and what; what was told before is in the conversation already."""
+    script = Scripted(call("look", {"what": "x"}), "end", "end")
+    reasoner = PydanticAgentReasoner(Mind(FunctionModel(script)))
+    _, history = await pursued(script)
+    state = fold(history[: next(n for n, entry in enumerate(history) if getattr(entry.event, "turn", 0) == 2)])
+    assert state is not None
+    state = msgspec.structs.replace(state, instructions=(Instructed(text="in Danish", by="ann"),))
+    thought = await reasoner.propose(briefing(state))
+    assert [said for _, said in script.told(3)][1:] == ["ann says how you are to go on from now on: in Danish"]
+    (answer, _) = events_of(thought, state, 2)
+    later = evolve(evolve(state, Entry(900, 9.0, 1, ProposalRequested(turn=2))), Entry(901, 9.0, 1, answer))
+    await reasoner.propose(briefing(later))
+    assert not any("Danish" in said for _, said in script.told(4))
 
 
 # --- what is written down -----------------------------------------------------------------------------------------

@@ -25,7 +25,14 @@ Lease = Annotated[
     float, typer.Option("--lease", metavar="SECONDS", min=1.0, help="How long the runs of a dead worker wait to be taken over.")
 ]
 RunId = Annotated[str, typer.Argument(metavar="ID", help="The run.", show_default=False)]
-By = Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who says so; your login by default.", show_default=False)]
+By = Annotated[
+    str | None,
+    typer.Option("--by", envvar="HOLDFAST_BY", metavar="NAME", help="Who says so; your login by default.", show_default=False),
+]
+WordId = Annotated[
+    str | None,
+    typer.Option("--id", metavar="ID", help="The same word with the same id is heard once.", show_default=False),
+]
 
 _ENDINGS = {"completed": DONE, "failed": FAILED, "cancelled": FAILED, "blocked": PERSON}
 _WORST = (INTERRUPTED, STORE, WRONG, FAILED, PERSON, UNFINISHED, DONE)

@@ -180,11 +180,12 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     their tools; where one may not, nothing is written. heard: what these gates learn, before any of these calls. tokens: to
     be known from now on. owed: opened or changed; paid: steps of which nothing is owed any more. contents: large values by
     digest. memories: what the run learned, each kept once by its id; which of a line is in force is found in the same commit
-    (`journal/remembering.py`). opened: what is asked, new or changed; a row keeps who has it in hand and its number of comments, which
-    `commented` raises by one for each. closed: interrupts that are open no more. judged, decided: rulings, and what came of questions.
-    notices: to be told; one with an id that is known is not told again. What is opened and covered by a standing approval is
-    answered by it in the same commit (`journal/people.covers`). release: give the claim back with it. When the release ends a run, a run that waits for it gets
-    a message of the kind `child`, and its own children that end with it get one of the kind `cancel`, all in the same commit.
+    (`journal/remembering.py`). opened: what is asked, new or changed; a row keeps who has it in hand and its number of
+    comments, which `commented` raises by one for each. closed: interrupts that are open no more. judged, decided: rulings, and
+    what came of questions. notices: to be told; one with an id that is known is not told again. What is opened and covered by a
+    standing approval is answered by it in the same commit (`journal/people.covers`). release: give the claim back with it. When
+    the release ends a run, a run that waits for it gets a message of the kind `child`, and its own children that end with it get
+    one of the kind `cancel`, all in the same commit.
     """
 
     run_id: str

@@ -68,8 +68,8 @@ class OpenInterrupt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 class InboxFilter(msgspec.Struct, frozen=True, kw_only=True):
     """What is wanted of the inbox; what is None is not looked at. who: of these roles and names at least one may decide it (or
     anybody may), and `person` did not refuse it before nor approve it already. asked_before: by then. due_before: the ladder, or
-    the end, is due by then. claimed: whether somebody has it in hand. search: a text that is in the question, the step or the id of
-    the run, whatever its case. after: (run, interrupt) of the last one on the page before."""
+    the end, is due by then. claimed: whether somebody has it in hand. search: a text that is in the question, the step or the id
+    of the run, whatever its case. after: (run, interrupt) of the last one on the page before."""
 
     kind: str | None = None
     about: str | None = None
@@ -97,8 +97,8 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     journal. document: what the policy looked at, see `core/proposed.py`. asked: whether a person was. interrupt: under which.
 
     decision: of the person (`expired`, `withdrawn` where there was none); empty while it is open, and where nobody was asked.
-    by: who decided (all who approved). edited: the arguments that they gave instead. seen_at, decided_at: when the last of them was
-    first shown it, and decided. standing: the id of the approval given in advance.
+    by: who decided (all who approved). edited: the arguments that they gave instead. seen_at, decided_at: when the last of them
+    was first shown it, and decided. standing: the id of the approval given in advance.
     """
 
     run_id: str
@@ -183,8 +183,8 @@ class StandingApproval(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
 
 
 class Person(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Somebody who may decide. roles: which questions are theirs. mail: where they are told. tenants: whose runs they decide about
-    (empty: all)."""
+    """Somebody who may decide. roles: which questions are theirs. mail: where they are told. tenants: whose runs they decide
+    about (empty: all)."""
 
     name: str
     roles: tuple[str, ...] = ()
@@ -243,8 +243,8 @@ class PeopleStore(Protocol):
         """One of them."""
 
     async def claim_interrupt(self, run_id: str, interrupt: str, by: str, now: float, until: float) -> OpenInterrupt | None:
-        """Let somebody have it to themselves until then, where nobody else has it in hand: the row as it is afterwards, whoever has
-        it; None where it is not open. Who has it can prolong it, and gives it back with `until` in the past."""
+        """Let somebody have it to themselves until then, where nobody else has it in hand: the row as it is afterwards, whoever
+        has it; None where it is not open. Who has it can prolong it, and gives it back with `until` in the past."""
 
     async def saw(self, run_id: str, interrupt: str, by: str, at: float) -> None:
         """Somebody was shown it; the first time is kept. Nothing where it is not open."""
@@ -256,11 +256,12 @@ class PeopleStore(Protocol):
         """Rulings and what came of them, the oldest first."""
 
     async def grant(self, approval: StandingApproval) -> int:
-        """Keep a standing approval (one with its id is replaced), and let it answer what is open and covered by it; how many."""
+        """Keep a standing approval, and let it answer what is open and covered by it; how many. One with an id that is known takes
+        the place of what was said under it; how often that was used, and that it was revoked, stays."""
 
     async def revoke(self, approval_id: str, by: str, at: float) -> StandingApproval | None:
-        """Take one back: it answers nothing from now on. What it is now (as before, where it was revoked already), or None where there
-        is none."""
+        """Take one back: it answers nothing from now on. What it is now (as before, where it was revoked already), or None where
+        there is none."""
 
     async def standing_approvals(self, now: float | None = None) -> list[StandingApproval]:
         """All, the latest first; now: only those that may answer then."""
@@ -275,8 +276,8 @@ class PeopleStore(Protocol):
         """Forget somebody; what they decided stays. Whether they were there."""
 
     async def claim_notices(self, channel: str, now: float, lease_seconds: float, limit: int) -> list[Sending]:
-        """Notices that this channel is to send now; nobody else is given them before the lease is over. A notice that the channel has
-        not sent and that is older than a day is not sent any more, unless what it is about is still open."""
+        """Notices that this channel is to send now; nobody else is given them before the lease is over. A notice that the channel
+        has not sent and that is older than a day is not sent any more, unless what it is about is still open."""
 
     async def settle_notice(
         self, notice_id: str, channel: str, *, sent_at: float | None = None, next_at: float | None = None, error: str = ""

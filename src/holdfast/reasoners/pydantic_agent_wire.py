@@ -106,7 +106,9 @@ class Exchange:
                     asked = [_bare(part) for part in _dumped(run.all_messages()[:1])[0]["parts"]]
                 heard.read(response)
                 proposal, after = await self._proposal(run, heard)
-        record = {"goal": self.goal, "instructed": len(self.state.instructions), "asked": asked, "answer": _skeleton(response), "told": after}
+        record: dict[str, Any] = {"goal": self.goal, "asked": asked, "answer": _skeleton(response), "told": after}
+        if self.state.instructions:
+            record["instructed"] = len(self.state.instructions)
         usage = _usage(response)
         if self.price is not None:
             usage = msgspec.structs.replace(usage, cost_usd=cost(self.price, usage))

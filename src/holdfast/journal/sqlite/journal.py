@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
@@ -16,11 +16,10 @@ from holdfast.core.events import AnyEvent, Entry
 from holdfast.core.gates import GateState
 from holdfast.core.memory import Memory
 from holdfast.core.schedule import Firing, Standing
-from holdfast.errors import JournalCorrupt, JournalError, Superseded
+from holdfast.errors import JournalCorrupt, JournalError
 from holdfast.journal import codec
 from holdfast.journal.base import (
     EMPTY,
-    ENDED,
     FIRINGS_MAX,
     MEMORIES_MAX,
     Batch,
@@ -39,7 +38,6 @@ from holdfast.journal.base import (
     Turn,
     Worker,
     is_empty,
-    rank,
 )
 from holdfast.journal.people import (
     NOTICES_MAX,
@@ -52,7 +50,7 @@ from holdfast.journal.people import (
     Sent,
     StandingApproval,
 )
-from holdfast.journal.sqlite import directory, inbox, judged, mail, memories, notices, owed, places, schedules, standing
+from holdfast.journal.sqlite import directory, inbox, judged, mail, memories, notices, owed, places, schedules, standing, writing
 from holdfast.journal.sqlite.file import BUSY_SECONDS, File, all_rows, one_row
 from holdfast.journal.sqlite.rows import COLUMNS, number_of, row_of, run_row
 
@@ -82,7 +80,7 @@ class SqliteJournal:
     async def create(
         self, run: NewRun, events: tuple[AnyEvent, ...], at: float, *, worker: str = "", lease_seconds: float = 0.0
     ) -> Claim | None:
-        return await self._write(_creation(self._store, run, events, at, worker, lease_seconds))
+        return await self._write(writing.creation(self._store, run, events, at, worker, lease_seconds))
 
     async def append(self, batch: Batch) -> Head | Full:
         if is_empty(batch):
@@ -99,7 +97,7 @@ class SqliteJournal:
             if batch.slots or batch.gated or batch.heard:
                 full, found = places.asked(connection, batch, number)
                 if full is not None:
-                    _check_writer(connection, batch, number)
+                    writing.check_writer(connection, batch, number)
                     places.keep_gates(connection, found.told)
                     return full
                 gates = found.passed
@@ -108,7 +106,7 @@ class SqliteJournal:
                 (head.version, head.link, number, batch.fence, batch.head.version),
             )
             if not connection.changes():
-                raise _superseded(batch)
+                raise writing.superseded(batch)
             if batch.events:
                 connection.execute(
                     "insert into batches values (?,?,?,?,?,?,?)",
@@ -120,7 +118,7 @@ class SqliteJournal:
                 places.keep_gates(connection, gates)
             if batch.contents:
                 self._store(connection, batch.contents)
-            _follow_up(connection, batch, number)
+            writing.follow_up(connection, batch, number)
             return head
 
         return await self._write(work)
@@ -201,7 +199,7 @@ class SqliteJournal:
     async def release(self, claim: Claim, release: Release) -> None:
         def work(connection: apsw.Connection) -> None:
             number = number_of(connection, claim.run_id)
-            _release(connection, claim.run_id, number, claim.fence, release, None)
+            writing.release(connection, claim.run_id, number, claim.fence, release, None)
 
         await self._write(work)
 
@@ -333,7 +331,7 @@ class SqliteJournal:
     # --- schedules ------------------------------------------------------------------------------------------------
 
     async def turn_schedule(self, turn: Turn) -> bool:
-        create = _creation(self._store, *turn.begins, turn.at) if turn.begins is not None else _nothing
+        create = writing.creation(self._store, *turn.begins, turn.at) if turn.begins is not None else _nothing
         return await self._write(lambda c: schedules.turn(c, turn, create))
 
     async def remove_schedule(self, name: str) -> bool:
@@ -486,54 +484,6 @@ def _whole(connection: apsw.Connection, run_id: str) -> list[StoredBatch]:
     return found
 
 
-def _creation(
-    store: Callable[[apsw.Connection, dict[str, bytes]], None], run: NewRun, events: tuple[AnyEvent, ...], at: float,
-    worker: str = "", lease_seconds: float = 0.0,
-) -> Callable[[apsw.Connection], Claim | None]:  # fmt: skip
-    """What creates a run in a transaction. store: keeps large values."""
-    body, blobs = codec.encode(events)
-    fence = 1
-    head = codec.link(b"", run.run_id, 1, fence, at, body)
-    until = at + lease_seconds if worker else 0.0
-
-    def work(connection: apsw.Connection) -> Claim | None:
-        connection.execute(
-            "insert or ignore into runs (run_id, agent, goal_digest, tenant, priority, labels, status, due_at, rank, version,"
-            " head, fence, worker, lease_until, created_at, changed_at, parent, parent_step, ends_with_parent)"
-            " values (?,?,?,?,?,?,'running',?,?,?,?,?,?,?,?,?,?,?,?)",
-            (
-                run.run_id,
-                run.agent,
-                run.goal_digest,
-                run.tenant,
-                run.priority,
-                json.dumps(run.labels, sort_keys=True),
-                at,
-                rank(at, run.priority),
-                len(events),
-                head,
-                fence,
-                worker,
-                until,
-                at,
-                at,
-                run.parent,
-                run.parent_step,
-                run.ends_with_parent,
-            ),
-        )
-        if not connection.changes():
-            return None
-        number = connection.last_insert_rowid()
-        store(connection, blobs)
-        connection.execute("insert into batches values (?,?,?,?,?,?,?)", (number, 1, len(events), fence, at, body, head))
-        if run.parent and run.ends_with_parent:
-            mail.begin_orphan(connection, number, run.parent, at)
-        return Claim(run_id=run.run_id, agent=run.agent, fence=fence, worker=worker, until=until)
-
-    return work
-
-
 def _nothing(connection: apsw.Connection) -> None:
     """No run is to be created."""
 
@@ -541,56 +491,3 @@ def _nothing(connection: apsw.Connection) -> None:
 def _content_of(connection: apsw.Connection, digest: str) -> bytes | None:
     row = one_row(connection, "select body from contents where digest = ?", (digest,))
     return bytes(row[0]) if row is not None else None
-
-
-def _superseded(batch: Batch) -> Superseded:
-    return Superseded("another worker has written to it since", run_id=batch.run_id)
-
-
-def _check_writer(connection: apsw.Connection, batch: Batch, number: int) -> None:
-    """For a batch that is not written: whoever has lost the run is told that, and stands in no line."""
-    if one_row(connection, "select fence, version from runs where id = ?", (number,)) != (batch.fence, batch.head.version):
-        raise _superseded(batch)
-
-
-def _follow_up(connection: apsw.Connection, batch: Batch, number: int) -> None:
-    """What a batch says beside its events. For parts that are empty no statement is executed."""
-    if batch.freed or batch.settled:
-        places.give_back_slots(connection, batch, number)
-    if batch.slots:
-        places.take_slots(connection, batch, number)
-    for message in batch.taken:
-        connection.execute("update messages set taken_at = ? where id = ? and run = ?", (batch.at, message, number))
-    for token in batch.tokens:
-        mail.know(connection, number, token)
-    if batch.owed or batch.paid:
-        owed.owe(connection, batch, number)
-    if batch.memories:
-        memories.remember(connection, batch.memories)
-    if batch.notices:
-        notices.keep(connection, batch.notices)
-    if batch.opened or batch.closed or batch.commented or batch.judged or batch.decided:
-        inbox.follow(connection, batch)
-    if batch.release is not None:
-        _release(connection, batch.run_id, number, batch.fence, batch.release, batch.at)
-    if batch.opened:
-        standing.answer_opened(connection, batch)
-
-
-def _release(connection: apsw.Connection, run_id: str, number: int, fence: int, release: Release, at: float | None) -> None:
-    # A message that came in the meantime keeps the run due: whoever parks it has not seen that word.
-    rows = all_rows(
-        connection,
-        "update runs set worker = '', lease_until = 0, status = ?1, waits_for = ?2, changed_at = coalesce(?3, changed_at),"
-        " due_at = case when ?1 not in ('completed', 'failed', 'cancelled') and not ?7"
-        " and exists (select 1 from messages where run = ?4 and taken_at is null) then coalesce(?3, changed_at) else ?5 end,"
-        " rank = coalesce(?5, ?3, changed_at) - priority * 60 where id = ?4 and fence = ?6"
-        " returning parent, parent_step, changed_at",
-        (release.status, release.waits_for, at, number, release.due_at, fence, release.aside),
-    )
-    if rows and release.status in ENDED:
-        connection.execute("delete from slots where run = ? and until is null", (number,))
-        connection.execute("delete from checkpoints where run = ?", (number,))
-        connection.execute("delete from owed where run = ?", (number,))
-        inbox.end(connection, run_id, rows[0][2])
-        mail.tell_family(connection, run_id, release, rows[0])

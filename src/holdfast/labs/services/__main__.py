@@ -26,6 +26,7 @@ from holdfast.labs.services.newsroom import newsroom_routes
 from holdfast.labs.services.notices import SERVICES, post_notice
 from holdfast.labs.services.office import office_routes
 from holdfast.labs.services.orders import LaptopShop
+from holdfast.labs.services.payouts import payout_routes
 from holdfast.labs.services.provider import provider_routes
 from holdfast.labs.services.transfers import transfer_routes
 from holdfast.labs.services.travel import travel_routes
@@ -37,6 +38,7 @@ WATCH_SECONDS = 0.05
 """How often to look whether the parent is still there: an orphan lives no longer than this."""
 
 HOLDS = {
+    "approvals": {"payouts": frozenset({"payouts"})},
     "drift": {name: frozenset({name}) for name in ("rooms", "trains", "payments")},
     "flight": {name: frozenset({name}) for name in ("seats", "bookings")},
     "forty_seven": {"mail": frozenset({"mail"})},
@@ -95,6 +97,8 @@ def _serve(lab: str, directory: Path, seed: int, faults: Faults) -> dict[str, ob
             smtp_host, smtp_port = mail.start()
             routes += [*Mailboxes(ledger, ids).routes(), *Vpn(ledger, ids, faults).routes()]
             routes += [*LaptopShop(ledger, ids, faults).routes(), *Checks(ledger, ids, faults).routes(), *mail.routes()]
+        case "approvals":
+            routes += payout_routes(ledger, ids, seed)
         case "payment":
             routes += transfer_routes(ledger, ids, faults)
         case "forty_seven":

@@ -28,7 +28,9 @@ T = TypeVar("T")
 
 
 def start_services(
-    lab: Literal["drift", "flight", "forty_seven", "news", "onboarding", "payment", "runaway", "second_run", "weekend"],
+    lab: Literal[
+        "approvals", "drift", "flight", "forty_seven", "news", "onboarding", "payment", "runaway", "second_run", "weekend"
+    ],
     directory: Path,
     faults: Mapping[str, object] | None = None,
     *,

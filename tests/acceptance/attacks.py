@@ -1,0 +1,163 @@
+"""What the tests of attacks on approvals share: a store, a bank that counts, a clock that can be set, people and agents.
+
+`at_the_desk` and `at_the_bank` are loaded by real workers too (see `stage.py`): they change the world of `agents.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from holdfast import Agent, Call, Holdfast, Policy, Rule, Run, Tool, tool
+from holdfast.core import events as e
+from holdfast.core.state import State
+from holdfast.errors import AnswerRefused
+from holdfast.journal.base import Message
+from holdfast.journal.people import Judged, JudgedFilter
+from holdfast.runner.clock import SystemClock
+from holdfast.testing.models import ScriptedModel
+from tests.acceptance.agents import _append, _world, _enter
+
+LARGE = Rule(name="large", when="amount > 500")
+DAY = 86400.0
+
+
+class SetClock(SystemClock):
+    """The clock of a machine, which a test can set forward and back."""
+
+    ahead = 0.0
+
+    def now(self) -> float:
+        return round(super().now() + self.ahead, 3)
+
+    def jump(self, seconds: float) -> None:
+        """Set it."""
+        self.ahead += seconds
+
+
+class Office:
+    """A store with a worker, and a bank. paid: each payment that was made, as (to, amount)."""
+
+    def __init__(self, app: Holdfast, clock: SetClock, db: Path):
+        self.app = app
+        self.clock = clock
+        self.db = db
+        self.paid: list[tuple[str, Any]] = []
+
+    # --- agents ---------------------------------------------------------------------------------------------------
+
+    def pay(self, **promise: Any) -> Tool[..., Any]:
+        """A tool that pays once for each key, and counts."""
+        promise = {"safety": "keyed", "key_ttl": "24h", "timeout": "20s", **promise}
+        if promise["safety"] != "keyed":
+            promise.pop("key_ttl")
+        keys: set[str] = set()
+
+        @tool(name="pay", **promise)
+        async def pay(to: str, amount: float, call: Call) -> str:
+            """Pay somebody."""
+            if call.key not in keys:
+                keys.add(call.key)
+                self.paid.append((to, amount))
+            return f"paid {to}"
+
+        return pay
+
+    def payer(
+        self, *rules: Rule, amount: Any = 900, tools: Iterable[Tool[..., Any]] = (), promise: dict[str, Any] | None = None,
+        plan: dict[str, Any] | None = None, version: str = "1", policy: Policy | None = None, **options: Any,
+    ) -> Agent:  # fmt: skip
+        """An agent that pays x, as its policy lets it. rules: of the policy; promise: what the tool `pay` promises."""
+        steps = plan or {"pay": {"tool": "pay", "args": {"to": "x", "amount": amount}}}
+        policy = policy or Policy(name="money", version=version, rules=rules or (LARGE,))
+        return Agent("payer", tools=[self.pay(**promise or {}), *tools], plan=steps, policy=policy, **options)
+
+    def thinker(
+        self, script: Any, *rules: Rule, tools: Iterable[Tool[..., Any]] = (), policy: Policy | None = None, **options: Any
+    ) -> Agent:
+        """An agent that a model plans, by a script."""
+        policy = policy or Policy(name="money", rules=rules or (LARGE,))
+        return Agent("thinker", tools=[self.pay(), *tools], model=ScriptedModel(script), policy=policy, **options)
+
+    # --- verbs ----------------------------------------------------------------------------------------------------
+
+    async def go(self, agent: Agent, id: str = "r", **options: Any) -> Run:
+        """Start the run, or go on with it."""
+        return await self.app.run(agent, id=id, patience_seconds=5.0, **options)
+
+    async def asked(self, id: str = "r") -> e.Asked:
+        """The one question that is open."""
+        (asked,) = (await self.app.state(id)).interrupts.values()
+        return asked
+
+    async def yes(self, id: str = "r", by: str = "ann", **options: Any) -> str:
+        """Approve what is asked."""
+        return await self.app.answer(id, "approve", by=by, **options)
+
+    async def refused(self, decision: str = "approve", by: str = "ann", id: str = "r", **options: Any) -> str:
+        """What is said to somebody whose word is refused; AssertionError where it is taken."""
+        try:
+            await self.app.answer(id, decision, by=by, **options)
+        except AnswerRefused as refused:
+            return str(refused)
+        raise AssertionError(f"{decision} by {by} was taken")
+
+    async def send(self, body: dict[str, Any], id: str = "r", slot: str | None = None) -> None:
+        """Put an answer into the mailbox as somebody would who does not go through the inbox."""
+        whole = {"decision": "approve", "by": "eve", "value": None, "note": "", **body}
+        await self.app.journal.send(id, Message(kind="answer", slot=slot, body=whole, at=self.clock.now()))
+
+    async def events(self, kind: type[Any], id: str = "r") -> list[Any]:
+        """What happened of this kind, in order."""
+        return [entry.event for entry in await self.app.history(id) if isinstance(entry.event, kind)]
+
+    async def voided(self, id: str = "r") -> list[str]:
+        """Why answers were not taken."""
+        return [event.reason for event in await self.events(e.AnswerVoided, id)]
+
+    async def state(self, id: str = "r") -> State:
+        return await self.app.state(id)
+
+    async def judged(self, id: str = "r") -> list[Judged]:
+        """What was ruled and decided, as the store lists it."""
+        return await self.app.journal.judged(JudgedFilter(run_id=id))
+
+    async def staff(self, **roles: tuple[str, ...] | str) -> None:
+        """Put people into the directory, each with a role or several."""
+        for name, given in roles.items():
+            await self.app.inbox.put_person(name, (given,) if isinstance(given, str) else given)
+
+
+def check(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function under a name that a rule can give."""
+    function.__name__ = name
+    return function
+
+
+# --- for workers in processes of their own ------------------------------------------------------------------------
+
+
+def _gate(name: str) -> None:
+    """Wait while the gate is shut."""
+
+
+@tool(name="pay", safety="keyed", key_ttl="24h", timeout="60s")
+def _keyed_pay(subject: str, call: Call) -> str:
+    """Pay once for each key; before it the gate `before`, after it the gate `after`."""
+    import os
+    import time
+
+    _append("calls", "pay", subject, call.key)
+    _wait("before")
+    draft = _world() / "keys" / f"{call.key}.{os.getpid()}-{call.attempt}"
+    draft.write_text(subject)
+    try:
+        os.link(draft, _world() / "keys" / call.key)
+    except FileExistsError:
+        return "repeated"
+    finally:
+        draft.unlink()
+    time.sleep(0.0)
+    _wait("after")
+    return "paid"
