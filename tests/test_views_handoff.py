@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -16,7 +16,7 @@ from holdfast.core.facts import Fact
 from holdfast.core.ladder import Ladder, Rung
 from holdfast.core.policy import Policy, Rule
 from holdfast.views.handoff import Handoff, handoff, markdown
-from holdfast.views.handoff.markdown import LINES_MAX
+from holdfast.views.handoff.markdown import LINES_MAX, code, text
 from holdfast.views.handoff.tried import TRIED_MAX
 from tests.core.story import AT_ONCE, Story, ref, step, tool
 
@@ -272,6 +272,23 @@ def test_no_words_break_the_page(words: str) -> None:
     found = msgspec.structs.replace(packed(story), goal=words, intent=words, agent=words or "x", tenant=words)
     headings = parsed(markdown(found))
     assert headings == [heading for heading in HEADINGS if heading not in HEADINGS[1:3] + HEADINGS[5:6]]
+
+
+@settings(max_examples=200, deadline=None)
+@given(words=st.text(alphabet=st.sampled_from("ab `*_[]()<>|~#&;!\\-+.:/{}=1"), min_size=1, max_size=30))
+@example(words="~~gone~~ &lt; &amp; a|b")
+@example(words="``` `x` ``")
+@example(words="see http://evil.example, _so_ or *so*, <b>so</b>")
+def test_words_are_read_as_they_were_said(words: str) -> None:
+    """Whatever renders the page shows them letter by letter."""
+    flat = " ".join(words.split())
+    assume(flat)
+    reader = MarkdownIt("gfm-like", {"linkify": False})
+    for made, kinds in ((text(words), {"text", "text_special"}), (code(words), {"code_inline"})):
+        (inline,) = [token for token in reader.parse(f"- x: {made}.") if token.type == "inline"]
+        children = inline.children or []
+        assert {child.type for child in children[1:-1]} <= kinds | {"text"}
+        assert "".join(child.content for child in children) == f"x: {flat}."
 
 
 @pytest.mark.parametrize("count", [LINES_MAX + 3])

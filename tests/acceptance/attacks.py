@@ -1,11 +1,13 @@
 """What the tests of attacks on approvals share: a store, a bank that counts, a clock that can be set, people and agents.
 
-`at_the_desk` and `at_the_bank` are loaded by real workers too (see `stage.py`): they change the world of `agents.py`.
+`at_the_bank` and `at_the_counter` are loaded by real workers too (see `stage.py`): they change the world of `agents.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +19,9 @@ from holdfast.journal.base import Message
 from holdfast.journal.people import Judged, JudgedFilter
 from holdfast.runner.clock import SystemClock
 from holdfast.testing.models import ScriptedModel
-from tests.acceptance.agents import _append, _world, _enter
+from tests.acceptance.agents import POLL_SECONDS, _append, _world
 
-LARGE = Rule(name="large", when="amount > 500")
+LARGE = Rule(name="large", when="amount > 500", tools=("pay",))
 DAY = 86400.0
 
 
@@ -60,6 +62,8 @@ class Office:
             if call.key not in keys:
                 keys.add(call.key)
                 self.paid.append((to, amount))
+                if "changes" in promise:
+                    call.changed("usd", amount)
             return f"paid {to}"
 
         return pay
@@ -74,11 +78,12 @@ class Office:
         return Agent("payer", tools=[self.pay(**promise or {}), *tools], plan=steps, policy=policy, **options)
 
     def thinker(
-        self, script: Any, *rules: Rule, tools: Iterable[Tool[..., Any]] = (), policy: Policy | None = None, **options: Any
-    ) -> Agent:
+        self, script: Any, *rules: Rule, tools: Iterable[Tool[..., Any]] = (), policy: Policy | None = None,
+        promise: dict[str, Any] | None = None, **options: Any,
+    ) -> Agent:  # fmt: skip
         """An agent that a model plans, by a script."""
         policy = policy or Policy(name="money", rules=rules or (LARGE,))
-        return Agent("thinker", tools=[self.pay(), *tools], model=ScriptedModel(script), policy=policy, **options)
+        return Agent("thinker", tools=[self.pay(**promise or {}), *tools], model=ScriptedModel(script), policy=policy, **options)
 
     # --- verbs ----------------------------------------------------------------------------------------------------
 
@@ -129,6 +134,15 @@ class Office:
             await self.app.inbox.put_person(name, (given,) if isinstance(given, str) else given)
 
 
+@asynccontextmanager
+async def opened(directory: Path) -> AsyncIterator[Office]:
+    """An office in a directory of its own."""
+    directory.mkdir(exist_ok=True)
+    clock, db = SetClock(), directory / "runs.db"
+    async with Holdfast(db, clock=clock, poll_seconds=0.02, secrets={"TOKEN": "s3cret"}.get) as app:
+        yield Office(app, clock, db)
+
+
 def check(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     """A function under a name that a rule can give."""
     function.__name__ = name
@@ -138,26 +152,44 @@ def check(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
 # --- for workers in processes of their own ------------------------------------------------------------------------
 
 
-def _gate(name: str) -> None:
-    """Wait while the gate is shut."""
+def _through(gate: str) -> None:
+    """Wait while the gate is shut, and say so."""
+    while (_world() / "gates" / f"{gate}.shut").exists():
+        (_world() / "gates" / f"{gate}.waits").touch()
+        time.sleep(POLL_SECONDS)
 
 
-@tool(name="pay", safety="keyed", key_ttl="24h", timeout="60s")
-def _keyed_pay(subject: str, call: Call) -> str:
-    """Pay once for each key; before it the gate `before`, after it the gate `after`."""
-    import os
-    import time
+def is_open(proposed: dict[str, Any]) -> bool:
+    """A check that can be made to wait: it is asked before each call, also after the answer."""
+    _append("checks", "is_open")
+    _through("check")
+    return True
 
-    _append("calls", "pay", subject, call.key)
-    _wait("before")
-    draft = _world() / "keys" / f"{call.key}.{os.getpid()}-{call.attempt}"
-    draft.write_text(subject)
-    try:
-        os.link(draft, _world() / "keys" / call.key)
-    except FileExistsError:
-        return "repeated"
-    finally:
-        draft.unlink()
-    time.sleep(0.0)
-    _wait("after")
-    return "paid"
+
+def _payment(safety: str, **promise: Any) -> Tool[..., Any]:
+    @tool(name=safety, safety=safety, timeout="60s", **promise)
+    def pay(subject: str, call: Call) -> str:
+        """Pay, once for each key where the bank knows keys; there is a gate before it, and one after it."""
+        _append("calls", safety, subject, call.key)
+        _through("before")
+        ledger = _world() / "ledger"
+        keys = {line.split()[1] for line in ledger.read_text().splitlines()} if ledger.exists() else set()
+        if safety != "keyed" or call.key not in keys:
+            _append("ledger", subject, call.key)
+        _through("after")
+        return "paid"
+
+    return pay
+
+
+at_the_bank, at_the_counter = (
+    Agent(
+        name,
+        tools=[_payment(safety, **promise)],
+        plan={"pay": {"tool": safety, "args": {"subject": "x"}}},
+        policy=Policy(name="money", rules=(Rule(name="open", check="is_open"),)),
+        checks=[is_open],
+    )
+    for name, safety, promise in (("at-the-bank", "keyed", {"key_ttl": "24h"}), ("at-the-counter", "irreversible", {}))
+)
+"""A payment that a person approves, at a bank that knows keys, and at one that does not."""

@@ -9,8 +9,8 @@ Each line of the file is one of
     {"run": id, "summary": {...}}                                       what the fold of the run must give
 
 A file that is there is never written again: whatever a later release makes of these events, it must read what was written.
-A new form of events gets a file of its own. Most runs are told event by event; those in which models think are run by real
-workers, see `record_thinking.py`.
+A new form of events gets a file of its own. Most runs are told event by event, see also `record_people.py`; those in which
+models think are run by real workers, see `record_thinking.py`.
 """
 
 from __future__ import annotations
@@ -30,40 +30,16 @@ from holdfast.core.decide import Room
 from holdfast.core.evolve import fold
 from holdfast.core.limits import Limits
 from holdfast.core.plan import Expect, Fallback, Plan
+from holdfast.core.policy import policy_digest
 from holdfast.core.state import State
 from holdfast.journal import codec
 from holdfast.journal.base import EMPTY
-from tests.core.story import Story, step, tool, weaker
+from tests.core.story import step, tool, weaker
+from tests.histories import record_people
 from tests.histories.record_thinking import stores
+from tests.histories.recorder import Recorder
 
 FOLDER = Path(__file__).parent
-
-
-class Recorder(Story):
-    """A story whose history is kept in batches, one for each decision, as a runner would commit it."""
-
-    def __init__(self, run_id: str, *given: Any, **options: Any):
-        self.run_id = run_id
-        self.batches: list[list[e.Entry]] = []
-        start = {"run_id": run_id, "agent": "shop", **options.pop("start", {})}
-        super().__init__(*given, start=start, **options)
-        self.cut()
-
-    def cut(self) -> None:
-        """What was told since the last batch is the next one, or several where the fence or the time changed."""
-        done = sum(map(len, self.batches))
-        for entry in self.entries[done:]:
-            last = self.batches[-1][-1] if self.batches and len(self.batches) and sum(map(len, self.batches)) > done else None
-            if last is not None and (last.fence, last.at) == (entry.fence, entry.at):
-                self.batches[-1].append(entry)
-            else:
-                self.batches.append([entry])
-
-    def decide(self, *given: Any, **options: Any) -> Any:
-        """As a story does, and commit."""
-        found = super().decide(*given, **options)
-        self.cut()
-        return found
 
 
 def summary(state: State) -> dict[str, Any]:
@@ -84,6 +60,10 @@ def summary(state: State) -> dict[str, Any]:
                 # From the second form on.
                 "landed": known.landed, "rest": known.rest, "undo": known.undo, "suppressed_by": known.suppressed_by,
                 "cut": known.cut.bytes if known.cut is not None else None, "repeats": known.repeats,
+                # From the fourth form on.
+                "ruled": known.ruled, "approved": known.approved, "approved_by": list(known.approved_by),
+                "approved_until": known.approved_until, "was_asked": known.was_asked, "tainted": known.tainted,
+                "checks": msgspec.to_builtins(known.checks.answers) if known.checks is not None else None,
             }
             for name, known in steps.items()
         },
@@ -98,6 +78,15 @@ def summary(state: State) -> dict[str, Any]:
         "setbacks": [[setback.model, setback.kind, setback.until, setback.lost] for setback in state.setbacks],
         "suspicions": list(state.suspicions), "refused_because": list(state.refused_because), "memories": sorted(state.memories),
         "observers": dict(sorted(state.observers.items())), "checks": dict(sorted(state.checks.items())),
+        # From the fourth form on.
+        "policy": policy_digest(state.policy) if state.policy is not None else None,
+        "standings": {name: msgspec.to_builtins(standing) for name, standing in sorted(state.standings.items())},
+        "decided": dict(sorted(state.decided.items())), "taints": list(state.taints),
+        "refused_calls": {call: list(by) for call, by in sorted(state.refused_calls.items())},
+        "unjudged": [step.id for step in state.unjudged.steps] if state.unjudged is not None else None,
+        "plan_asked": state.plan_asked, "plan_checks": state.plan_checks is not None, "checking_plan": state.checking_plan,
+        "paused": msgspec.to_builtins(state.paused), "handoff": msgspec.to_builtins(state.handoff),
+        "instructions": [[instructed.by, instructed.text] for instructed in state.instructions],
     }  # fmt: skip
 
 
@@ -376,6 +365,7 @@ def elsewhere() -> Recorder:
 
 
 RUNS = (completed, failed, given_up, cancelled, thought, not_to_be_had, limited, changed, owed, taken_back, elsewhere)
+RUNS += record_people.RUNS
 
 
 def lines() -> Iterator[dict[str, Any]]:

@@ -16,10 +16,18 @@ from holdfast.core import events as e
 from holdfast.core.decide import decide
 from holdfast.core.evolve import fold
 from holdfast.core.plan import Plan, Step
+from holdfast.core.policy import Verdict
 from holdfast.journal import codec
 from tests.histories.record import FOLDER, summary
 
 FILES = sorted(FOLDER.glob("*.jsonl"))
+
+# The digests of the files whose releases are out.
+WRITTEN = {
+    "0001_first_form": "a3fc8b2e25acb77ee4a16ff91dd20d014d3a6cb27dc8ec073114168226b6860a",
+    "0002_messy_outcomes": "d246516df63c09be311fbc4c31ded4d7da522ad10ff65ec8152e7af0cb11e9e3",
+    "0003_thinking": "275611b20f2370e03ebe6c78fc74ebe42ccf3fd6704ff2c2c1a6d7e4423a8220",
+}
 
 
 class Recorded:
@@ -75,10 +83,10 @@ def like(found: Any, recorded: Any) -> Any:
     return found
 
 
-def test_the_first_form_is_what_was_written_then() -> None:
+@pytest.mark.parametrize(("name", "digest"), WRITTEN.items())
+def test_a_form_is_what_was_written_then(name: str, digest: str) -> None:
     """Byte for byte: a file that is changed to please a later release pins nothing."""
-    found = hashlib.sha256((FOLDER / "0001_first_form.jsonl").read_bytes()).hexdigest()
-    assert found == "a3fc8b2e25acb77ee4a16ff91dd20d014d3a6cb27dc8ec073114168226b6860a"
+    assert hashlib.sha256((FOLDER / f"{name}.jsonl").read_bytes()).hexdigest() == digest
 
 
 @pytest.mark.parametrize(("name", "run_id"), EVERY_RUN)
@@ -105,8 +113,9 @@ def flying(state: Any) -> bool:
     looked_for = any(owed.looking is not None for owed in state.pending.values())
     return (
         state.proposing is not None
+        or state.checking_plan is not None
         or looked_for
-        or any(state.steps[name].phase in ("flying", "probing") for name in state.active)
+        or any(state.steps[name].phase in ("flying", "probing", "checking") for name in state.active)
     )
 
 
@@ -126,6 +135,30 @@ def test_histories_hold_what_is_hard_to_keep() -> None:
     assert values[0]["$blob"] == "not ours"
     assert len(values[0]["page"].encode()) > codec.LARGE_BYTES
     assert any(len(content) > codec.LARGE_BYTES for content in recorded.contents.values())
+
+
+def test_the_history_of_people_holds_each_of_their_ways() -> None:
+    """Who may decide, how they are asked, what they said, and what it is said about: each new part of an event is in it."""
+    recorded = RECORDED["0004_people"]
+    found = [entry.event for run_id in recorded.summaries for entry in recorded.entries(run_id)]
+    asked = [event for event in found if isinstance(event, e.Asked)]
+    words = [event for event in found if isinstance(event, e.Answered)]
+    rulings = [event.ruling for event in found if isinstance(event, (e.Asked, e.PolicyRuled)) and event.ruling is not None]
+    for name in ("ruling", "who", "not_by", "ladder", "rung", "amount", "calls"):
+        assert any(getattr(event, name) for event in asked), name
+    assert {event.people for event in asked} >= {1, 2}
+    assert {event.kind for event in asked} == set(get_args(e.InterruptKind))
+    assert {event.about for event in asked} >= {"call", "plan", "handoff", "failure", "question"}
+    for name in ("roles", "seen_at", "said_at", "bulk", "standing"):
+        assert any(getattr(event, name) for event in words), name
+    assert {ruling.verdict for ruling in rulings} == set(get_args(Verdict))
+    assert {ruling.asks for ruling in rulings if ruling.draw is not None} == {True, False}
+    assert {check.holds for event in found if isinstance(event, e.ChecksAnswered) for check in event.answers.values()} == {
+        True, False, None,
+    }  # fmt: skip
+    assert {event.policy is None for event in found if isinstance(event, e.PolicyChanged)} == {True, False}
+    assert {event.until is None for event in found if isinstance(event, e.RunPaused)} == {True, False}
+    assert {event.kind for event in found if isinstance(event, e.Escalated)} == {None, "handoff"}
 
 
 def test_a_plan_reads_the_same_within_its_batch_and_beside_it() -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from holdfast.core import events as e
 from holdfast.core.contract import Contract
 from holdfast.core.plan import Goal, Plan, Step
+from holdfast.core.policy import Policy, Rule, Ruling
 from holdfast.core.values import REDACTED
 from holdfast.errors import JournalCorrupt, JournalTooNew
 from holdfast.journal import codec
@@ -94,6 +95,41 @@ def test_what_many_runs_share_is_stored_by_content_however_small() -> None:
     assert encode([one])[1] == encode([other])[1] == encode([e.AgentChanged(differences=(), contracts=contracts)])[1]
     assert len(encode([planned({"x": 1}), planned({"x": 1})])[1]) == 1
     assert encode([planned({"x": 1})])[1] != encode([planned({"x": 2})])[1]
+
+
+def test_a_policy_is_stored_once_for_all_runs_that_go_by_it() -> None:
+    """At the start and where it changes, however small it is; each version of it is another content, and none is none."""
+    policy = Policy(name="refunds", rules=(Rule(name="large", when="amount > 500"),))
+    starts = [
+        e.RunStarted(run_id=run_id, agent="a", goal=Goal(), contracts=(Contract(tool="t"),), policy=policy)
+        for run_id in ("r1", "r2")
+    ]
+    first, contents = encode([starts[0]])
+    assert len(contents) == 2, "of its contracts, and of its policy"
+    assert encode([starts[1]])[1] == contents
+    changed, same = encode([e.PolicyChanged(policy=policy)])
+    assert same.items() <= contents.items() and len(same) == 1
+    assert b"amount > 500" not in first + changed
+    assert there_and_back(*starts, e.PolicyChanged(policy=policy)) == (*starts, e.PolicyChanged(policy=policy))
+    other = encode([e.PolicyChanged(policy=msgspec.structs.replace(policy, version="2"))])[1]
+    assert len(other) == 1 and not other.keys() & contents.keys()
+    assert encode([e.PolicyChanged()]) == (b'[{"event":"policy_changed"}]', {})
+    assert there_and_back(e.PolicyChanged()) == (e.PolicyChanged(),)
+
+
+def test_what_a_policy_ruled_stands_among_the_events() -> None:
+    """It names its policy by digest, and carries nothing that must be looked up to read it."""
+    ruling = Ruling(rule="large", verdict="always", asks=True, policy="refunds@1", digest="d", looked={"amount": 900.0})
+    body, contents = encode([e.PolicyRuled(ruling=ruling, step="a", tool="t", call="c")])
+    assert contents == {}
+    assert json.loads(body)[0]["ruling"]["policy"] == "refunds@1"
+    assert decode(body, nothing) == (e.PolicyRuled(ruling=ruling, step="a", tool="t", call="c"),)
+
+
+def test_a_policy_that_looks_like_a_mark_of_the_journal_reads_back() -> None:
+    """Its conditions are text of the user's."""
+    event = e.PolicyChanged(policy=Policy(name="$blob", rules=(Rule(name="$blob", when="args.\"$blob\" == '$$blob'"),)))
+    assert there_and_back(event) == (event,)
 
 
 def test_a_large_value_is_stored_once_wherever_it_stands() -> None:

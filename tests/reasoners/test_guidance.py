@@ -142,9 +142,11 @@ def test_instructions_count_among_what_a_request_may_have() -> None:
     run = talk()
     run.says(call("find", name="x"))
     run.returns("find_1", {"text": "y" * 3000})
+    before = run.run.conversation_bytes
     told(run, "z" * 3_000).decide()
     state = run.run
-    assert state.thinking is not None
+    (line,) = instructed(state.instructions, 10_000).split("\n")[1:]
+    assert state.thinking is not None and state.conversation_bytes - before >= len(line)
     wanted = estimate(state.thinking, state.conversation_bytes, len(state.turns), len(state.facts), 0)
     tight = replace(run.ask, reserved=Reserved(input_tokens=wanted, output_tokens=9))
     request, total = Briefer("Be good.").request(state, tight, run.now)

@@ -328,7 +328,9 @@ async def test_an_instruction_is_told_once_when_it_came() -> None:
     thought = await reasoner.propose(briefing(state))
     assert [said for _, said in script.told(3)][1:] == ["ann says how you are to go on from now on: in Danish"]
     (answer, _) = events_of(thought, state, 2)
-    later = evolve(evolve(state, Entry(900, 9.0, 1, ProposalRequested(turn=2))), Entry(901, 9.0, 1, answer))
+    later = state
+    for event in (ProposalRequested(turn=2), answer):
+        later = evolve(later, Entry(later.version + 1, later.at, later.fence, event))
     await reasoner.propose(briefing(later))
     assert not any("Danish" in said for _, said in script.told(4))
 

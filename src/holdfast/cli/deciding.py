@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from holdfast.cli import inbox_filters as by_filter
-from holdfast.cli.given import speaker
-from holdfast.cli.options import DONE, PERSON, WRONG, AsJson, By, Db, command, examples, in_store
-from holdfast.cli.text import one_line, put_json, say
+from holdfast.cli.given import again, speaker
+from holdfast.cli.options import DONE, PERSON, WRONG, AsJson, By, Db, examples, in_store
+from holdfast.cli.text import put_json, say
 
 if TYPE_CHECKING:
     from holdfast.app import Holdfast
@@ -24,6 +22,7 @@ EXAMPLES = examples(
 
 
 def decide(
+    context: typer.Context,
     decision: Annotated[
         Literal["approve", "reject", "cancel"],
         typer.Argument(metavar="approve|reject|cancel", help="What is said to all of them.", show_default=False),
@@ -42,7 +41,9 @@ def decide(
     amount_max: by_filter.AmountMax = None,
     claimed: by_filter.Claimed = None,
     search: by_filter.Search = None,
-    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, max=1000, help="At most so many, the soonest first.")] = 500,
+    limit: Annotated[
+        int, typer.Option("--limit", metavar="N", min=1, max=1000, help="At most so many, the soonest first.")
+    ] = 500,
     note: Annotated[
         str, typer.Option("--note", metavar="TEXT", help="Why; it is kept with each answer.", show_default=False)
     ] = "",
@@ -80,21 +81,8 @@ def decide(
             return WRONG if bulk.failed else DONE
         if not bulk.count:
             return DONE
-        say(f"nothing is decided yet; to carry it out: {_again(bulk.confirm)}")
+        line = again(context, db, decision, leave=("confirm",), more=("--confirm", bulk.confirm))
+        say(f"nothing is decided yet; to carry it out: {line}")
         return PERSON
 
     return in_store(db, go)
-
-
-def _again(token: str) -> str:
-    """The command that was given, with what confirms it."""
-    given = sys.argv[1:] if sys.argv[1:2] == ["inbox"] else ["inbox", "decide", "…"]
-    return shlex.join(["holdfast", *map(one_line, given), "--confirm", token])
-
-
-def shell(word: str) -> str:
-    """A word as a shell takes it."""
-    return shlex.quote(one_line(word))
-
-
-__all__ = ["EXAMPLES", "command", "decide", "shell"]

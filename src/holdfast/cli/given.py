@@ -1,9 +1,12 @@
-"""What several commands are given alike: who says something, and times, as people write them."""
+"""What several commands are given alike: who says something, times as people write them, and the command line itself."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from math import isfinite
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import typer
 
 from holdfast.cli.options import command, wrong
 from holdfast.errors import AnswerRefused, UsageError
@@ -78,3 +81,44 @@ def _is_number(word: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+# --- the command line itself --------------------------------------------------------------------------------------
+
+
+def only_before(context: typer.Context) -> None:
+    """Refuse options of a group that stand before one of its commands, where nobody would read them."""
+    given = [words[0] for words in _given(context, ())]
+    if given:
+        where = f"{context.command_path} {context.invoked_subcommand}"
+        wrong(f"{given[0]} stands before {context.invoked_subcommand}", f"put it behind: {where} … {given[0]}")
+
+
+def again(context: typer.Context, db: str, *words: str, leave: Iterable[str] = (), more: Iterable[str] = ()) -> str:
+    """The command as it was given, to paste. words: its arguments; leave: options that are left out, by the names of their
+    parameters; more: what stands behind it."""
+    named = context.command_path.split()[1:]
+    options = [word for option in _given(context, ("db", *leave)) for word in option]
+    return command(db, *named, *words, *options, *more)
+
+
+def _given(context: typer.Context, leave: Iterable[str]) -> Iterator[list[str]]:
+    """The options that stand on the command line, each with its values."""
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        source = context.get_parameter_source(name)
+        if name in leave or parameter.param_type_name != "option" or source is None or source.name != "COMMANDLINE":
+            continue
+        yield from _words(parameter, context.params[name])
+
+
+def _words(parameter: Any, value: Any) -> Iterator[list[str]]:
+    option = parameter.opts[0]
+    if isinstance(value, bool):
+        yield [option if value else parameter.secondary_opts[0]]
+    elif parameter.multiple:
+        yield from ([option, str(one)] for one in value)
+    elif isinstance(value, tuple):
+        yield [option, *map(str, value)]
+    else:
+        yield [option, f"{value:g}" if isinstance(value, float) else str(value)]

@@ -8,8 +8,8 @@ import typer
 
 from holdfast.cli import deciding
 from holdfast.cli import inbox_filters as by_filter
-from holdfast.cli.given import seconds, speaker
-from holdfast.cli.options import DONE, AsJson, By, Db, RunId, WordId, command, examples, in_store, only_before, wrong
+from holdfast.cli.given import again, only_before, seconds, speaker
+from holdfast.cli.options import DONE, AsJson, By, Db, RunId, WordId, command, examples, in_store, wrong
 from holdfast.cli.text import one_line, put, put_json, say
 
 if TYPE_CHECKING:
@@ -92,13 +92,13 @@ def root(
             now, kind=kind, about=about, rule=rule, policy=policy, tool=tool, agent=agent, tenant=tenant, run_id=run, older=older,
             due=due, amount_min=amount_min, amount_max=amount_max, claimed=claimed, search=search,
         ) | await _for(app, whose, db)  # fmt: skip
-        rows = await app.inbox.list(**filters, order=order, limit=limit, after=page_after)
-        total = await app.inbox.count(**filters)
+        found = await app.inbox.list(**filters, order=order, limit=limit + 1, after=page_after)
+        rows, total = found[:limit], await app.inbox.count(**filters)
         if json:
             put_json(rows)
         elif rows:
             render_inbox.listed(rows, now)
-        _say_total(rows, total, page_after is not None, filters, db)
+        _say_total(context, rows, total, len(found) > limit, page_after is not None, db)
         return DONE
 
     raise typer.Exit(in_store(db, go))
@@ -116,23 +116,26 @@ async def _for(app: Holdfast, whose: str | None, db: str) -> dict[str, Any]:
     return {"who": (whose,), "person": whose}
 
 
-def _say_total(rows: list[OpenInterrupt], total: int, is_later_page: bool, filters: dict[str, Any], db: str) -> None:
+def _say_total(
+    context: typer.Context, rows: list[OpenInterrupt], total: int, has_more: bool, is_later_page: bool, db: str
+) -> None:
     if not rows:
-        nothing = "nothing comes after that" if is_later_page else f"nothing is asked in {db}"
-        say(f"{nothing}, of that kind" if filters else nothing)
+        say("nothing comes after that" if is_later_page else f"nothing of that is asked in {db}")
         return
     last = rows[-1]
-    if is_later_page or total > len(rows):
+    if is_later_page or has_more:
         say(f"showing {len(rows):,} of {total:,}")
-    if total > len(rows):
-        say(f"the next: the same with --page-after {deciding.shell(last.run_id)} {deciding.shell(last.interrupt)}")
+    if has_more:
+        say(f"go on: {again(context, db, leave=('page_after',), more=('--page-after', last.run_id, last.interrupt))}")
     else:
         say(f"look at one: {command(db, 'inbox', 'show', rows[0].run_id, rows[0].interrupt)}")
 
 
 # --- one of them --------------------------------------------------------------------------------------------------
 
-SHOW_EXAMPLES = examples("holdfast inbox show order-7", "holdfast inbox show order-7 refund-2 --by ann", "holdfast inbox show order-7 --json")
+SHOW_EXAMPLES = examples(
+    "holdfast inbox show order-7", "holdfast inbox show order-7 refund-2 --by ann", "holdfast inbox show order-7 --json"
+)
 
 
 def show(id: RunId, interrupt: Interrupt = None, by: By = None, json: AsJson = False, db: Db = "holdfast.db") -> int:
@@ -147,6 +150,7 @@ def show(id: RunId, interrupt: Interrupt = None, by: By = None, json: AsJson = F
 
     async def go(app: Holdfast) -> int:
         from holdfast.cli import render_inbox
+        from holdfast.cli.following import unheard_words
         from holdfast.runner.clock import SystemClock
         from holdfast.saying import user
         from holdfast.views.runs import questions
@@ -159,7 +163,8 @@ def show(id: RunId, interrupt: Interrupt = None, by: By = None, json: AsJson = F
         now = SystemClock().now()
         state = await app.state(id)
         asked = next((one for one in questions(state, now) if one.interrupt == shown.interrupt), None)
-        render_inbox.show(shown, asked, len(state.interrupts) > 1, db, now)
+        heard = {word.to: word.said for word in await unheard_words(app, id)}
+        render_inbox.show(shown, asked, heard.get(shown.interrupt, ""), len(state.interrupts) > 1, db, now)
         return DONE
 
     return in_store(db, go)

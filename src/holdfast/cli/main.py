@@ -13,7 +13,24 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from holdfast.cli import checking, lab, looking, memory, options, owed, people, running, schedule, watching, working
+from holdfast.cli import (
+    allowing,
+    checking,
+    directory,
+    inbox,
+    judgement,
+    lab,
+    looking,
+    memory,
+    options,
+    owed,
+    people,
+    running,
+    schedule,
+    steering,
+    watching,
+    working,
+)
 from holdfast.cli.text import say
 from holdfast.errors import HoldfastError
 
@@ -25,7 +42,7 @@ Exit codes:
     0  done
     1  failed: a run failed or was cancelled, a journal is broken
     2  used wrongly: a flag, a file, a plan, an answer that cannot be taken
-    3  waits for a person
+    3  waits for a person: a run asks, or a word is to be confirmed
     4  not finished: patience is over, another worker has it, it was stopped
     5  the store cannot be used or trusted
   130  interrupted
@@ -36,9 +53,14 @@ Of several runs the worst counts: 5, then 1, 3, 4, 0.
 EPILOG = options.examples(
     "holdfast run refunds.py 'Refund order 7 in full' --id order-7",
     "holdfast show order-7",
+    "holdfast inbox",
     "holdfast answer order-7 approve",
     "holdfast run --help      # every command has examples",
 )
+
+
+# Groups of commands, each with the command before which it stands.
+GROUPS = {"inbox": "answer", "people": "allow", "schedule": "check", "memory": "check"}
 
 
 class Commands(TyperGroup):
@@ -46,9 +68,9 @@ class Commands(TyperGroup):
 
     def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]
         """In the order in which people meet them; typer would put the groups among them first."""
-        groups = ("schedule", "memory")
-        names = [name for name in super().list_commands(ctx) if name not in groups]
-        names[names.index("check") : names.index("check")] = groups
+        names = [name for name in super().list_commands(ctx) if name not in GROUPS]
+        for name, before in GROUPS.items():
+            names.insert(names.index(before), name)
         return names
 
     def main(
@@ -109,7 +131,11 @@ def root(
         raise typer.Exit(options.WRONG)
 
 
-for commands in (running, working, looking, watching, people, owed, schedule, memory, checking, lab):
+ROOMS = (
+    running, working, looking, watching, inbox, people, steering, owed, directory, allowing, judgement, schedule, memory,
+    checking, lab,
+)  # fmt: skip
+for commands in ROOMS:
     commands.register(app)
 
 

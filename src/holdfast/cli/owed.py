@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from holdfast.cli.options import DONE, AsJson, By, Db, RunId, command, examples, in_store, wrong
+from holdfast.cli.options import DONE, AsJson, By, Db, RunId, WordId, command, examples, in_store, wrong
 from holdfast.cli.text import one_line, put, put_json, say
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def callback(
         wrong("a result is given, and that it failed", "either JSON or --failed WHY")
     if failed is not None and not failed.strip():
         wrong("--failed needs to say why", "--failed 'the applicant withdrew'")
-    result = _value(value, "the result")
+    result = given_json(value, "the result")
 
     async def go(app: Holdfast) -> int:
         taken = await app.callback(token, result, failed=failed, by=by)
@@ -132,6 +132,7 @@ def signal(
     name: Annotated[str, typer.Argument(metavar="NAME", help="What is waited for; a step where no name was given.")],
     value: Value = None,
     by: By = None,
+    word_id: WordId = None,
     json: AsJson = False,
     db: Db = "holdfast.db",
 ) -> int:
@@ -142,10 +143,10 @@ def signal(
     """
     if not name.strip():
         wrong("the signal has no name")
-    result = _value(value, "the value")
+    result = given_json(value, "the value")
 
     async def go(app: Holdfast) -> int:
-        await app.signal(id, name, result, by=by)
+        await app.signal(id, name, result, by=by, id=word_id)
         if json:
             put_json([{"run_id": id, "signal": name}])
         else:
@@ -162,7 +163,7 @@ async def _next(app: Holdfast, run_id: str, db: str) -> None:
     await say_next(app, run_id, db)
 
 
-def _value(word: str | None, what: str) -> Any:
+def given_json(word: str | None, what: str) -> Any:
     """What was given as JSON: a word, a file, stdin; None where nothing was."""
     from holdfast import loading
     from holdfast.errors import LoadError

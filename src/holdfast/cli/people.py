@@ -1,4 +1,4 @@
-"""`answer`, `correct` and `cancel`: a person's word into a run."""
+"""`answer`, `correct`, `goal` and `cancel`: a person's word into a run."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
-from holdfast.cli import answers
-from holdfast.cli.options import DONE, AsJson, By, Db, RunId, command, examples, in_store, wrong
+from holdfast.cli import advance, allowing, answers
+from holdfast.cli.given import speaker
+from holdfast.cli.options import DONE, AsJson, By, Db, RunId, WordId, command, examples, in_store, wrong
 from holdfast.cli.text import one_line, put, put_json, say
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ ANSWER_EXAMPLES = examples(
     "holdfast answer trip-3 respond --option 2          # one of the answers that it prepared",
     "holdfast answer trip-3 edit airport=LGA            # what it guessed is not so; this is",
     "holdfast answer order-7 cancel --by ann",
+    "holdfast answer order-7 approve --standing 7d --same-args   # and to the same for a week",
 )
 
 
@@ -48,6 +50,21 @@ def answer(
         int | None,
         typer.Option("--option", metavar="N", min=1, help="With respond: the N-th of the prepared answers.", show_default=False),
     ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Also where somebody else has it in hand.")] = False,
+    standing: Annotated[
+        str | None,
+        typer.Option(
+            "--standing", metavar="TIME", help="With approve: yes to calls like it, until then, too.", show_default=False
+        ),
+    ] = None,
+    same_args: Annotated[bool, typer.Option("--same-args", help="With --standing: only with the same arguments.")] = False,
+    amount_max: Annotated[
+        float | None,
+        typer.Option("--amount-max", metavar="N", help="With --standing: only up to this amount.", show_default=False),
+    ] = None,
+    uses: Annotated[
+        int | None, typer.Option("--uses", metavar="N", min=1, help="With --standing: no more often.", show_default=False)
+    ] = None,
     json: AsJson = False,
     db: Db = "holdfast.db",
 ) -> int:
@@ -64,6 +81,8 @@ def answer(
 
     Values are read as for `run --input`: JSON where it is a number, true, false, a list, an object or a quoted text, else
     text. A result is JSON. An answer holds once: the second is refused, and so is one that comes too late.
+
+    With --standing 7d the same tool of the same agent is approved in advance, as `holdfast allow` does it.
     """
     from holdfast.core.events import DecisionName
 
@@ -77,17 +96,27 @@ def answer(
     decision, rest = words[at], words[at + 1 :]
     if option is not None and (decision != "respond" or rest):
         wrong("--option is an answer by itself", f"{command(db, 'answer', id, *words[:at], 'respond', '--option', str(option))}")
+    wanted = advance.Wanted.of(decision, standing, same_args, amount_max, uses)
     meant, said = (None, "") if decision == "respond" else _meant(decision, rest)
     if said and note:
         wrong("the reason is given twice", "either reject 'WHY' or --note")
 
     async def go(app: Holdfast) -> int:
         value = await answers.given(app, id, interrupt, rest, option) if decision == "respond" else meant
-        answered = await app.answer(id, decision, by=by, interrupt=interrupt, value=value, note=note or said)
+        who = await speaker(app, by, db)
+        approval = await wanted.given(app, id, interrupt, who, note) if wanted is not None else None
+        answered = await app.inbox.decide(
+            id, decision, who.name, interrupt=interrupt, value=value, note=note or said, force=force
+        )  # fmt: skip
         if json:
-            put_json([{"run_id": id, "interrupt": answered, "decision": decision}])
+            record = {"run_id": id, "interrupt": answered, "decision": decision}
+            put_json([record | ({"standing": approval.id} if approval is not None else {})])
         else:
             put(f"{id}  {answered}: {decision}")
+        if approval is not None:
+            await app.journal.grant(approval)
+            if not json:
+                allowing.told(approval, json, db)
         await say_next(app, id, db)
         return DONE
 
@@ -123,6 +152,7 @@ def correct(
     id: RunId,
     facts: Annotated[list[str], typer.Argument(metavar="NAME=VALUE ...", help="What is so.", show_default=False)],
     by: By = None,
+    word_id: WordId = None,
     json: AsJson = False,
     db: Db = "holdfast.db",
 ) -> int:
@@ -144,7 +174,9 @@ def correct(
 
     async def go(app: Holdfast) -> int:
         for name, value in told.items():
-            await app.correct(id, name, value, by=by)
+            # Each is a word of its own, so each needs an id of its own.
+            one_id = word_id if word_id is None or len(told) == 1 else f"{word_id}:{name}"
+            await app.correct(id, name, value, by=by, id=one_id)
         if json:
             put_json([{"run_id": id, "told": told}])
         else:
@@ -168,6 +200,7 @@ def goal(
     ] = [],  # noqa: B006 — typer copies it.
     note: Annotated[str, typer.Option("--note", metavar="TEXT", help="Why; the model is told.", show_default=False)] = "",
     by: By = None,
+    word_id: WordId = None,
     json: AsJson = False,
     db: Db = "holdfast.db",
 ) -> int:
@@ -181,7 +214,7 @@ def goal(
     inputs = dict(loading.pair(word, "goal --input") for word in input)
 
     async def go(app: Holdfast) -> int:
-        await app.change_goal(id, text, inputs, by=by, note=note)
+        await app.change_goal(id, text, inputs, by=by, note=note, id=word_id)
         if json:
             put_json([{"run_id": id, "goal": text, "inputs": inputs}])
         else:
@@ -204,6 +237,7 @@ def cancel(
     keep: Annotated[bool, typer.Option("--keep", help="What is done stays done.")] = False,
     ask: Annotated[bool, typer.Option("--ask", help="Ask a person which of both.")] = False,
     by: By = None,
+    word_id: WordId = None,
     json: AsJson = False,
     db: Db = "holdfast.db",
 ) -> int:
@@ -223,7 +257,7 @@ def cancel(
     async def go(app: Holdfast) -> int:
         from holdfast.views import ON_STOP
 
-        await app.cancel(id, by=by, reason=reason, on_stop=on_stop)
+        await app.cancel(id, by=by, reason=reason, on_stop=on_stop, id=word_id)
         if json:
             put_json([{"run_id": id, "decision": "cancel"} | ({"on_stop": on_stop} if on_stop else {})])
         else:

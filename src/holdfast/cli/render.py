@@ -315,6 +315,11 @@ def live(tree: Tree, now: float) -> RenderableType:
         node = root.add(Text.assemble(*_live_cells(step, now)))
         for row in step.recovery:
             node.add(Text.assemble((row.row, "magenta"), f"  {one_line(row.reason)}"))
+    if run.paused is not None:
+        until = f" until {moment(run.paused.until)}" if run.paused.until is not None else ""
+        root.add(Text(one_line(f"paused by {run.paused.by}{until}: {run.paused.reason}".rstrip(": ")), "yellow"))
+    if run.taken_over is not None:
+        root.add(Text(one_line(f"taken over by {_taken_over(run)}"), "yellow"))
     for words, style in render_thinking.live(tree, now):
         root.add(Text(one_line(words), style))
     for one in run.owed:

@@ -129,7 +129,7 @@ def shown_digest(tool: str, args: dict[str, Any], contract: Contract, ruling: Ru
     """What an approval is bound to: the tool, its whole arguments, and what the tool promises; and where a policy or a model has
     a hand in it, the policy, its rule, the world that it looked at, and the revision of the plan."""
     bound = [tool, args, contract]
-    if ruling is not None and ruling.policy:
+    if ruling is not None and ruling.digest:
         bound += [ruling.digest, ruling.rule, ruling.world]
     if revision:
         bound += ["revision", revision]

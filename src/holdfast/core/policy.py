@@ -81,7 +81,7 @@ class Check(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 class Ruling(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What was ruled on a call or a plan. policy: `name@version`, empty for what the tool or the plan says itself; digest: of
-    the policy. rule, verdict: the one that matched. asks: whether a person is asked (of a sample: whether it was drawn). why:
+    the policy in force. rule, verdict: the one that matched. asks: whether a person is asked (of a sample: whether it was drawn). why:
     in words, where it is no plain match. looked: what the conditions looked at, up to the rule that matched, by the words of
     the condition (`args.amount`). world: a digest of what was looked at beside the call itself (facts, inputs, checks); an
     approval holds for that. draw: of a sample, 0 to 1; it asks below the rate. who, people, ladder, standing: of the rule."""
@@ -133,7 +133,7 @@ def evaluate(
     if wins is None:
         return None
     beside = [other.rule for other in gated if wins is ruled and wins.asks and other.asks]
-    return _ruling(wins, beside, policy, reading)
+    return _ruling(wins, beside, policy, reading, own=wins is ruled)
 
 
 def _first(policy: Policy, reading: _Reading, seed: str) -> _Match | None:
@@ -263,8 +263,8 @@ def _strictness(match: _Match) -> int:
     return STRICTNESS.index(verdict)
 
 
-def _ruling(match: _Match, beside: list[Rule], policy: Policy | None, reading: _Reading) -> Ruling:
-    """beside: gates that ask as well; where they want more than the rule, they get it."""
+def _ruling(match: _Match, beside: list[Rule], policy: Policy | None, reading: _Reading, *, own: bool) -> Ruling:
+    """own: it is a rule of the policy. beside: gates that ask as well; where they want more than the rule, they get it."""
     rule = match.rule
     digest_of, title = _canonical(policy) if policy is not None else ("", "")
     who = next((names for names in (rule.who, *(gate.who for gate in beside)) if names), policy.who if policy is not None else ())
@@ -274,7 +274,7 @@ def _ruling(match: _Match, beside: list[Rule], policy: Policy | None, reading: _
         rule=rule.name,
         verdict=match.verdict,
         asks=match.asks,
-        policy=title,
+        policy=title if own else "",
         digest=digest_of,
         why=match.why,
         looked=reading.looked,

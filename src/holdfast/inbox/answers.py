@@ -68,14 +68,14 @@ def check_fact(name: Any, value: Any, state: State) -> None:
 
 
 def _check_option(asked: Asked, decision: str, state: State) -> None:
-    options = {option.decision for option in asked.options}
-    if decision not in options:
-        hint = f"it takes {', '.join(sorted(options))}"
-        raise AnswerRefused(f"{asked.interrupt} cannot be answered with {decision}", run_id=state.run_id, hint=hint)
     if asked.people > 1 and decision in ("edit", "respond"):
         why = f"{asked.interrupt} needs {asked.people} people, and they must say yes to the same"
         hint = "reject it, so that it is proposed anew, or approve it as it is"
         raise AnswerRefused(why, run_id=state.run_id, step=asked.step, hint=hint)
+    options = {option.decision for option in asked.options}
+    if decision not in options:
+        hint = f"it takes {', '.join(sorted(options))}"
+        raise AnswerRefused(f"{asked.interrupt} cannot be answered with {decision}", run_id=state.run_id, hint=hint)
 
 
 def _check_who(asked: Asked, speaker: Speaker, state: State) -> None:

@@ -256,8 +256,8 @@ class PeopleStore(Protocol):
         """Rulings and what came of them, the oldest first."""
 
     async def grant(self, approval: StandingApproval) -> int:
-        """Keep a standing approval, and let it answer what is open and covered by it; how many. One with an id that is known takes
-        the place of what was said under it; how often that was used, and that it was revoked, stays."""
+        """Keep a standing approval, and let it answer what is open and covered by it; how many. One with an id that is known
+        takes the place of what was said under it; how often that was used, and that it was revoked, stays."""
 
     async def revoke(self, approval_id: str, by: str, at: float) -> StandingApproval | None:
         """Take one back: it answers nothing from now on. What it is now (as before, where it was revoked already), or None where

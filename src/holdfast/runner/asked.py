@@ -133,15 +133,16 @@ def _document(
 
 
 def decided(before: State, after: State, events: tuple[e.AnyEvent, ...], now: float) -> tuple[Decided, ...]:
-    """What came of questions that are not open any more."""
-    if after.interrupts is before.interrupts:
+    """What came of questions that are not open any more; also of those that were asked in this very commit."""
+    asked = tuple(event.interrupt for event in events if isinstance(event, e.Asked))
+    if after.interrupts is before.interrupts and not asked:
         return ()
     words = {
         event.interrupt: event for event in events if isinstance(event, (e.Answered, e.InterruptExpired, e.InterruptWithdrawn))
     }
     return tuple(
         _decided(before.standings.get(name), name, words.get(name), now)
-        for name in before.interrupts
+        for name in dict.fromkeys((*before.interrupts, *asked))
         if name not in after.interrupts
     )
 

@@ -11,6 +11,7 @@ from holdfast.core.routing import AFTER, AFTER_CONTEXT, NEVER, After
 from holdfast.core.state import State
 from holdfast.core.thinking import Question, Thinking
 from holdfast.views.beliefs import drift_words, fact_words, facts_words
+from holdfast.views.entries_people import asked_words
 from holdfast.views.words import FIELD_MAX, NAMES_MAX, cut, listed, moment, reserved_words, span, usage_words
 
 FOR_PHASE = {
@@ -170,7 +171,7 @@ def _of_questions(event: e.AnyEvent) -> str | None:
             guess = f"{cut(question.name, FIELD_MAX)} = {cut(question.guess, FIELD_MAX)}"
             return f"guesses {guess} ({question.confidence:.0%} sure{basis}), and asks nobody: {why}"
         case e.Asked(interrupt=interrupt, question=asked, asks=asks) if asks is not None:
-            return f"{interrupt}: asks a person: {cut(asked)}{guess_words(asks)}"
+            return f"{interrupt}: asks {asked_words(event)}: {cut(asked)}{guess_words(asks)}"
         case _:
             return None
 

@@ -378,3 +378,15 @@ def test_a_worker_that_was_away_climbs_at_once_and_a_deadline_that_passed_is_ove
     assert told.run.standings[told.asked.interrupt].rung == 1
     told.crash(after=1e6).decide()
     assert told.run.ended == "failed"
+
+
+def test_one_word_about_a_doubt_is_not_the_approval_of_two() -> None:
+    """Whoever says that a call did not happen has one voice; the call that follows needs all that its rule wants."""
+    told = Story([step("a", args={"amount": 900})], tool("t", "irreversible", approve="never"))
+    told.called()
+    two = Policy(name="p", rules=(Rule(name="two", people=2),))
+    told.lose("a").tell(e.PolicyChanged(policy=two))
+    told.decide()
+    assert told.asked.about == "doubt"
+    assert told.answer("approve").called() == []
+    assert (told.asked.about, told.asked.people) == ("call", 2)

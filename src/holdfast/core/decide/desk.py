@@ -131,6 +131,7 @@ class Desk:
         )
         rung = min(rung, len(ladder.rungs) - 1) if ladder is not None else 0
         who = (ladder.rungs[rung].who if ladder is not None else ()) or self._who(ruling, step)
+        people = ruling.people if ruling is not None and about in ("call", "plan") else 1
         subject = step.step.id if step is not None else about
         if args is None and step is not None:
             args = step.args if step.args is not None else step.step.args
@@ -140,7 +141,7 @@ class Desk:
                 kind=kind,
                 about=about,
                 question=question,
-                options=OPTIONS[options or about],
+                options=_offered(options or about, people),
                 digest=shown,
                 expires_at=self._expires_at(ladder, rung),
                 step=step.step.id if step else "",
@@ -151,7 +152,7 @@ class Desk:
                 ruling=ruling,
                 who=who,
                 not_by=not_by,
-                people=ruling.people if ruling is not None and about in ("call", "plan") else 1,
+                people=people,
                 ladder=ladder,
                 rung=rung,
                 amount=amount,
@@ -220,3 +221,8 @@ class Desk:
             self._rule(e.InterruptExpired(interrupt=interrupt))
         else:
             self._wake(asked.expires_at)
+
+
+def _offered(about: str, people: int) -> tuple[e.Option, ...]:
+    """What may be answered. Where several must say yes, they say it to the same."""
+    return tuple(option for option in OPTIONS[about] if people == 1 or option.decision not in ("edit", "respond"))

@@ -25,6 +25,7 @@ from holdfast.core.state import StepState
 
 # How often people may refuse the same call before whoever asks for it again is stopped, where no policy says.
 REFUSALS_MAX = 2
+REFUSED_BEFORE = "the same was refused before"
 
 
 class Gates(Desk):
@@ -45,10 +46,13 @@ class Gates(Desk):
             self.refused = True
             return True
         if ruling.verdict != "block" and not ruling.asks:
-            if ruling.policy and step.ruled != call:
+            if ruling.digest and step.ruled != call:
                 self._rule(e.PolicyRuled(step=step.step.id, tool=step.tool, ruling=ruling, call=call))
             return False
-        if step.approved == call and ruling.verdict != "block" and (again or step.landed or not self._has_lapsed(step)):
+        # One of several people may have said a word about a doubt or a failure: that is not the word of them all.
+        by_enough = len(set(step.approved_by)) >= ruling.people
+        holds = step.approved == call and by_enough and (again or step.landed or not self._has_lapsed(step))
+        if holds and ruling.verdict != "block":
             return False
         if again or step.landed:
             before = "an earlier call happened, and its answer could not be used; " if step.landed else ""
@@ -71,7 +75,7 @@ class Gates(Desk):
         if step.was_asked:
             gates = (*gates, Rule(name="asked before", who=contract.approvers))
         if policy is None and not gates and default is None:
-            return None
+            return self._over_refusal(None, step, contract, args)
         if policy is None and not contract.approve_when:
             gate = (*gates, default)[0]
             assert gate is not None
@@ -79,7 +83,7 @@ class Gates(Desk):
         checks = (
             step.checks.answers if step.checks is not None and step.checks.call == self._checks_of(step, contract, args) else {}
         )
-        return evaluate(
+        ruling = evaluate(
             policy,
             proposed_call(self.state, step, contract, args),
             gates=gates,
@@ -87,6 +91,27 @@ class Gates(Desk):
             checks=checks,
             seed=f"{self.state.run_id}\x1f{step.step.id}\x1f{step.occurrence}",
         )
+        return ruling if isinstance(ruling, Undecided) else self._over_refusal(ruling, step, contract, args)
+
+    def _over_refusal(self, ruling: Ruling | None, step: StepState, contract: Contract, args: dict[str, Any]) -> Ruling | None:
+        """The ruling; where nobody would be asked and a person refused the same before, one by which somebody is. Else who
+        proposes it again in other words, or until it is not drawn, would go round their no."""
+        state = self.state
+        if ruling is not None and (ruling.asks or ruling.verdict == "block"):
+            return ruling
+        if step.doubt_since is not None or step.landed or step.step.undoes or not self._refusals(step, contract, args):
+            return ruling
+        if ruling is None:
+            who = contract.approvers or (state.policy.who if state.policy is not None else ())
+            return Ruling(rule=REFUSED_BEFORE, verdict="always", asks=True, who=who, standing=False)
+        return replace(ruling, verdict="always", asks=True, why=REFUSED_BEFORE, draw=None, rate=None, standing=False)
+
+    def _refusals(self, step: StepState, contract: Contract, args: dict[str, Any]) -> tuple[str, ...]:
+        """Who refused the same call before, where it may be somebody else than a fixed plan that proposes it again."""
+        state = self.state
+        if not state.refused_calls or (state.policy is None and state.thinking is None):
+            return ()
+        return state.refused_calls.get(sameness(step.tool, args, contract), ())
 
     def _bound(self, step: StepState, contract: Contract, args: dict[str, Any]) -> tuple[str, Ruling | None]:
         """What an approval of a call is bound to now, and the ruling on it."""
@@ -124,16 +149,11 @@ class Gates(Desk):
 
     def _ask_first(self, step: StepState, contract: Contract, args: dict[str, Any], ruling: Ruling, call: str) -> None:
         """Ask a person about a call. Whoever refused the same before is not asked again, and after some refusals nobody is."""
-        state = self.state
-        policy = state.policy
-        refused = state.refused_calls.get(sameness(step.tool, args, contract), ())
-        if refused and (policy is not None or state.thinking is not None):
-            allowed = policy.refusals_max if policy is not None else REFUSALS_MAX
-            if len(refused) >= allowed:
-                self._rule(e.LimitReached(limit="refusals_max", allowed=float(allowed)))
-                return
-        else:
-            refused = ()
+        policy, refused = self.state.policy, self._refusals(step, contract, args)
+        allowed = policy.refusals_max if policy is not None else REFUSALS_MAX
+        if len(refused) >= allowed:
+            self._rule(e.LimitReached(limit="refusals_max", allowed=float(allowed)))
+            return
         rule = f" {ruling.rule}" if ruling.rule.startswith(CONDITION_ASKS) else ""
         question = f"may {step.tool} be called?{rule}"
         self._ask(

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from holdfast.core import events as e
 from holdfast.core.evolve.steps import add_steps, following, put
-from holdfast.core.facts import Fact, is_change, is_guess, replaces
+from holdfast.core.facts import STEP_PREFIX, Fact, is_change, is_guess, replaces
 from holdfast.core.fallout import fallout
 from holdfast.core.state import State
 

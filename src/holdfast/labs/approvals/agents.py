@@ -1,11 +1,12 @@
-"""The agent of the lab `approvals`: it pays what it is given, and whether a person is asked is the policy's to say."""
+"""The agent of the lab `approvals`: it pays what it is given, and whether a person is asked first is the policy's to say."""
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-from holdfast import Agent, Call, Limits, Policy, tool
+from holdfast import Agent, Call, Limits, tool
 from holdfast.labs.http_call import send
-
-ARGUMENTS = ("payout", "amount", "account_days", "country", "opened_in")
+from holdfast.labs.services.payouts import Payout
 
 
 @dataclass(frozen=True)
@@ -24,25 +25,31 @@ def pay(book: str, payout: str, amount: int, account_days: int, country: str, op
     return Paid(**send("POST", "/payouts", order, key=call.key, timeout_seconds=9.0))
 
 
-def paying(policy: Policy, count: int) -> Agent:
-    """An agent whose runs pay so many payouts each; one that is refused holds up none of the others."""
-    steps = {
-        f"pay_{at}": {
-            "tool": "pay",
-            "args": {
-                "book": {"$ref": "inputs.book"},
-                **{name: {"$ref": f"inputs.payouts[{at}].{name}"} for name in ARGUMENTS},
-            },
-            "optional": True,
-        }
-        for at in range(count)
-    }
+_INPUTS = {
+    "book": {"type": "string", "minLength": 1},
+    "payout": {"type": "string", "minLength": 1},
+    "amount": {"type": "integer", "minimum": 1},
+    "account_days": {"type": "integer", "minimum": 0},
+    "country": {"type": "string", "minLength": 2},
+    "opened_in": {"type": "string", "minLength": 2},
+}
+STEP = "pay"
+
+
+def paying(policy: str | Path) -> Agent:
+    """An agent under the policy of a file; a run of it is one payout."""
     return Agent(
-        f"payouts-{count}",
-        goal="Pay what customers ask for",
-        inputs={"book": {"type": "string"}, "payouts": {"type": "array", "minItems": count, "maxItems": count}},
+        "payouts",
+        goal="Pay what a customer asks for",
+        inputs=_INPUTS,
         tools=[pay],
-        plan=steps,
+        plan={STEP: {"tool": "pay", "args": {name: {"$ref": f"inputs.{name}"} for name in _INPUTS}}},
         policy=policy,
-        limits=Limits(person_seconds=80 * 86400.0, parallel_max=10),
+        limits=Limits(person_seconds=80 * 86400.0),
     )
+
+
+def inputs_of(payout: Payout, book: str) -> dict[str, Any]:
+    """What a run is given: the payout as it is to be seen, and the book that it is paid from."""
+    seen = {"payout": payout.name, "amount": payout.usd, "account_days": payout.days}
+    return {"book": book, **seen, "country": payout.country, "opened_in": payout.opened_in}

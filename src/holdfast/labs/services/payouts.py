@@ -10,7 +10,6 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 from holdfast.labs.services.ids import Ids
 from holdfast.labs.services.keys import Keys
@@ -53,12 +52,6 @@ class Payout:
     def name(self) -> str:
         return f"p{self.number:04}"
 
-    @property
-    def seen(self) -> dict[str, Any]:
-        """What is to be seen of it: the arguments of the call that pays it."""
-        known = {"payout": self.name, "amount": self.usd, "account_days": self.days}
-        return {**known, "country": self.country, "opened_in": self.opened_in}
-
 
 @lru_cache(maxsize=4)
 def payouts_of(seed: int, count: int = COUNT) -> tuple[Payout, ...]:
@@ -78,8 +71,8 @@ def _payout(draw: random.Random, number: int, fraud: bool) -> Payout:
 
 
 def payout_routes(ledger: Ledger, ids: Ids, seed: int) -> Sequence[Route]:
-    """POST /payouts {book, payout, amount} → 201 {id, payout, amount}. A repeat of a key is dropped. Refusal 404 for a payout that
-    nobody asked for, 422 for another amount than was asked for."""
+    """POST /payouts {book, payout, amount} → 201 {id, payout, amount}. A repeat of a key is dropped. Refusal 404 for a payout
+    that nobody asked for, 422 for another amount than was asked for."""
     owed: Mapping[str, Payout] = {payout.name: payout for payout in payouts_of(seed)}
     keys = Keys()
 

@@ -131,10 +131,13 @@ class Clerks(People):
     async def _grant(self, tool: str) -> None:
         """A yes in advance, for a while or a few times; now and then it is taken back."""
         stage, dice = self._stage, self._stage.dice
-        name, now = dice.choice(tuple(ROLES)), stage.clock.now()
+        name, now = dice.choice(("ann", "ann", "bob", "cat")), stage.clock.now()
+        # Mostly for what is asked at present.
+        asked = [one.tool for state in self._play.states.values() for one in state.interrupts.values() if one.about == "call"]
+        tool = dice.choice(asked) if asked and dice.random() < 0.8 else tool
         approval = StandingApproval(
             id=f"s-{self._word_id()}", tool=tool, by=name, at=now, until=now + dice.choice((1.0, 5.0, 40.0)),
-            args={} if dice.random() < 0.7 else {"amount": dice.randint(1, 9)}, roles=self._office.roles(name),
+            args={} if dice.random() < 0.8 else {"amount": dice.randint(1, 9)}, roles=self._office.roles(name),
             amount_max=dice.choice((None, None, 4.0)), uses_max=dice.choice((None, 1, 1, 2)),
             run_id=dice.choice(("", "", "run-0")), agent=dice.choice(("", "simulated")),
         )  # fmt: skip
@@ -223,7 +226,8 @@ class Clerks(People):
         if asked.about == "plan":
             return dice.choice((("approve", None), ("approve", None), ("approve", None), ("reject", None)))
         answer = super()._choose(state, asked, late)
-        if asked.people > 1 and answer[0] in ("edit", "respond"):
+        together = asked.people > 1 and answer[0] in ("edit", "respond")
+        if together or (answer[0] == "edit" and asked.about == "call" and asked.tool not in tools.EDITABLE):
             return "approve", None
         if answer[0] == "edit" and asked.about == "call" and dice.random() < 0.4:
             self._stage.counter["edited within the rules"] += 1
@@ -343,8 +347,7 @@ class Clerks(People):
         """Do a step that has not ended and for which nothing is under way, and wait until the run knows."""
         stage = self._stage
         state = await self._state(run_id)
-        steps = [step for step in state.steps.values() if self._is_for_hands(state, step, name)]
-        steps.sort(key=lambda step: step.step.id)
+        steps = [step for one in state.order if self._is_for_hands(state, step := state.steps[one], name)]
         if state.handoff is None or state.ended or not steps:
             return
         step = stage.dice.choice(steps)

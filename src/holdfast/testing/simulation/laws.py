@@ -23,6 +23,7 @@ from holdfast.errors import JournalCorrupt
 from holdfast.journal.base import EMPTY, Claim, Full, Message
 from holdfast.runner import holdings
 from holdfast.testing.simulation import promises
+from holdfast.testing.simulation.laws_people import PeopleLaws
 from holdfast.testing.simulation.laws_thinking import ThinkingLaws
 from holdfast.testing.simulation.tools import BUSINESS, STORE_WIDE
 from holdfast.testing.world import Effect, Request
@@ -32,11 +33,14 @@ _OUTSIDE = (
     e.RunStarted, e.RunResumed, e.AgentChanged, e.CancelRequested, e.Answered, e.AnswerVoided, e.PlanAdopted, e.ProposalFailed,
     e.FinishProposed, e.GiveUpProposed, e.CallbackReceived, e.CallbackRefused, e.SignalReceived, e.ChildEnded,
     e.CallSucceeded, e.CallPartial, e.CallDeferred, e.CallFailed, e.ProbeAnswered, e.ModelAnswered, e.ModelFailed, e.PlanKept,
-    e.QuestionsProposed, e.GoalInterpreted, e.GoalChanged, e.ThinkingChanged, e.MemoryRecalled,
+    e.QuestionsProposed, e.GoalInterpreted, e.GoalChanged, e.ThinkingChanged, e.MemoryRecalled, e.PolicyChanged,
+    e.ChecksAnswered, e.ApprovalGiven, e.Commented, e.RunPaused, e.Instructed, e.HandoffRequested, e.StepDoneByHand, e.WordVoided,
 )  # fmt: skip
 # Failures that say nothing of the world: the tool answered, and broke its contract.
 _BROKEN = ("invalid_output", "crashed")
 _SLACK = 0.002
+# A policy that changed while a call was in doubt: whether it may be made says nothing of whether it was.
+_FORBIDDEN, _CHANGED = "the policy forbids it by now", "changed since it was approved"
 # Far longer than a run is ever left alone, clock jumps included.
 _UNATTENDED = 110.0
 # So many answers of the store are tried in all combinations when a decision is made again.
@@ -122,6 +126,7 @@ class Laws:
         self.full: dict[str, list[Full]] = {}
         self.promises = promises.Promises(stage, self)
         self.thinking: ThinkingLaws | None = None
+        self.people = PeopleLaws(stage)
 
     def _break(self, law: str, what: str) -> None:
         self._stage.broken(law, what)
@@ -177,6 +182,7 @@ class Laws:
             before, state = state, evolve(state, e.Entry(first + offset, at, fence, event))
             if before is not None:
                 self.promises.written(before, event, state, at)
+                self.people.written(before, event, state, at)
                 if self.thinking is not None:
                     self.thinking.written(before, event, state, at)
             elif isinstance(event, e.RunStarted):
@@ -372,7 +378,8 @@ class Laws:
     def _asked(self, state: State, event: e.Asked, at: float) -> None:
         if event.step:
             self.track(state.run_id, event.step).shown[event.interrupt] = state.contracts.get(event.tool)
-        if event.about == "doubt" and not self._needs_person(state, event.step, at):
+        forbidden = self.people.office is not None and (_FORBIDDEN in event.question or _CHANGED in event.question)
+        if event.about == "doubt" and not forbidden and not self._needs_person(state, event.step, at):
             track = self.track(state.run_id, event.step)
             self._break("nobody is asked what can be settled", f"{event.interrupt}: {event.question} (verdict {track.verdict})")
 
@@ -403,9 +410,9 @@ class Laws:
             track.changed = track.changed or run_id == state.run_id
 
     def _answered(self, state: State, event: e.Answered, at: float) -> None:
-        self.heard.setdefault(state.run_id, []).append(event.interrupt)
         asked = state.interrupts[event.interrupt]
-        said = self._said(state.run_id, event.interrupt)
+        said = self._said(state.run_id, event)
+        self._hear(state.run_id, said, event.interrupt)
         if said is None or (at if asked.about == "call" else said.at) >= asked.expires_at:
             self._break("an answer that expired is refused", f"{event.interrupt} was taken at {at:.3f}, {said}")
         if not asked.step:
@@ -423,10 +430,12 @@ class Laws:
         self.expired[(state.run_id, event.interrupt)] = state.interrupts[event.interrupt]
 
     def _voided(self, state: State, event: e.AnswerVoided, at: float) -> None:
-        self.heard.setdefault(state.run_id, []).append(event.interrupt)
         asked = state.interrupts.get(event.interrupt) or self.expired.get((state.run_id, event.interrupt))
-        said = self._said(state.run_id, event.interrupt)
-        if asked is not None and asked.about != "call" and said is not None and said.at < asked.expires_at:
+        said = self._said(state.run_id, event)
+        self._hear(state.run_id, said, event.interrupt)
+        if asked is None or not self._may(state, asked, event.by):
+            return
+        if asked.about != "call" and said is not None and said.at < asked.expires_at:
             self._break("what was said in time counts", f"{event.interrupt}, said at {said.at:.3f}: {event.reason}")
 
     def _cancel_requested(self, state: State, event: e.CancelRequested, at: float) -> None:
@@ -467,7 +476,8 @@ class Laws:
         dies_at = self._key_dies_at(state, request.step, intent.contract)
         if track.in_doubt and intent.contract.safety == "keyed" and self._stage.now() > dies_at:
             self._break("a repeat goes out while its key lives", f"{where} was sent {self._stage.now() - dies_at:.3f} s too late")
-        if asks_first(intent.promised, state.steps[request.step].step):
+        # Where there is a policy, `laws_people` says what must be asked about.
+        if self.people.office is None and asks_first(intent.promised, state.steps[request.step].step):
             self._check_word(request, track, intent, where)
 
     def _check_word(self, request: Request, track: Track, intent: Intent, where: str) -> None:
@@ -509,6 +519,7 @@ class Laws:
                 self._check_truth(state, state.steps[name])
             self._check_words(run_id)
         self.promises.check_end(self.states)
+        self.people.check_end()
         if self.thinking is not None:
             self.thinking.check_end(self.states)
 
@@ -557,16 +568,36 @@ class Laws:
             if heard.count(slot) > 1:
                 self._break("a word is taken once", f"{run_id}: {slot} was taken {heard.count(slot)} times")
 
-    def _said(self, run_id: str, interrupt: str) -> Message | None:
+    def _said(self, run_id: str, event: e.Answered | e.AnswerVoided) -> Message | None:
         """The answer to a question, as it lies in the mailbox."""
-        letters = self._stage.store.run(run_id).letters
-        return next((letter.message for letter in letters if letter.message.slot == interrupt), None)
+        said = event.decision if isinstance(event, e.Answered) else None
+        for letter in self._stage.store.run(run_id).letters:
+            body = letter.message.body
+            same = (body.get("interrupt"), body.get("by")) == (event.interrupt, event.by)
+            is_new = letter.message.slot not in self.heard.get(run_id, ())
+            if letter.message.kind == "answer" and same and is_new and said in (None, body["decision"]):
+                return letter.message
+        return None
+
+    def _hear(self, run_id: str, said: Message | None, interrupt: str) -> None:
+        slot = said.slot if said is not None else None
+        self.heard.setdefault(run_id, []).append(slot or interrupt)
+
+    def _may(self, state: State, asked: e.Asked, name: str) -> bool:
+        """Whether what somebody said counts by itself: it is for them, and for them alone."""
+        office = self.people.office
+        standing = state.standings.get(asked.interrupt)
+        approved = standing.approvals if standing is not None else ()
+        barred = name in asked.not_by or name in approved
+        return office is None or (asked.people == 1 and office.may(name, asked.who) and not barred)
 
 
 def _comes_from_outside(event: e.AnyEvent) -> bool:
     """Of the kinds that come from outside, and follow from the state as well: those that did come from there."""
     if isinstance(event, e.FactsLearned):
         return not event.step
+    if isinstance(event, e.RunContinued):
+        return event.by != ""
     return isinstance(event, e.CallUnknown) and not event.crashed
 
 

@@ -174,9 +174,12 @@ def _rule(dice: Random, name: str, tools: list[str]) -> Rule:
     conditions = [text for text in CONDITIONS if text != FORBIDDEN]
     # A block of whatever there is would leave nothing to see.
     when = dice.choice(conditions) if then != "block" else dice.choice(("amount > 6", FORBIDDEN, "revision > 1", "tainted"))
+    narrow = (dice.choice(tools),) if tools and dice.random() < 0.25 else ()
+    check = dice.choice((*CHECKS, "odd", "fickle", "fickle")) if dice.random() < 0.3 else ""
+    if then in ("block", "never"):
+        return Rule(name=name, then=then, when=when, tools=narrow, check=check)
     return Rule(
-        name=name, then=then, when=when, tools=(dice.choice(tools),) if tools and dice.random() < 0.25 else (),
-        check=dice.choice((*CHECKS, "odd", "fickle", "fickle")) if dice.random() < 0.3 else "",
+        name=name, then=then, when=when, tools=narrow, check=check,
         rate=dice.choice((0.2, 0.5, 0.8)) if then == "sample" else 1.0, who=dice.choice(_WHO),
         people=2 if dice.random() < 0.3 else 1, ladder=_ladder(dice) if dice.random() < 0.35 else None,
         standing=dice.random() < 0.8,
@@ -185,8 +188,10 @@ def _rule(dice: Random, name: str, tools: list[str]) -> Rule:
 
 def _plan_rule(dice: Random) -> Rule:
     then = dice.choice(("always", "always", "always", "sample", "never", "block"))
+    if then in ("block", "never"):
+        return Rule(name="plan", on="plan", then=then, when="steps > 4" if then == "block" else "steps > 1")
     return Rule(
-        name="plan", on="plan", then=then, when=dice.choice(("steps > 1", "steps > 3", "")) if then != "block" else "steps > 4",
+        name="plan", on="plan", then=then, when=dice.choice(("steps > 1", "steps > 3", "")),
         rate=0.5 if then == "sample" else 1.0, who=dice.choice(_WHO), people=2 if dice.random() < 0.2 else 1,
         check="fickle" if dice.random() < 0.1 else "",
     )  # fmt: skip

@@ -69,7 +69,8 @@ def _after_the_end(state: State, unknown: Sequence[UnknownStep]) -> Advice:
 def _decide(state: State, asked: Question, command: _Command) -> Advice:
     choices = "; ".join(f"{choice.decision}: {choice.means}" for choice in asked.choices)
     by = f", who must be {' or '.join(asked.who)}" if asked.who else ""
-    means = f"Decide about {asked.interrupt}{by}, by {moment(asked.expires_at)}: {asked.question} DECISION is one of: {choices}."
+    question = asked.question if asked.question.rstrip().endswith(("?", ".", "!")) else f"{asked.question.rstrip()}."
+    means = f"Decide about {asked.interrupt}{by}, by {moment(asked.expires_at)}: {question} DECISION is one of: {choices}."
     return Advice(means=means, command=command("answer", state.run_id, asked.interrupt, ends=" DECISION"))
 
 
