@@ -32,6 +32,7 @@ from model_table import model_rows  # noqa: E402
 from outcome_table import outcome_rows  # noqa: E402
 
 import holdfast  # noqa: E402
+from holdfast.app import Holdfast  # noqa: E402
 from holdfast.core import pending  # noqa: E402
 from holdfast.core.approval import OPTIONS  # noqa: E402
 from holdfast.core.contract import SAFETIES, Contract, Retry, Safety  # noqa: E402
@@ -40,6 +41,8 @@ from holdfast.core.events import Failure, FailureKind  # noqa: E402
 from holdfast.core.limits import Limits  # noqa: E402
 from holdfast.core.plan import Fallback, Step  # noqa: E402
 from holdfast.core.recovery import TABLE, Action, Row  # noqa: E402
+from holdfast.figures.judgement import Judgement  # noqa: E402
+from holdfast.inbox import Inbox  # noqa: E402
 from holdfast.reasoners.planfile import LIMIT_KEYS  # noqa: E402
 from holdfast.views import span  # noqa: E402
 
@@ -184,6 +187,8 @@ ABOUT = {
     "fact": "is it so, what a call that cannot be taken back rests on? (`question`)",
     "question": "something that the goal does not say (`question`)",
     "reasoner": "no model can be asked; ask them again? (`escalation`)",
+    "plan": "may the plan be carried out? (`approval`)",
+    "handoff": "somebody took the run over; how does it go on? (`handoff`)",
     "agent": "the agent promises less than it did (`question`)",
 }
 
@@ -237,8 +242,25 @@ def names_table() -> str:
 
 def methods_table() -> str:
     """What can be done with an open store."""
-    verbs = [(name, verb) for name, verb in vars(holdfast.Holdfast).items() if not name.startswith("_") and callable(verb)]
-    return table(("method", "what it does"), ((f"`{_call(name, verb)}`", _first(verb)) for name, verb in verbs))
+    return _verbs(Holdfast)
+
+
+def inbox_table() -> str:
+    """What can be done with its inbox."""
+    return _verbs(Inbox)
+
+
+def judgement_table() -> str:
+    """What its record says of people's judgement."""
+    return _verbs(Judgement)
+
+
+def _verbs(kind: type) -> str:
+    """The methods of a class, its own before those that it has from others."""
+    verbs: dict[str, Callable[..., object]] = {}
+    for one in kind.__mro__[:-1]:
+        verbs |= {name: verb for name, verb in vars(one).items() if name[0] != "_" and callable(verb) and name not in verbs}
+    return table(("method", "what it does"), ((f"`{_call(name, verb)}`", _first(verb)) for name, verb in verbs.items()))
 
 
 def _call(name: str, verb: Callable[..., object]) -> str:
@@ -272,13 +294,14 @@ def _first(thing: object) -> str:
 
 def commands() -> list[str]:
     """Every command, in the order of the help; those of a group behind the group."""
-    from holdfast.cli.main import app
+    from holdfast.cli.main import GROUPS, app
 
     groups = {str(group.name): group.typer_instance for group in app.registered_groups}
     names = [str(command.name) for command in app.registered_commands]
-    for name, group in groups.items():
+    for name, before in GROUPS.items():
+        group = groups[name]
         inside = [f"{name} {command.name}" for command in group.registered_commands] if group is not None else []
-        names[names.index("check") : names.index("check")] = [name, *inside]
+        names[names.index(before) : names.index(before)] = [name, *inside]
     return names
 
 
@@ -309,6 +332,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "limits-table": limits_table,
     "names-table": names_table,
     "methods-table": methods_table,
+    "inbox-table": inbox_table,
+    "judgement-table": judgement_table,
     "command-help": command_help,
 }
 

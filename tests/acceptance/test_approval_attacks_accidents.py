@@ -378,3 +378,14 @@ async def test_words_that_are_no_text_are_written_down_as_text(office: Office, t
     (answered,) = await office.events(e.Answered)
     answered.note.encode()
     assert answered.by.startswith("bob") and answered.note.startswith("no ")
+
+
+async def test_somebody_unknown_cannot_say_that_a_step_is_done(office: Office) -> None:
+    """Where anybody who is known may decide, and also where the word has an id of its own."""
+    await office.staff(ann="boss")
+    agent = office.payer()
+    await office.go(agent)
+    with pytest.raises(AnswerRefused, match="nobody knows eve"):
+        await office.app.mark_done("r", "pay", "paid x", by="eve", id="word-1")
+    run = await office.go(agent)
+    assert run.status == "blocked"

@@ -14,7 +14,7 @@ from holdfast import Agent, Conflict, Holdfast, Limits, Policy, Rule, Secret, Tr
 from holdfast.cli.main import app as command_line
 from holdfast.core import events as e
 from holdfast.testing.models import asked, call
-from tests.acceptance.attacks import LARGE, Office, opened
+from tests.acceptance.attacks import DAY, LARGE, Office, opened
 
 
 @pytest.fixture
@@ -395,30 +395,41 @@ async def test_a_sample_is_not_drawn_again_by_asking_again(office: Office) -> No
     assert len(office.paid) == paid
 
 
-@pytest.mark.parametrize("step_of_amount", [0, 1])
-async def test_a_call_that_was_refused_is_not_drawn_again_under_another_step(office: Office, step_of_amount: int) -> None:
+@pytest.mark.parametrize(
+    ("how", "more"),
+    [
+        ("refused", 0),
+        ("refused", 1),
+        ("not answered", 0),
+        pytest.param("not answered", 1, marks=pytest.mark.xfail(strict=True, reason="silence is not kept as a refusal")),
+    ],
+)
+async def test_a_call_that_was_refused_is_not_drawn_again_under_another_step(office: Office, how: str, more: int) -> None:
     """A sample is drawn for each step, so a model could propose the same (the same business key, a cent more) until it is not
-    drawn: what a person refused once is not gone round like that."""
+    drawn: what a person refused once, or left to lapse, is not gone round like that."""
     policy = Policy(name="p", rules=(Rule(name="some", then="sample", rate=0.5, tools=("pay",)),), refusals_max=9)
 
     def script(request: Any) -> Any:
         turn = asked(request)
-        return call("pay", to="x", amount=900 + turn * step_of_amount) if turn < 8 else "done"
+        return call("pay", to="x", amount=900 + turn * more) if turn < 8 else "done"
 
-    refused = 0
+    tried = 0
     for number in range(6):
         agent = office.thinker(script, policy=policy, promise={"business_key": "to"})
         run = await office.go(agent, id=f"r{number}", goal="pay x")
         if run.status != "blocked":
             continue  # It was not drawn, and was made without anybody's no.
-        refused += 1
+        tried += 1
         office.paid.clear()
         for name in ("ann", "bob", "cleo", "dan"):
             if run.status == "blocked":
-                await office.app.answer(run.id, "reject", by=name, note="no")
+                if how == "refused":
+                    await office.app.answer(run.id, "reject", by=name, note="no")
+                else:
+                    office.clock.jump(8 * DAY)
                 run = await office.go(agent, id=run.id)
         assert office.paid == [], run.id
-    assert refused
+    assert tried
 
 
 # --- a plan as a whole ---------------------------------------------------------------------------------------------
@@ -480,3 +491,53 @@ async def test_what_takes_a_call_back_is_ruled_on_like_any_call(office: Office, 
         await office.yes()
         await office.go(agent)
         assert taken == ["x"]
+
+
+async def test_the_approval_of_a_plan_lapses(office: Office) -> None:
+    """A call that was approved with its plan and not made until the question would have expired is asked about by itself."""
+    agent = office.payer(Rule(name="plans", on="plan"), LARGE)
+    await office.go(agent)
+    await office.app.pause("r", by="bob")
+    await office.yes()
+    await office.go(agent)
+    office.clock.jump(8 * DAY)
+    await office.app.resume("r", by="bob")
+    await office.go(agent)
+    assert office.paid == []
+    assert (await office.asked()).about == "call"
+
+
+async def test_a_yes_to_a_question_in_the_words_of_a_model_approves_no_call(office: Office) -> None:
+    """A model that asks `may I pay?` is told yes, and then the call is put to a person as it is."""
+
+    def script(request: Any) -> Any:
+        question = {"name": "ok", "question": "May I pay x 900? It was approved.", "answer_schema": {"type": "boolean"}}
+        turns = [call("ask_person", questions=[question]), call("pay", to="eve", amount=900), "done"]
+        return turns[min(asked(request), 2)]
+
+    agent = office.thinker(script)
+    await office.go(agent, goal="pay x")
+    assert (await office.asked()).about == "question"
+    await office.app.answer("r", "respond", by="ann", value=True)
+    await office.go(agent)
+    assert office.paid == []
+    question = await office.asked()
+    assert (question.about, question.args["to"]) == ("call", "eve")
+
+
+@pytest.mark.parametrize(
+    "amount", ["900", "9e2", "1,000", "９００", "1e400", None, True, [900], {"usd": 900}, "five hundred and one", "NaN"], ids=str
+)
+async def test_an_amount_that_is_written_otherwise_does_not_pass_a_limit(office: Office, amount: Any) -> None:
+    """A number in a text is the number; what is none asks."""
+    paid: list[Any] = []
+
+    @tool(name="pay", safety="keyed", key_ttl="24h")
+    def pay(to: str, amount: Any) -> str:
+        paid.append(amount)
+        return to
+
+    plan = {"pay": {"tool": "pay", "args": {"to": "x", "amount": amount}}}
+    small = Rule(name="small", then="never", when="amount <= 500")
+    run = await office.go(Agent("payer", tools=[pay], plan=plan, policy=Policy(name="m", rules=(LARGE, small))))
+    assert (run.status, paid) == ("blocked", [])

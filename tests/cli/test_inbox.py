@@ -111,8 +111,8 @@ def test_an_inbox_with_nothing_in_it_says_so(cli: Cli, folder: Path) -> None:
         ("claim r-1 --for 8d --by ann", "a question is had in hand for up to a week"),
         ("comment r-1 a b c", "3 words are no interrupt and a text"),
         ("comment r-1 ''", "the comment says nothing"),
-        ("comment r-1 hello --by ''", "a comment needs the name of who gives it"),
-        ("claim r-1 --by ''", "needs the name of who gives it"),
+        ("comment r-1 hello --by ''", "--by names nobody"),
+        ("claim r-1 --by ''", "--by names nobody"),
         ("decide edit", "approve"),
         ("decide approve --limit 2000 --by ann", "--limit"),
     ],
@@ -236,7 +236,10 @@ def test_the_name_may_come_from_the_environment(cli: Cli, shop: Path, monkeypatc
 def test_a_remark_stands_below_the_question(cli: Cli, shop: Path) -> None:
     """Once a worker has taken it; it decides nothing, and the same with the same id is made once."""
     for _ in range(2):
-        assert cli("inbox", "comment", "r-3", "she called \x1b[31mtwice", "--by", "eve", "--id", "m-1").out == "r-3  refund-1: remarked\n"
+        assert (
+            cli("inbox", "comment", "r-3", "she called \x1b[31mtwice", "--by", "eve", "--id", "m-1").out
+            == "r-3  refund-1: remarked\n"
+        )
     assert cli("inbox", "comment", "r-3", "refund-1", "wait", "--by", "ann", "--json").records == [
         {"run_id": "r-3", "interrupt": "refund-1", "comment": "wait"}
     ]

@@ -21,14 +21,27 @@ COMMANDS = (
     "show",
     "verify",
     "watch",
+    "inbox",
     "answer",
     "correct",
     "goal",
     "cancel",
+    "pause",
+    "resume",
+    "instruct",
+    "handoff",
+    "done",
     "pending",
     "callback",
     "signal",
     "gates",
+    "people",
+    "allow",
+    "allowed",
+    "revoke",
+    "figures",
+    "what-if",
+    "audit",
     "schedule",
     "memory",
     "check",
@@ -40,7 +53,7 @@ COMMANDS = (
 def test_the_help_lists_every_command_and_every_exit_code(cli: Cli) -> None:
     """The list is what people find their way by; it changes only on purpose."""
     page = cli("--help").out
-    listed = re.findall(r"^  ([a-z]+) {2,}\S", page.partition("Commands:")[2].partition("Examples:")[0], re.MULTILINE)
+    listed = re.findall(r"^  ([a-z-]+) {2,}\S", page.partition("Commands:")[2].partition("Examples:")[0], re.MULTILINE)
     assert tuple(listed) == COMMANDS
     codes = re.findall(r"^ +(\d+)  \S", page, re.MULTILINE)
     assert codes == ["0", "1", "2", "3", "4", "5", "130"]

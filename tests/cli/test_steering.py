@@ -37,7 +37,7 @@ def test_a_run_that_is_paused_begins_nothing_until_it_is_resumed(cli: Cli, shop:
     assert "let it go on: holdfast resume r-3" in paused.err
     assert "it is paused already" in cli("pause", "r-3", "--by", "ann").err
     cli("answer", "r-3", "approve", "--by", "ann")
-    assert advance(cli, 3) == 3
+    assert advance(cli, 3) == 4
     assert "the shop moves" in cli("show", "r-3").out
     assert cli("resume", "r-3", "--by", "ann").out == "r-3  asked to go on\n"
     assert advance(cli, 3) == 0
@@ -110,19 +110,19 @@ def test_words_with_an_id_are_heard_once(cli: Cli, shop: Path) -> None:
         ("pause r-3 --until 2001-01-01T00:00Z", "is not to come"),
         ("pause r-3 --for 1h --until 2050-01-01T00:00Z", "both say when it goes on"),
         ("pause r-3 --for 1h --id p", "give --until with --id"),
-        ("pause r-3 --by ''", "--by NAME"),
+        ("pause r-3 --by ''", "--by names nobody"),
         ("pause nobody", "run nobody"),
         ("resume r-3", "it is not paused"),
         ("instruct r-3 ''", "only a run that a model plans"),
         ("handoff r-3 --reason why", "--reason is said of a run that is taken over — add --take"),
         ("handoff nobody", "run nobody"),
-        ("done r-3 find 1", "the step is done already"),
-        ("done r-3 nothing 1", "it has no step 'nothing'"),
+        ("done r-3 find 1 --by ann", "the step is done already"),
+        ("done r-3 nothing 1 --by ann", "it has no step 'nothing'"),
         ("done r-3 refund R-9 --by ann", "the result is not JSON"),
         ("done r-3 refund 7 --by ann", "this is no result of refund"),
         ("done r-3 refund @none.json --by ann", "none.json cannot be read"),
-        ("done r-3 refund null --by eve", "nobody knows eve"),
-        ("done r-3 tell null --id ''", "'' is no id for a word"),
+        ("done r-3 refund null --by eve", "eve is not among the people of this store"),
+        ("done r-3 tell '\"x\"' --by ann --id ''", "'' is no id for a word"),
     ],
 )
 def test_what_cannot_be_meant_is_one_clear_line(cli: Cli, shop: Path, words: str, why: str) -> None:

@@ -67,7 +67,7 @@ def test_the_first_rule_that_matches_rules() -> None:
     )
     ruling = ruled(policy)
     assert (ruling.rule, ruling.verdict, ruling.asks) == ("small", "never", False)
-    assert (ruling.policy, ruling.digest) == ("refunds@1" if winner == "policy" else "", policy_digest(policy))
+    assert (ruling.policy, ruling.digest) == ("refunds@1", policy_digest(policy))
     assert ruling.looked == {"amount": 120.0, "args.currency": "EUR"}
     assert ruled(policy, changed(amount=501)).rule == "large"
     assert ruled(policy, changed(args={"currency": "USD"})).rule == "rest"
@@ -144,7 +144,7 @@ def test_the_stricter_of_policy_and_gate_wins(rule: Any, rule_rate: float, gate:
     mild = Rule(name="mild", then="never")
     ruling = ruled(policy, gates=(mild, Rule(name="gate", then=gate, rate=gate_rate)))
     assert ruling.rule == winner
-    assert (ruling.policy, ruling.digest) == ("refunds@1", policy_digest(policy))
+    assert (ruling.policy, ruling.digest) == ("refunds@1" if winner == "policy" else "", policy_digest(policy))
 
 
 def test_a_gate_that_does_not_match_has_no_say() -> None:

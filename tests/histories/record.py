@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -364,8 +364,10 @@ def elsewhere() -> Recorder:
     return run
 
 
-RUNS = (completed, failed, given_up, cancelled, thought, not_to_be_had, limited, changed, owed, taken_back, elsewhere)
-RUNS += record_people.RUNS
+RUNS: tuple[Callable[[], Recorder], ...] = (
+    completed, failed, given_up, cancelled, thought, not_to_be_had, limited, changed, owed, taken_back, elsewhere,
+    *record_people.RUNS,
+)  # fmt: skip
 
 
 def lines() -> Iterator[dict[str, Any]]:

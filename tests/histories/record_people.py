@@ -178,6 +178,21 @@ def refused_twice() -> Recorder:
     return run
 
 
+def refused_before() -> Recorder:
+    """What a person refused is not done for less, where nobody would be asked about that: somebody else is."""
+    steps = [step("a", "pay", args=money(900, "x"), on_failure="skip"), step("b", "pay", args=money(9, "x"), after=("a",))]
+    run = story("people/15", steps, replace(POLICY, ladder=SHORT))
+    run.decide()
+    said(run, "a", "reject")
+    run.decide()
+    assert run.asked.not_by == ("ann",) and run.asked.rung == 1
+    said(run, "b", "approve", "zoë")
+    run.decide()
+    run.succeed("b").decide()
+    assert run.ended == "completed"
+    return run
+
+
 # --- ladders ----------------------------------------------------------------------------------------------------------
 
 
@@ -358,6 +373,6 @@ def checking() -> Recorder:
 
 
 RUNS = (
-    ruled, checks, changed, refused_twice, climbed, climbing, plan_approved, plan_blocked, plan_refused, plans_refused, held_up,
+    ruled, checks, changed, refused_twice, refused_before, climbed, climbing, plan_approved, plan_blocked, plan_refused, plans_refused, held_up,
     taken_over, paused, checking,
 )  # fmt: skip

@@ -8,16 +8,18 @@ from typing import Any
 
 import apsw
 import pytest
+from msgspec.structs import replace
 
+from holdfast.core import checkpoint
 from holdfast.core import events as e
-from holdfast.core.checkpoint import FORM
 from holdfast.core.commands import CallTool
 from holdfast.core.decide import Decision, decide
 from holdfast.core.evolve import fold
 from holdfast.core.state import State
-from holdfast.journal.base import Batch, Head, NewRun, Release
+from holdfast.journal.base import Batch, Checkpoint, Head, NewRun, Release
 from holdfast.journal.sqlite import SqliteJournal
 from holdfast.journal.sqlite.file import migrations
+from holdfast.runner import advance
 from holdfast.testing.memory import MemoryStore
 from tests.core.test_checkpoint import FORMS_BEFORE
 from tests.histories.record_thinking import Prices, Studio, planner, played, tools
@@ -162,24 +164,30 @@ async def test_a_checkpoint_of_the_release_before_is_not_believed(tmp_path: Path
     try:
         kept = await journal.checkpoint("shop/4")
         assert kept is not None and kept.head.version == len(entries)
-        assert kept.form == FORM_BEFORE != FORM
+        assert kept.form == FORM_BEFORE != checkpoint.FORM
     finally:
         await journal.close()
 
 
-def test_a_run_of_the_release_before_is_gone_on_with_by_a_worker_of_this_one() -> None:
-    """A person answers what they were asked by the release before, and what is asked again: the payment is made, once."""
+def test_a_run_of_the_release_before_is_gone_on_with_by_a_worker_of_this_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A person answers what they were asked by the release before, and what is asked again: the payment is made, once. A
+    checkpoint of that release, by which the run is over, is not believed."""
+    monkeypatch.setattr(advance, "CHECKPOINT_EVENTS", 1)
 
     async def story(studio: Studio) -> None:
         run_id = ASKING_OF_A_MODEL
         entries, asked = up_to_question(run_id)
-        left_open(studio.store, run_id, entries)
+        head = left_open(studio.store, run_id, entries)
+        over = checkpoint.to_bytes(replace(fold(entries), ended="failed"))
+        studio.store.keep(run_id, Checkpoint(head=head, form=FORM_BEFORE, body=over))
         await asyncio.sleep(entries[-1].at + 1.0 - studio.clock.now())
         prices = Prices()
         prices.looks = 1
         studio.start(planner(tools(prices)))
         for _ in range(2):
-            await studio.answered(run_id, "approve")
+            state = await studio.until(run_id, lambda state: state.interrupts or state.steps[asked.step].phase == "done")
+            if state.interrupts:
+                await studio.answered(run_id, "approve")
         state = await studio.until(run_id, lambda state: state.steps[asked.step].phase == "done")
         assert state.steps[asked.step].approved_by == ("ann",)
         assert state.steps[asked.step].attempt == 1
@@ -187,8 +195,8 @@ def test_a_run_of_the_release_before_is_gone_on_with_by_a_worker_of_this_one() -
     played(story)
 
 
-def left_open(store: MemoryStore, run_id: str, entries: list[e.Entry]) -> None:
-    """Put a run into a store, up to here, waiting."""
+def left_open(store: MemoryStore, run_id: str, entries: list[e.Entry]) -> Head:
+    """Put a run into a store, up to here, waiting; where its journal ends."""
     start = entries[0].event
     assert isinstance(start, e.RunStarted)
     batches = [batch for batch in BEFORE.batches[run_id] if batch["first"] <= len(entries)]
@@ -206,3 +214,4 @@ def left_open(store: MemoryStore, run_id: str, entries: list[e.Entry]) -> None:
         head = written
     assert claim is not None
     store.release(claim, Release(status="blocked", due_at=None))
+    return head

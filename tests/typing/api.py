@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, assert_type
+from typing import Any, Literal, assert_type
 
 import pydantic
 
@@ -17,6 +17,7 @@ from holdfast import (
     Acceptance,
     Agent,
     AnswerRefused,
+    Apprise,
     Ask,
     Asking,
     Breaker,
@@ -47,6 +48,7 @@ from holdfast import (
     JournalError,
     Ladder,
     Limits,
+    Mail,
     Memory,
     Models,
     NotFound,
@@ -77,13 +79,18 @@ from holdfast import (
     Unavailable,
     Unknown,
     UsageError,
+    Webhook,
     cannot_tell,
     graph_reasoner,
     judge,
     run,
     tool,
+    verify_webhook,
 )
+from holdfast.audit import AuditRecord
 from holdfast.core.schedule import Firing, Standing
+from holdfast.inbox import Bulk
+from holdfast.journal.people import StandingApproval
 
 # --- tools: the decorator keeps the signature of what it decorates -------------------------------------------------
 
@@ -426,6 +433,51 @@ async def remembered(app: Holdfast, recaller: Recaller) -> None:
     assert_type(await app.forget(thread="ann"), int)
     async with Holdfast("runs.db", recaller=recaller, on_words=lambda run_id, turn, kind, words: None):
         pass
+
+
+# --- people ---------------------------------------------------------------------------------------------------------
+
+CHANNELS = (
+    Webhook("https://desk.example.org/asked", ["whsec_" + "A" * 32], name="desk", timeout_seconds=5.0),
+    Mail("smtp.example.org", 465, sender="a@example.org", to=["b@example.org"], user="a", password="b", security="tls"),
+    Apprise("json://localhost", name="room"),
+)
+
+
+def received(headers: dict[str, str], body: bytes) -> Any:
+    told = verify_webhook(headers, body, "a secret of at least 24 bytes", now=0.0, tolerance_seconds=60.0)
+    assert_type(told, dict[str, Any])
+    return told["id"]
+
+
+async def people(run_id: str) -> None:
+    async with Holdfast("runs.db", notify=CHANNELS) as app:
+        await app.inbox.put_person("ann", ["finance"], mail="ann@example.org", tenants=["acme"])
+        assert_type([person.roles for person in await app.inbox.people()], list[tuple[str, ...]])
+        rows = await app.inbox.list(by="ann", order="amount", tool="refund", limit=10)
+        assert_type([row.amount for row in rows], list[float | None])
+        assert_type(await app.inbox.count(rule="large"), int)
+        shown = await app.inbox.show(run_id, "a-1", by="ann")
+        assert_type(shown.run_id, str)
+        assert_type((await app.inbox.claim(run_id, "a-1", "ann", seconds=60.0)).claimed_by, str)
+        await app.inbox.release(run_id, "a-1", "ann")
+        assert_type(await app.inbox.decide(run_id, "edit", "ann", value={"order": 2}, note="not 1", force=True), str)
+        bulk = await app.inbox.decide_many("approve", "ann", rule="small", limit=100)
+        assert_type(await app.inbox.decide_many("approve", "ann", rule="small", limit=100, confirm=bulk.confirm), Bulk)
+        assert_type(await app.inbox.comment(run_id, "she called", "ann", interrupt="a-1", id="c-1"), str)
+        yes = await app.inbox.allow("refund", "ann", until="7d", args={"order": 7}, amount_max=50.0, uses_max=3)
+        assert_type([yes, await app.inbox.revoke(yes.id, "ann"), *await app.inbox.standing(active=True)], list[StandingApproval])
+        assert_type(await app.inbox.remove_person("ann"), bool)
+        await app.pause(run_id, by="ann", reason="wait", until="2026-12-01T09:00+01:00", id="p-1")
+        await app.resume(run_id, by="ann")
+        await app.instruct(run_id, "no night trains", by="ann")
+        await app.take_over(run_id, by="ann", reason="the bank called")
+        await app.mark_done(run_id, "who", {"user": "ann"}, by="ann", note="by hand")
+        assert_type([one.override_rate for one in await app.judgement.figures(by="tool")], list[float | None])
+        assert_type([one.what for one in await app.judgement.suggestions()], list[str])
+        assert_type([one.kind for one in await app.judgement.alarms()], list[Literal["rubber_stamp", "too_fast", "queue_grows"]])
+        assert_type((await app.judgement.what_if(policy, tool="refund")).people.let_through, int)
+        assert_type([record async for record in app.audit(run_id, since=0.0)], list[AuditRecord])
 
 
 def who_acts_next() -> str:

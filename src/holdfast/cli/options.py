@@ -25,9 +25,25 @@ Lease = Annotated[
     float, typer.Option("--lease", metavar="SECONDS", min=1.0, help="How long the runs of a dead worker wait to be taken over.")
 ]
 RunId = Annotated[str, typer.Argument(metavar="ID", help="The run.", show_default=False)]
+
+
+def _name(by: str | None) -> str | None:
+    """Who speaks has a name, or says nothing of it."""
+    if by is not None and not by.strip():
+        wrong("--by names nobody", "--by NAME, or leave it out for your login")
+    return by
+
+
 By = Annotated[
     str | None,
-    typer.Option("--by", envvar="HOLDFAST_BY", metavar="NAME", help="Who says so; your login by default.", show_default=False),
+    typer.Option(
+        "--by",
+        envvar="HOLDFAST_BY",
+        metavar="NAME",
+        help="Who says so; your login by default.",
+        show_default=False,
+        callback=_name,
+    ),
 ]
 WordId = Annotated[
     str | None,

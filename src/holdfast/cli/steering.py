@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from holdfast.cli.given import ahead, seconds
+from holdfast.cli.given import ahead, seconds, speaker
 from holdfast.cli.options import DONE, AsJson, By, Db, RunId, WordId, command, examples, in_store, wrong
 from holdfast.cli.owed import given_json
 from holdfast.cli.people import say_next
@@ -37,7 +37,8 @@ def pause(
         str | None, typer.Option("--for", metavar="TIME", help="It goes on by itself after that: 2h.", show_default=False)
     ] = None,
     until: Annotated[
-        str | None, typer.Option("--until", metavar="TIME", help="… or then: 2026-12-01T09:00Z.", show_default=False)
+        str | None,
+        typer.Option("--until", metavar="TIME", help="It goes on by itself then: 2026-12-01T09:00Z.", show_default=False),
     ] = None,
     reason: Reason = "",
     by: By = None,
@@ -199,7 +200,8 @@ def done(
     result = given_json(value, "the result")
 
     async def go(app: Holdfast) -> int:
-        await app.mark_done(id, step, result, by=by, note=note, id=word_id)
+        who = await speaker(app, by, db)
+        await app.mark_done(id, step, result, by=who.name, note=note, id=word_id)
         if json:
             put_json([{"run_id": id, "step": step, "value": result}])
         else:

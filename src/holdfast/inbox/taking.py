@@ -56,10 +56,10 @@ def _void(state: State, asked: e.Asked | None, message: Message, now: float) -> 
     # follow from it has waited too long.
     if asked.expires_at <= (now if asked.about == "call" else message.at):
         return "it has expired"
-    if body["decision"] not in {option.decision for option in asked.options}:
-        return f"it cannot be answered with {body['decision']}"
     if asked.people > 1 and body["decision"] in ("edit", "respond"):
         return f"it needs {asked.people} people, and they must say yes to the same"
+    if body["decision"] not in {option.decision for option in asked.options}:
+        return f"it cannot be answered with {body['decision']}"
     # Whether the directory knows them was looked at when they said it.
     speaker = Speaker(name=str(body["by"]), roles=_roles(body))
     return may_decide(asked, _approvals(state, asked.interrupt), speaker, state.tenant)

@@ -33,6 +33,15 @@ class Addressed(Protocol):
     def not_by(self) -> tuple[str, ...]: ...
 
 
+class _Anybody(msgspec.Struct, frozen=True):
+    who: tuple[str, ...] = ()
+    not_by: tuple[str, ...] = ()
+
+
+# What is for everybody who is known.
+ANYBODY: Addressed = _Anybody()
+
+
 def speaker_of(people: Iterable[Person], name: str) -> Speaker:
     """What the directory says of somebody."""
     everybody = {person.name: person for person in people}

@@ -19,7 +19,7 @@ from holdfast.core.values import plain
 from holdfast.errors import AnswerRefused, CallbackRefused
 from holdfast.inbox.answers import check_fact
 from holdfast.inbox.speech import BY_MAX, name_of, slot_of, text_of, value_of, which, written
-from holdfast.inbox.who import Speaker, has_say
+from holdfast.inbox.who import ANYBODY, Speaker, has_say
 from holdfast.journal.base import Message
 from holdfast.journal.codec import redact
 
@@ -194,7 +194,8 @@ def done(
         hint = f"its steps: {', '.join(state.order[:20])}" if state.order else "it has no steps yet"
         raise AnswerRefused(f"it has no step {step[:40]!r}", run_id=state.run_id, hint=hint)
     speaker = Speaker(name=name, roles=roles, known=known, tenants=tenants)
-    if id is None and (why := not_by_hand(state, found, speaker)) is not None:
+    why = not_by_hand(state, found, speaker) if id is None else _no_say(state, found, speaker)
+    if why is not None:
         raise AnswerRefused(why, run_id=state.run_id, step=step, hint=f"holdfast show {state.run_id}")
     value = value_of(value, state, step)
     contract = contract_of(state, found)
@@ -212,5 +213,11 @@ def not_by_hand(state: State, step: StepState, speaker: Speaker) -> str | None:
         return f"the step is {step.phase} already"
     if step.phase in IN_FLIGHT:
         return "something is under way for the step; wait until it has ended, or pause the run"
+    return _no_say(state, step, speaker)
+
+
+def _no_say(state: State, step: StepState, speaker: Speaker) -> str | None:
+    """Why it is not for somebody to say that a step is done; None where it is. A question about it is for some people; a step
+    about which nobody is asked is for all who are known."""
     asked = state.interrupts.get(step.interrupt or "")
-    return has_say(asked, speaker, state.tenant) if asked is not None else None
+    return has_say(asked if asked is not None else ANYBODY, speaker, state.tenant)

@@ -103,8 +103,8 @@ class Gates(Desk):
             return ruling
         if ruling is None:
             who = contract.approvers or (state.policy.who if state.policy is not None else ())
-            return Ruling(rule=REFUSED_BEFORE, verdict="always", asks=True, who=who, standing=False)
-        return replace(ruling, verdict="always", asks=True, why=REFUSED_BEFORE, draw=None, rate=None, standing=False)
+            return Ruling(rule=REFUSED_BEFORE, verdict="always", asks=True, who=who)
+        return replace(ruling, verdict="always", asks=True, why=REFUSED_BEFORE, draw=None, rate=None)
 
     def _refusals(self, step: StepState, contract: Contract, args: dict[str, Any]) -> tuple[str, ...]:
         """Who refused the same call before, where it may be somebody else than a fixed plan that proposes it again."""
@@ -154,6 +154,8 @@ class Gates(Desk):
         if len(refused) >= allowed:
             self._rule(e.LimitReached(limit="refusals_max", allowed=float(allowed)))
             return
+        if refused:
+            ruling = replace(ruling, standing=False)  # What was said in advance does not go over a no.
         rule = f" {ruling.rule}" if ruling.rule.startswith(CONDITION_ASKS) else ""
         question = f"may {step.tool} be called?{rule}"
         self._ask(

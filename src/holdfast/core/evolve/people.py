@@ -94,12 +94,13 @@ def plan_refused(state: State, entry: e.Entry, why: str, by: str) -> State:
 
 
 def plan_approved(state: State, entry: e.Entry, question: e.Asked, by: tuple[str, ...], **changes: Any) -> State:
-    """The plan may be; calls whose arguments were shown with it are approved."""
+    """The plan may be; calls whose arguments were shown with it are approved, as long as the question was open."""
     steps = state.steps
     for name, call in question.calls.items():
         step = steps.get(name)
         if step is not None and not has_begun(step):
-            steps = steps.insert(name, replace(step, approved=call, approved_by=by))
+            approved = replace(step, approved=call, approved_by=by, approved_until=question.expires_at)
+            steps = steps.insert(name, approved)
     return following(state, entry, steps=steps, unjudged=None, plan_asked=None, plan_checks=None, **changes)
 
 

@@ -12,12 +12,13 @@ from xml.sax.saxutils import escape
 
 from holdfast.labs.approvals.outcome import Outcome, Week
 
-WIDTH, HEIGHT = 900, 380
+WIDTH, HEIGHT = 900, 396
 TOP, BOTTOM = 96, 322
 COLOURS = ("#d55e00", "#2a8fd0", "#009e73")
 LEAST = 10
 """Decisions of a week that make a rate worth drawing."""
 
+_FOOT = "Simulated people and simulated time. Ages go on over weekends, in which nobody decides."
 _STYLE = """
   text { font: 12px system-ui, sans-serif; fill: #555; }
   .head { font-size: 14px; font-weight: 600; fill: #333; }
@@ -52,6 +53,7 @@ def chart(outcomes: Sequence[Outcome]) -> str:
         *_legend(outcomes),
         *_frame(age, "Age of what is open: the median of each working day", "days", [*_steps(age.top, 2.0)], "{:.0f}"),
         *(_line(age, outcome, number) for number, outcome in enumerate(outcomes)),
+        *_ends(age, outcomes),
         *_frame(rate, "Override rate of each week, with its 95 % interval", "", [*_steps(rate.top, 0.1)], "{:.0%}"),
         *(part for number, outcome in enumerate(outcomes) for part in _dots(rate, outcome, number, len(outcomes))),
     ]
@@ -62,7 +64,7 @@ def chart(outcomes: Sequence[Outcome]) -> str:
             f"<title>{label}</title>",
             f"<style>{_STYLE}</style>",
             *parts,
-            _text(48, HEIGHT - 12, f"Simulated people and simulated time. Weeks with fewer than {LEAST} decisions have no rate."),
+            _text(18, HEIGHT - 12, f"{_FOOT} A week with fewer than {LEAST} decisions has no rate."),
             "</svg>",
             "",
         ]
@@ -98,6 +100,17 @@ def _line(panel: Panel, outcome: Outcome, number: int) -> str:
     return (
         f'<polyline fill="none" stroke="{_colour(number)}" stroke-width="2" stroke-linejoin="round"{dashes} points="{points}"/>'
     )
+
+
+def _ends(panel: Panel, outcomes: Sequence[Outcome]) -> Iterator[str]:
+    """At the end of each line, whose it is; lines that end in the same place share a word."""
+    ends: dict[tuple[int, int], list[str]] = {}
+    for outcome in outcomes:
+        if outcome.ages:
+            x, y = panel.x((len(outcome.ages) - 0.5) / 5), panel.y(outcome.ages[-1])
+            ends.setdefault((round(x), round(y / 12)), []).append(outcome.title.partition(":")[0])
+    for (x, row), names in ends.items():
+        yield _text(x + 7, row * 12 + 1, ", ".join(names))
 
 
 def _dots(panel: Panel, outcome: Outcome, number: int, of: int) -> Iterator[str]:

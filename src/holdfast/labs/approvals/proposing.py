@@ -7,9 +7,9 @@ highest one below which people had objected to no more than `BEARABLE_USD` toget
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from holdfast.figures import Cut, Suggestion, Tolerance, suggestions
 from holdfast.journal.people import Judged
@@ -18,6 +18,7 @@ from holdfast.labs.approvals.story import APPROVER
 
 BEARABLE_USD = 500.0
 TOLERANCE = Tolerance()
+SECOND = "policy-2.yaml"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,16 +58,16 @@ def _chosen(found: Sequence[Suggestion]) -> Cut | None:
 
 def _written(cut: Cut | None) -> str:
     """A policy file. What is not asked is looked at now and then: of what nobody looks at, nothing is learned. Where there is no
-    threshold everything is asked, as before."""
-    above = "" if cut is None else f", when: {json.dumps(f'amount > {cut.threshold:g}')}"
-    rest = [] if cut is None else [f"  - {{name: now and then, then: sample {TOLERANCE.rate_min:.0%}}}"]
+    threshold to be had, the second policy stays."""
+    if cut is None:
+        return (Path(__file__).parent / SECOND).read_text(encoding="utf-8")
     lines = [
         "# What the record of the first policy suggests.",
         "name: payouts",
         'version: "3"',
         f"who: {APPROVER}",
         "rules:",
-        f"  - {{name: above the threshold, then: always{above}}}",
-        *rest,
+        f"  - {{name: above the threshold, then: always, when: amount > {cut.threshold:g}}}",
+        f"  - {{name: now and then, then: sample {TOLERANCE.rate_min:.0%}}}",
     ]
     return "\n".join(lines) + "\n"

@@ -92,7 +92,9 @@ def _run_problems(payment: Payment, seen: Seen, said: Said) -> list[str]:
         problems.append(
             f"it was settled by {state.steps['transfer'].settled_by or 'nobody'}, and must be by {settled_by or 'nobody'}"
         )
-    answers = sum(isinstance(entry.event, Answered) for entry in entries)
-    if answers != (2 if payment.gateway == "plain" else 0):
-        problems.append(f"a person was heard {answers} times")
+    answers = [entry.event for entry in entries if isinstance(entry.event, Answered)]
+    if len(answers) != (2 if payment.gateway == "plain" else 0):
+        problems.append(f"a person was heard {len(answers)} times")
+    if answers and answers[-1].seen_at is None:
+        problems.append("the person was not shown what they decided")
     return problems

@@ -170,7 +170,12 @@ def _kill_before_the_gateway_hears(shop: Workshop, payment: Payment, command: Se
 
 
 def _answer(shop: Workshop, payment: Payment, services: Services, word: Said) -> None:
-    """The person. In this lab it is the driver, and the journal says so."""
+    """The person, who finds the question in the inbox, takes it in hand, and is shown what nobody knows. In this lab it is the
+    driver, and the journal says so."""
+    shop.note("the person looks what there is in the inbox that is no mere approval")
+    shop.run("inbox", "--kind", "escalation", "--db", STORE)
+    shop.run("inbox", "claim", payment.run_id, "--by", PERSON, "--db", STORE)
+    shop.run("inbox", "show", payment.run_id, "--by", PERSON, "--db", STORE)
     if word == "not-happened":
         shop.note("the person does not look, and is wrong")
         shop.run("answer", payment.run_id, "reject", "I see no transfer", "--by", PERSON, "--db", STORE)

@@ -7,6 +7,7 @@ what is honest: no rule over what can be seen separates the two.
 
 import random
 import re
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -71,10 +72,13 @@ def _payout(draw: random.Random, number: int, fraud: bool) -> Payout:
 
 
 def payout_routes(ledger: Ledger, ids: Ids, seed: int) -> Sequence[Route]:
-    """POST /payouts {book, payout, amount} → 201 {id, payout, amount}. A repeat of a key is dropped. Refusal 404 for a payout
-    that nobody asked for, 422 for another amount than was asked for."""
+    """POST /payouts {book, payout, amount} → 201 {id, payout, amount}; a repeat of a key is dropped, in each book.
+
+    Refusal 404 for a payout that nobody asked for, 422 for another amount than was asked for.
+    """
     owed: Mapping[str, Payout] = {payout.name: payout for payout in payouts_of(seed)}
-    keys = Keys()
+    # By book: who keeps another one makes keys of their own, and they may be the same.
+    keys: defaultdict[str, Keys] = defaultdict(Keys)
 
     def pay(request: Request) -> Reply:
         body = request.json()
@@ -83,7 +87,7 @@ def payout_routes(ledger: Ledger, ids: Ids, seed: int) -> Sequence[Route]:
             raise Refusal(404, f"nobody asked for the payout {name[:40]}")
         if not re.fullmatch("[0-9]{1,9}", amount) or int(amount) != owed[name].usd:
             raise Refusal(422, f"{owed[name].usd} was asked for, not {amount[:20]}")
-        return keys.once(request, (book, name, amount), lambda key: land(book, owed[name], key))
+        return keys[book].once(request, (name, amount), lambda key: land(book, owed[name], key))
 
     def land(book: str, payout: Payout, key: str) -> Reply:
         # The book is part of the subject, so that the same payout may be made in each of several books.

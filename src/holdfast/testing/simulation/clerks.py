@@ -336,7 +336,8 @@ class Clerks(People):
                 if asked.expires_at - stage.clock.now() > _HANDS_SECONDS:
                     await self._do_one(state.run_id, taken.by)
         state = await self._state(state.run_id)
-        if asked.interrupt not in state.interrupts:
+        asked = state.interrupts.get(asked.interrupt, asked)
+        if asked.interrupt not in state.interrupts or not self._office.may(taken.by, asked.who):
             return
         choices: list[Answer] = [("approve", None)] * 5 + [("respond", {"ok": True}), ("reject", None), ("cancel", None)]
         answer = dice.choice(choices)

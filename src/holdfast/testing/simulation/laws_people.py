@@ -26,7 +26,7 @@ _BEGINS = (e.CallIntended, e.ProposalRequested)
 # What ends a question without a word about it: the journal names it.
 _SETTLES = (
     e.AgentChanged, e.CallbackReceived, e.SignalReceived, e.ChildEnded, e.StepDoneByHand, e.RunCompleted, e.RunFailed,
-    e.RunCancelled, e.UndoPlanned, e.ThinkingChanged, e.PlanAdopted, e.FinishProposed, e.GoalChanged, e.FactsLearned,
+    e.RunCancelled, e.UndoPlanned, e.ThinkingChanged, e.PlanAdopted, e.FinishProposed, e.GoalChanged, e.FactsLearned, e.FactsInvalidated,
 )  # fmt: skip
 _WORDS: dict[type[e.Event], str] = {
     e.Answered: "answer", e.ApprovalGiven: "answer", e.AnswerVoided: "answer", e.CancelRequested: "cancel",
@@ -67,14 +67,14 @@ class Yes(msgspec.Struct, frozen=True):
 
 class Book(msgspec.Struct):
     """What an outsider knows of one run. barred: steps of which somebody said no, or nobody anything, since somebody said yes.
-    checks: what functions said, by step. ruled: the last ruling on each step that nobody is asked about."""
+    checks: what functions said, by step. ruled: the rules that let a step pass, each with its policy."""
 
     questions: dict[str, Question] = {}
     asked: set[str] = set()
     yes: dict[str, list[Yes]] = {}
     barred: dict[str, str] = {}
     checks: dict[str, dict[str, Check]] = {}
-    ruled: dict[str, Ruling] = {}
+    ruled: dict[str, set[tuple[str, str]]] = {}
     draws: dict[tuple[str, int, str, str], float] = {}
     refused: dict[str, list[str]] = {}
     came: dict[str, str] = {}
@@ -174,8 +174,8 @@ class PeopleLaws:
         self, book: Book, state: State, event: e.CallIntended, found: Verdict, at: float, again: bool, where: str
     ) -> None:
         """A rule lets it pass, or its sample does not want it; or it was drawn, and people approved."""
-        ruled = book.ruled.get(event.step)
-        if ruled is not None and ruled.rule == found.rule and not ruled.asks and ruled.verdict != "block":
+        ruled = book.ruled.get(event.step, ())
+        if (found.rule, _text(state.policy)) in ruled:
             return
         if found.then == "sample":
             self._check_yes(book, state, event, found, at, again, where)
@@ -191,7 +191,8 @@ class PeopleLaws:
             self._check_draw(book, state, "", event.ruling, asked=False)
             return
         self._check_draw(book, state, event.step, event.ruling, asked=False)
-        book.ruled[event.step] = event.ruling
+        if event.ruling.verdict != "block":
+            book.ruled.setdefault(event.step, set()).add((event.ruling.rule, _text(state.policy)))
 
     def _judge(self, book: Book, state: State, event: e.PolicyRuled | e.Asked) -> None:
         book.judged[state.version + 1] = event.interrupt if isinstance(event, e.Asked) else ""
@@ -212,7 +213,6 @@ class PeopleLaws:
 
     def _policy_changed(self, book: Book, state: State, event: e.PolicyChanged, at: float) -> None:
         book.checks.clear()
-        book.ruled.clear()
 
     def _planned(self, book: Book, state: State, event: e.PlanAdopted, at: float) -> None:
         has_rule = state.policy is not None and any(rule.on == "plan" for rule in state.policy.rules)

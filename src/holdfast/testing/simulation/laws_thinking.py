@@ -223,6 +223,8 @@ class ThinkingLaws:
         asked = state.interrupts.get(event.interrupt)
         if asked is not None and asked.about == "reasoner" and event.decision == "approve":
             self._anew(track)
+        if asked is not None and asked.about == "handoff" and event.decision == "respond":
+            track.finish = "accepted"  # Whoever took the run over says that its goal is reached.
 
     def _proposed(self, track: Track, state: State, event: Any) -> None:
         thinking = state.thinking

@@ -25,13 +25,15 @@ ROLES: dict[str, tuple[str, ...]] = {
 STRANGER = "eve"
 _WHO: tuple[tuple[str, ...], ...] = ((), (), ("approver",), ("approver",), ("boss",), ("ann", "boss"))
 EVERY_DAY = (0, 1, 2, 3, 4, 5, 6)
-# A play begins at 22:13:20: work begins soon, is over soon, or goes on all day.
+# A play begins at 22:13:20: work begins soon, or goes on all day.
 _HOURS = (
     Hours(days=EVERY_DAY, start="22:14", end="24:00"),
-    Hours(days=EVERY_DAY, start="08:00", end="22:14"),
+    Hours(days=EVERY_DAY, start="22:15", end="23:00"),
     Hours(days=EVERY_DAY, start="00:00", end="24:00"),
 )
 FORBIDDEN_AMOUNT = 50
+# How many of the seeds have an office.
+SHARE = 0.3
 
 Holds = Callable[[Mapping[str, Any]], bool | None]
 
@@ -133,7 +135,7 @@ class Office(msgspec.Struct, frozen=True, kw_only=True):
 def draw_office(seed: int, tools: Iterable[str]) -> Office | None:
     """The office of a seed; None for the others."""
     dice = Random(f"office {seed}")
-    if dice.random() >= (0.4 if seed >= 0 else 0.35):
+    if dice.random() >= SHARE:
         return None
     names = sorted(tools)
     first = _policy(dice, names, "1") if dice.random() < 0.9 else None
@@ -150,6 +152,11 @@ def draw_office(seed: int, tools: Iterable[str]) -> Office | None:
         if names and dice.random() < 0.35
         else (),
     )
+
+
+def has_office(seed: int) -> bool:
+    """Whether people decide by a policy in a seed."""
+    return Random(f"office {seed}").random() < SHARE
 
 
 def _words(dice: Random, seed: int) -> tuple[tuple[float, str], ...]:
