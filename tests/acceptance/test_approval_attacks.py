@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from functools import partial
+import re
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from holdfast import Agent, Holdfast, Policy, Rule, tool
-from holdfast.core import events as e
+from holdfast import Agent, Holdfast, Rule, tool
 from holdfast.core.commands import CheckCall
 from holdfast.core.decide import gates
-from holdfast.errors import DefinitionError
-from tests.acceptance.attacks import DAY, LARGE, Office, check, opened
+from tests.acceptance.attacks import LARGE, Office, check, opened
 
 
 @tool(safety="read", observes={"price": "@"}, valid_for="1h")
@@ -259,3 +258,20 @@ async def test_a_check_that_says_neither_yes_nor_no_asks(
     assert run.status == "blocked" and office.paid == []
     ruling = (await office.asked()).ruling
     assert ruling is not None and function.__name__ in ruling.why
+
+
+# --- the table -----------------------------------------------------------------------------------------------------
+
+HERE = Path(__file__).parent
+PAGE = HERE.parents[1] / "docs" / "approval-attacks.md"
+
+
+def test_the_table_has_a_row_for_each_attack_and_each_row_a_test() -> None:
+    """What the page promises is tried, and what is tried is on the page."""
+    files = sorted(HERE.glob("test_approval_attacks*.py"))
+    tried = [name for file in files for name in re.findall(r"^async def (test_\w+)", file.read_text("utf-8"), re.MULTILINE)]
+    rows = [line for line in PAGE.read_text("utf-8").splitlines() if line.startswith("| ") and "`test_" in line]
+    named = [name for line in rows for name in re.findall(r"`(test_\w+)`", line)]
+    assert all(len(line.split(" | ")) == 4 for line in rows)
+    assert (len(named), len(tried)) == (len(set(named)), len(set(tried))), "each once"
+    assert set(named) == set(tried)

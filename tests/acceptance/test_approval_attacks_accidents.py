@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from holdfast.core import events as e
 from holdfast.errors import DefinitionError
 from holdfast.testing.models import asked, call
 from tests.acceptance import attacks
-from tests.acceptance.attacks import DAY, LARGE, Office, opened
+from tests.acceptance.attacks import DAY, Office, opened
 from tests.acceptance.stage import Stage
 from tests.acceptance.test_store_trouble import obey_file_modes
 
@@ -107,11 +107,9 @@ async def test_a_store_that_is_full_when_the_answer_is_given_loses_nothing(offic
         return lambda connection: list(connection.execute(f"pragma max_page_count = {pages}"))
 
     await file.write(bound(1))
-    with pytest.raises(HoldfastError, match="full"):
-        for _ in range(200):  # The page at hand may have some room left.
-            await office.app.inbox.comment("r", "x" * 9000, "ann")
-    refused = await _refused_by_store(office)
-    assert "full" in refused
+    said = [await _said(office.app.inbox.comment("r", "x" * 9000, "ann")) for _ in range(50)]
+    assert "full" in said[-1], "the page at hand may have had some room left"
+    assert "full" in await _said(office.app.answer("r", "approve", by="ann", note="y" * 9000))
     assert (await office.asked()).interrupt == "pay-1"
     await file.write(bound(2**30))
     await office.yes()
@@ -119,13 +117,14 @@ async def test_a_store_that_is_full_when_the_answer_is_given_loses_nothing(offic
     assert office.paid == [("x", 900)]
 
 
-async def _refused_by_store(office: Office) -> str:
+async def _said(word: Awaitable[Any]) -> str:
+    """How the store refuses a word; empty where it takes it."""
     try:
-        await office.app.answer("r", "approve", by="ann", note="y" * 9000)
+        await word
     except HoldfastError as error:
         assert not isinstance(error, AnswerRefused)
         return str(error)
-    raise AssertionError("it was taken")
+    return ""
 
 
 async def test_a_store_that_is_read_only_when_the_answer_is_given_loses_nothing(stage: Stage) -> None:
@@ -220,6 +219,33 @@ async def test_a_policy_file_that_is_broken_starts_no_agent(office: Office, tmp_
         await office.go(Agent("payer", tools=[office.pay()], plan={"pay": {"tool": "pay"}}, policy=path))
     assert office.paid == []
     assert await office.app.history("r") == before
+
+
+AGENT = """
+from holdfast import Agent, tool
+
+@tool(safety="keyed", key_ttl="24h")
+def pay(to: str, amount: float) -> str:
+    raise SystemExit("it was called")
+
+agent = Agent("payer", tools=[pay], plan={"pay": {"tool": "pay", "args": {"to": "x", "amount": 900}}}, policy=POLICY)
+"""
+
+
+async def test_a_worker_whose_policy_file_is_broken_does_not_start(stage: Stage, tmp_path: Path) -> None:
+    """Wrongly used, in words, without a traceback; the approved run is where it was."""
+    policy, module = tmp_path / "money.yaml", tmp_path / "payer.py"
+    policy.write_text("rules: [{name: a, then: allow}]")
+    module.write_text(AGENT.replace("POLICY", repr(str(policy))))
+    async with opened(stage.world) as office:
+        stage.db = office.db
+        await office.go(office.payer())
+        await office.yes()
+        before = await office.app.history("r")
+    worker = stage.holdfast("work", f"{module}:agent", "--until-idle")
+    assert worker.returncode == 2, worker.stderr
+    assert "allow" in worker.stderr and "Traceback" not in worker.stderr
+    assert await stage.history("r") == before
 
 
 # --- a plan that is made anew --------------------------------------------------------------------------------------

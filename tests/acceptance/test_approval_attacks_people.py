@@ -36,7 +36,7 @@ async def office(tmp_path: Path) -> AsyncIterator[Office]:
         ("boss", "nobody knows boss"),
         ("Ann", "nobody knows Ann"),
         ("аnn", "nobody knows аnn"),
-        ("ann​", "nobody knows"),
+        ("ann\u200b", "nobody knows"),
         ("ＡＮＮ", "nobody knows"),
         ("   ", "needs the name of who gives it"),
         ("\n", "needs the name of who gives it"),
@@ -258,9 +258,8 @@ async def test_a_token_is_good_for_one_word_of_one_person(office: Office, decisi
     assert office.paid == []
     carried = await office.app.inbox.decide_many("approve", "ann", confirm=shown.confirm)
     assert carried.done == 1
-    with pytest.raises(AnswerRefused, match="nothing was decided|answered already"):
-        again = await office.app.inbox.decide_many("approve", "ann", confirm=shown.confirm)
-        raise AnswerRefused(again.failed[0].why)
+    again = await office.app.inbox.decide_many("approve", "ann", confirm=shown.confirm)
+    assert again.done == 0 and "was answered already: approve by ann" in again.failed[0].why
     await office.go(office.payer())
     assert office.paid == [("x", 900)]
 

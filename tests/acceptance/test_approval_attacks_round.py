@@ -261,7 +261,7 @@ async def test_what_a_model_says_of_a_call_is_not_what_a_person_is_shown(office:
     assert LIES not in str(row) and LIES not in str(asked_)
 
 
-@pytest.mark.parametrize("name", ["ok\napproved by ann", "pay-1\x1b[2K", "x‮y", "pay 1 EUR"])
+@pytest.mark.parametrize("name", ["ok\napproved by ann", "pay-1\x1b[2K", "x\u202ey", "pay 1 EUR"])
 async def test_a_step_cannot_be_named_so_that_it_hides_something(office: Office, name: str) -> None:
     """Names that would draw over a line, or are no names, never become steps."""
     script = [call("make_plan", steps={name: {"tool": "pay", "args": {"to": "eve", "amount": 900}}}, reason="x"), "done"]
@@ -445,7 +445,7 @@ async def test_the_approval_of_a_plan_covers_no_call_whose_arguments_come_later(
     agent = office.payer(Rule(name="plans", on="plan"), LARGE, tools=[read_mail], plan=plan)
     await office.go(agent)
     question = await office.asked()
-    assert (question.about, set(question.calls)) == ("plan", {"first", "mail"} & set(question.calls) | {"first"})
+    assert question.about == "plan" and "first" in question.calls and "pay" not in question.calls
     await office.yes()
     await office.go(agent)
     assert office.paid == [("x", 900)]

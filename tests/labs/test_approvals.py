@@ -177,10 +177,10 @@ def test_frauds_are_counted_in_the_ledger_and_not_by_what_people_said(left: Left
     truth = {payout.name for payout in FEW.payouts if payout.fraud}
     came = outcome_of(left.lived, FEW, left.ledger, "2: few")
     assert came.caught + came.let_through == len(truth)
-    fraud = LedgerRow(**{**left.ledger[0], "detail": {"id": "x", "usd": "999", "fraud": "yes"}})  # type: ignore[typeddict-item]
+    fraud = LedgerRow(**{**left.ledger[0], "detail": {"id": "x", "usd": "999", "fraud": "yes"}})
     worse = outcome_of(left.lived, FEW, [*left.ledger, fraud], "2: few")
     assert (worse.let_through, worse.lost_usd) == (came.let_through + 1, came.lost_usd + 999)
-    other = LedgerRow(**{**fraud, "subject": "other/p0000"})  # type: ignore[typeddict-item]
+    other = LedgerRow(**{**fraud, "subject": "other/p0000"})
     assert outcome_of(left.lived, FEW, [*left.ledger, other], "2: few") == came
     assert paid_from([other], "few") == []
 

@@ -1,9 +1,9 @@
-"""The lab `flight`, killed with SIGKILL at every boundary of its journal: the world looks the same each time. The walk is that of
-`test_crash_walk`, whose hands are borrowed."""
+"""The labs `flight` and `approvals`, killed with SIGKILL at every boundary of their journals: the world looks the same each time. The
+walk is that of `test_crash_walk`, whose hands are borrowed."""
 
 import asyncio
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,16 +14,22 @@ import pytest
 from holdfast import Holdfast
 from holdfast.core.events import Asked
 from holdfast.core.evolve import fold
+from holdfast.core.policy import Policy
+from holdfast.labs.approvals.check import is_asked
+from holdfast.labs.approvals.story import APPROVER
 from holdfast.labs.flight.agents import TRAVELLER, looking
 from holdfast.labs.flight.check import Seen, corrections, lasting_problems, rows_of
 from holdfast.labs.flight.person import CORRECT, Person
 from holdfast.labs.flight.story import HABITS, TRIP, Story
 from holdfast.labs.http_call import WORLD
 from holdfast.labs.services import Services, start_services
+from holdfast.labs.services.payouts import Payout, payouts_of
 from holdfast.labs.workshop import histories_in
+from holdfast.policyfile import load
 from holdfast.testing.crash_walk import Site
 from tests.labs import test_crash_walk
 from tests.labs.test_crash_walk import STRIDE, walk
+from tests.labs.walked import LABS
 
 WALKER = "the walk"
 """Who answers in a walk."""
@@ -111,3 +117,42 @@ def _run(work: Any) -> None:
 def _in_thread(store: Path) -> Any:
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(histories_in, store).result()
+
+
+def test_payouts_end_the_same_wherever_their_worker_is_killed(tmp_path: Path) -> None:
+    """Of three payouts one is approved, one refused, and one nobody is asked about, at each boundary: what is approved and what is not
+    asked is paid once, what is refused is never paid, and a draw is not made a second time with another outcome."""
+    policy, payouts, numbers = load(LABS / "approvals" / "policy-2.yaml"), payouts_of(7), itertools.count(1)
+    approved, refused, passed = _three(policy, payouts)
+    with start_services("approvals", tmp_path, seed=7) as services:
+
+        @contextmanager
+        def world(store: Path) -> Iterator[Site]:
+            book = f"book-{next(numbers)}"
+
+            async def let_in() -> None:
+                async with Holdfast(store) as app:
+                    await app.inbox.put_person(WALKER, [APPROVER])
+
+            _run(let_in())
+            three = [payout.number for payout in (approved, refused, passed)]
+            yield Site(
+                config={"world": str(tmp_path), "book": book, "seed": 7, "numbers": three},
+                ledger=lambda: sorted(row["subject"] for row in services.ledger() if row["subject"].startswith(f"{book}/")),
+                answer=lambda asked: ("reject" if asked.args["payout"] == refused.name else "approve", None),
+            )
+
+        results = walk("some_payouts", world, tmp_path)
+
+    assert len(results) >= 20 // STRIDE
+    for result in results:
+        assert result.statuses == {approved.name: "completed", refused.name: "failed", passed.name: "completed"}, result
+        assert [subject.partition("/")[2] for subject in result.ledger] == sorted([approved.name, passed.name]), result
+        assert sorted(result.asked) == ["call pay: approve", "call pay: reject"], result
+
+
+def _three(policy: Policy, payouts: Sequence[Payout]) -> tuple[Payout, Payout, Payout]:
+    """An honest payout about which a person is asked by a draw, a fraud that is large, and one that nobody is asked about."""
+    asked = next(payout for payout in payouts if is_asked(policy, payout) and payout.usd <= 1000 and not payout.fraud)
+    fraud = next(payout for payout in payouts if payout.fraud and payout.usd > 1000)
+    return asked, fraud, next(payout for payout in payouts if not is_asked(policy, payout))

@@ -11,8 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from holdfast.core.events import Answered, Entry
 from holdfast.labs.http_call import WORLD
 from holdfast.labs.payment import driver
 from holdfast.labs.payment.check import GATEWAYS, Payment, Seen, check
@@ -68,6 +70,22 @@ def test_each_gateway_transfers_once_though_its_worker_is_killed(left: Left) -> 
     assert re.search(r"^  keyed +2 +1 +0 +1 ", left.page, re.MULTILINE)
     assert re.search(r"^  lookup +1 +1 +[1-9] +1 ", left.page, re.MULTILINE)
     assert "payment-plain  completed: " in left.page
+
+
+@pytest.mark.xdist_group("payment")
+def test_who_is_asked_finds_the_question_in_the_inbox_and_is_shown_what_nobody_knows(left: Left) -> None:
+    """Listed by its kind, taken in hand, shown with the step that is unknown, and decided after that."""
+    _, _, plain = left.page.partition("\nplain: ")
+    told = ["$ holdfast inbox --kind escalation", "$ holdfast inbox claim payment-plain", " has it in hand until "]
+    told += [
+        "$ holdfast inbox show payment-plain",
+        "unknown    transfer: nobody knows",
+        "$ holdfast answer payment-plain respond",
+    ]
+    places = [plain.find(words) for words in told]
+
+    assert -1 not in places and places == sorted(places), dict(zip(told, places, strict=True))
+    assert "payment-keyed" not in plain.partition("What the journals say")[0]
 
 
 @pytest.mark.parametrize(("said", "ending"), [("not-happened", "failed"), ("never-sent", "completed")])
@@ -179,7 +197,7 @@ def test_the_check_finds_a_repeat_that_no_gateway_would_drop(well: tuple[tuple[P
 
 @pytest.mark.xdist_group("payment")
 def test_the_check_finds_runs_that_were_left_as_they_must_not_be(well: tuple[tuple[Payment, ...], Seen]) -> None:
-    """A run that did not end, a word that was not heard, and a kill that was none."""
+    """A run that did not end, a word that was not heard, one of somebody who had not looked, and a kill that was none."""
     payments, seen = well
     short = {**seen.histories, "payment-keyed": seen.histories["payment-keyed"][:-1]}
 
@@ -187,6 +205,17 @@ def test_the_check_finds_runs_that_were_left_as_they_must_not_be(well: tuple[tup
         "payment-keyed: it is not ended, and must be completed"
     ]
     assert "payment-plain: it is completed, and must be failed" in check(payments, seen, "not-happened")
+    unread = {**seen.histories, "payment-plain": [_unread(entry) for entry in seen.histories["payment-plain"]]}
+    assert check(payments, replace(seen, histories=unread), "happened") == [
+        "payment-plain: the person was not shown what they decided"
+    ]
     assert check(payments, replace(seen, were_killed=False), "happened") == [
         "a worker was not killed before the transfer was written down"
     ]
+
+
+def _unread(entry: Entry) -> Entry:
+    """The same, decided by somebody who was not shown it."""
+    if not isinstance(entry.event, Answered):
+        return entry
+    return msgspec.structs.replace(entry, event=msgspec.structs.replace(entry.event, seen_at=None))

@@ -6,6 +6,7 @@ from typing import Any
 
 import holdfast.labs
 from holdfast.labs.ahead import go_ahead
+from holdfast.labs.approvals.agents import inputs_of, paying
 from holdfast.labs.drift.agents import trip
 from holdfast.labs.flight.agents import booking
 from holdfast.labs.forty_seven.agents import agents
@@ -13,6 +14,7 @@ from holdfast.labs.http_call import STORE, WORLD
 from holdfast.labs.news.agents import agent as news
 from holdfast.labs.runaway.agents import agent as runaway
 from holdfast.labs.second_run.agents import agent as rooms
+from holdfast.labs.services.payouts import payouts_of
 from holdfast.labs.weekend.agents import agent as planned
 from holdfast.loading import agent_of
 from holdfast.testing.crash_walk import Story
@@ -105,3 +107,11 @@ def one_visit(config: dict[str, Any]) -> Story:
     go_ahead(config["later"])
     inputs = {"guest": config["guest"], "town": config["town"]}
     return Story(agent=rooms(config["guest"]), run_id=config["run_id"], inputs=inputs, thread=config["guest"])
+
+
+def some_payouts(config: dict[str, Any]) -> list[Story]:
+    """Payouts of the lab `approvals` under its second policy. config: {world, book, seed, numbers}."""
+    os.environ[WORLD] = config["world"]
+    agent, payouts = paying(LABS / "approvals" / "policy-2.yaml"), payouts_of(config["seed"])
+    chosen = [payouts[number] for number in config["numbers"]]
+    return [Story(agent=agent, run_id=payout.name, inputs=inputs_of(payout, config["book"])) for payout in chosen]

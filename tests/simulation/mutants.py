@@ -21,7 +21,7 @@ from holdfast.core import events as e
 from holdfast.core.commands import call_key
 from holdfast.core.decide import calls as calling
 from holdfast.core.decide import decider as deciding
-from holdfast.core.decide import desk
+from holdfast.core.decide import gates as gating
 from holdfast.core.decide.decider import Decider
 from holdfast.core.evolve import calls as heard_of_calls
 from holdfast.core.evolve import fold, words
@@ -35,7 +35,9 @@ from holdfast.runner import advance, children, holdings, perform
 from holdfast.runner.advance import Advance
 from holdfast.testing.memory import MemoryStore
 from holdfast.testing.simulation.stage import Played, play
+from tests.simulation import people_mutants
 from tests.simulation.hostile_mutants import HOSTILE
+from tests.simulation.people_mutants import OFFICE
 
 Patch = Callable[[], AbstractContextManager[Any]]
 SEEDS_MAX = 1_000
@@ -44,9 +46,10 @@ SEEDS_MAX = 1_000
 def first_found(name: str) -> Played | None:
     """The first seed that sees a mutant, of a thousand. Mutants of what only some of the seeds play get a thousand of those."""
     first, away = (-1, -1) if name in HOSTILE else (2, 2) if name in MESSY else (1, 2)
+    played_seeds = people_mutants.seeds() if name in OFFICE else (first + away * number for number in range(SEEDS_MAX))
     with MUTANTS[name]():
-        for number in range(SEEDS_MAX):
-            played = play(first + away * number)
+        for number, seed in enumerate(played_seeds):
+            played = play(seed)
             if number % 50 == 0:
                 gc.collect()
             if played.broken is not None:
@@ -198,7 +201,7 @@ TIMES: dict[str, Patch] = {
 }
 
 
-def _any_digest(tool: str, args: Any, contract: Any) -> str:
+def _any_digest(*_: Any) -> str:
     return "any"
 
 
@@ -208,11 +211,9 @@ def _send_again(self: MemoryStore, run_id: str, message: Message) -> int:
 
 
 PEOPLE: dict[str, Patch] = {
-    "nobody is asked first": _replaced(calling, "asks_first", lambda contract, step: False),
+    "nobody is asked first": _replaced(Decider, "_is_gated", lambda self, *args, **named: False),
     "an approval counts for whatever is called": _both(
-        _replaced(calling, "shown_digest", _any_digest),
-        _replaced(desk, "shown_digest", _any_digest),
-        _replaced(words, "shown_digest", _any_digest),
+        _replaced(gating, "shown_digest", _any_digest), _replaced(words, "shown_digest", _any_digest)
     ),
     "a question never expires": _replaced(Decider, "_expire", lambda self, interrupt: None),
     "a second answer is taken": _replaced(MemoryStore, "send", _send_again),
@@ -407,7 +408,7 @@ MESSY: dict[str, Patch] = {
     **UNDO,
     **CHILDREN,
 }
-MUTANTS: dict[str, Patch] = {**CLASSIC, **MESSY, **HOSTILE}
+MUTANTS: dict[str, Patch] = {**CLASSIC, **MESSY, **HOSTILE, **OFFICE}
 
 
 def main() -> int:

@@ -14,19 +14,18 @@ from holdfast.core import events as e
 from holdfast.core import ladder as ladders
 from holdfast.core.commands import CheckCall
 from holdfast.core.contract import digest
-from holdfast.core.decide import decider as deciding
 from holdfast.core.decide import desk
 from holdfast.core.decide import gates as gating
 from holdfast.core.decide.decider import Decider
-from holdfast.core.evolve import people, words
+from holdfast.core.evolve import words
 from holdfast.core.evolve.fold import RULES
 from holdfast.core.evolve.steps import following
-from holdfast.core.policy import Check, Ruling, Undecided, evaluate
+from holdfast.core.policy import Check, Ruling, evaluate
 from holdfast.core.state import State
 from holdfast.inbox import taking
 from holdfast.inbox.words import not_by_hand
 from holdfast.journal import inbox as listing
-from holdfast.runner import advance, asked, checking
+from holdfast.runner import advance, asked
 from holdfast.testing.memory import inbox as memory
 from holdfast.testing.simulation.office import has_office
 
@@ -127,15 +126,6 @@ def _anybody(addressed: Any, approvals: Any, speaker: Any, tenant: str) -> str |
     return None
 
 
-def _whoever_refused(addressed: Any, approvals: Any, speaker: Any, tenant: str) -> str | None:
-    if speaker.name in addressed.not_by:
-        return None
-    return taking_may(addressed, approvals, speaker, tenant)
-
-
-taking_may = taking.may_decide
-
-
 def _never_expired(state: State, asked_: Any, message: Any, now: float) -> str | None:
     later = msgspec.structs.replace(asked_, expires_at=float("inf")) if asked_ is not None else None
     return _void(state, later, message, now)
@@ -234,6 +224,15 @@ def _all_is_well(command: CheckCall, *_: Any) -> Any:
     return answered()
 
 
+def _as_first_asked(before: State, after: State) -> Any:
+    """What is open, without what became of it."""
+    rows, closed = _opened(before, after)
+    return tuple(row for row in rows if row.interrupt not in before.interrupts), closed
+
+
+_opened = asked.opened
+
+
 def _standing_stays(state: State, event: Any, entry: e.Entry) -> State:
     return following(state, entry)
 
@@ -276,7 +275,6 @@ _RULINGS: dict[str, Patch] = {
     "what cannot be worked out is a no": _milder(_unsure_as_no),
     "a draw is drawn anew": _replaced((gating, "evaluate", _drawn_anew)),
     "functions that fail said no": _replaced((advance, "check_call", _all_is_well)),
-    "what a policy lets pass is not written down": _rule(e.PolicyRuled, people.policy_ruled),
 }
 _HOLDS: dict[str, Patch] = {
     "a pause holds no retry": _not_held("paused"),
@@ -310,7 +308,7 @@ _STANDING: dict[str, Patch] = {
     ),
 }
 _STORED: dict[str, Patch] = {
-    "a rung is not told to the store": _replaced((asked, "_row", None)),
+    "who is asked by now is not told to the store": _replaced((asked, "opened", _as_first_asked)),
     "what came of a question is not told to the store": _replaced((asked, "decided", lambda *_: ())),
     "a ruling is not told to the store": _replaced((asked, "judged", lambda *_: ())),
 }

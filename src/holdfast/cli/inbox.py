@@ -33,7 +33,7 @@ def register(app: typer.Typer) -> None:
 
 HELP = """What people are asked in all runs of a store, the most urgent first.
 
-Without a command it lists what is open, by the filters below. `due in` says when something happens next of itself: somebody is
+Without a command it lists what is open, by the filters below. `due` says when something happens next of itself: somebody is
 reminded, the next are asked, or it expires. Silence is never a yes.
 """
 
@@ -70,7 +70,9 @@ def root(
     amount_max: by_filter.AmountMax = None,
     claimed: by_filter.Claimed = None,
     search: by_filter.Search = None,
-    order: Annotated[by_filter.OrderName, typer.Option("--order", help="What comes first: due, oldest, or the largest.")] = "due",
+    order: Annotated[
+        by_filter.OrderName, typer.Option("--order", help="What comes first: due soonest, asked first, or the largest amount.")
+    ] = "due",
     limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, help="At most so many.")] = 100,
     page_after: Annotated[
         tuple[str, str] | None,

@@ -27,8 +27,8 @@ Older = Annotated[str | None, typer.Option("--older", metavar="TIME", help="Only
 Due = Annotated[
     str | None, typer.Option("--due", metavar="TIME", help="Only those due within that time: 1h.", show_default=False)
 ]
-AmountMin = Annotated[float | None, typer.Option("--min-amount", metavar="N", help="Only from it on.", show_default=False)]
-AmountMax = Annotated[float | None, typer.Option("--max-amount", metavar="N", help="Only up to it.", show_default=False)]
+AmountMin = Annotated[float | None, typer.Option("--min-amount", metavar="N", help="Only amounts from N on.", show_default=False)]
+AmountMax = Annotated[float | None, typer.Option("--max-amount", metavar="N", help="Only amounts up to N.", show_default=False)]
 Claimed = Annotated[
     bool | None,
     typer.Option("--claimed/--unclaimed", help="Only what somebody has in hand, or nobody.", show_default=False),

@@ -374,7 +374,7 @@ class Advance:
         after, commands = decision.state, decision.commands
         capacity, secret = self._tenant_capacity(after), self._hands.token_secret
         owed, paid = holdings.owed(state, after)
-        opened, closed = asked.opened(state, after)
+        opened, closed = asked.opened(state, after, events)
         shares = capacity is not None or self._shares(after) or (after.contracts is not state.contracts and self._shares(state))
         return Batch(
             run_id=self.claim.run_id,

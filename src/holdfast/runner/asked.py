@@ -18,14 +18,16 @@ from holdfast.journal.people import Decided, Judged, OpenInterrupt
 _RULED = (e.PolicyRuled, e.Asked)
 
 
-def opened(before: State, after: State) -> tuple[tuple[OpenInterrupt, ...], tuple[str, ...]]:
-    """What is asked from now on or has changed, and what is not asked any more."""
-    if after.interrupts is before.interrupts and after.standings is before.standings:
+def opened(before: State, after: State, events: tuple[e.AnyEvent, ...]) -> tuple[tuple[OpenInterrupt, ...], tuple[str, ...]]:
+    """What is asked from now on or has changed, and what is not asked any more. When a run is taken on, all that it asks: it may
+    have been asked by a release that listed nothing."""
+    taken_on = any(isinstance(event, e.RunResumed) for event in events)
+    if after.interrupts is before.interrupts and after.standings is before.standings and not taken_on:
         return (), ()
     changed = [
         _row(after, name, asked)
         for name, asked in after.interrupts.items()
-        if before.interrupts.get(name) is not asked or before.standings.get(name) is not after.standings[name]
+        if taken_on or before.interrupts.get(name) is not asked or before.standings.get(name) is not after.standings[name]
     ]
     return tuple(changed), tuple(name for name in before.interrupts if name not in after.interrupts)
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from holdfast.core import events as e
 from holdfast.core.approval import OPTIONS
@@ -149,7 +150,7 @@ class Desk:
                 args=args or {},
                 asks=asks,
                 facts=facts,
-                ruling=ruling,
+                ruling=replace(ruling, ladder=None) if ruling is not None else None,
                 who=who,
                 not_by=not_by,
                 people=people,

@@ -47,6 +47,7 @@ class Gates(Desk):
             return True
         if ruling.verdict != "block" and not ruling.asks:
             if ruling.digest and step.ruled != call:
+                ruling = replace(ruling, who=(), ladder=None)  # Nobody is asked.
                 self._rule(e.PolicyRuled(step=step.step.id, tool=step.tool, ruling=ruling, call=call))
             return False
         # One of several people may have said a word about a doubt or a failure: that is not the word of them all.

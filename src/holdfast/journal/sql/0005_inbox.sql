@@ -99,3 +99,7 @@ create table standing_approvals (
     body       text    not null
 ) strict, without rowid;
 create index standing_approvals_tool on standing_approvals (tool, at, id);
+
+-- name: what earlier releases ask
+-- Runs that wait for a person are taken on once more, at once: whoever does that lists what they ask.
+update runs set due_at = 0, rank = 0 where status = 'blocked';

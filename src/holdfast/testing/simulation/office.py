@@ -240,8 +240,9 @@ def functions(stage: Stage) -> list[Callable[..., Any]]:
         return "perhaps"
 
     async def hangs(proposed: dict[str, Any]) -> bool:
-        seen("hangs")
-        await asyncio.sleep(60.0)
+        if stage.dice.random() < 0.5:
+            seen("hangs")
+            await asyncio.sleep(600.0)
         return False
 
     def fickle(proposed: dict[str, Any]) -> bool:
