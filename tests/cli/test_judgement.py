@@ -63,6 +63,7 @@ def test_figures_by_rule_say_what_asking_is_worth(cli: Cli, shop: Path) -> None:
         ("--rule large", ["large"]),
         ("--rule middling --by person", ["ann"]),
         ("--tenant nobody", []),
+        ("--since 2050-01-01T00:00Z --rule middling", []),
         ("--since 2001-01-01T00:00Z --agent shop --policy refunds@3 --tool refund", ["middling", "large", "small"]),
     ],
 )
@@ -167,7 +168,8 @@ def test_an_audit_may_be_a_table_and_of_some_runs(cli: Cli, shop: Path) -> None:
     rows = list(csv.DictReader(io.StringIO(cli("audit", "r-3", "--format", "csv").out)))
     assert {row["run"] for row in rows} == {"r-3"} and rows[-1]["who"] == "ann" and rows[-1]["note"] == "not theirs"
     assert len(cli("audit", "--since", "1h", "--format", "csv").out.splitlines()) > len(rows)
-    assert len(cli("audit", "--until", "1h", "--format", "csv").out.splitlines()) == 1
+    for nothing in (("--until", "1h"), ("--since", "2050-01-01T00:00Z"), ("--tenant", "nobody")):
+        assert len(cli("audit", *nothing, "--format", "csv").out.splitlines()) == 1
     assert cli("audit", "r-3", "--out", "a.csv", "--format", "csv", "--json").records == [
         {"file": "a.csv", "decisions": len(rows), "format": "csv"}
     ]

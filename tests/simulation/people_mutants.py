@@ -23,7 +23,6 @@ from holdfast.core.evolve.steps import following
 from holdfast.core.policy import Check, Ruling, evaluate
 from holdfast.core.state import State
 from holdfast.inbox import taking
-from holdfast.inbox.words import not_by_hand
 from holdfast.journal import inbox as listing
 from holdfast.runner import advance, asked
 from holdfast.testing.memory import inbox as memory
@@ -68,7 +67,7 @@ def _bound_to(what: Callable[..., list[Any]]) -> Patch:
 
 
 def _parts(ruling: Ruling | None, *names: str) -> list[Any]:
-    return [getattr(ruling, name) for name in names] if ruling is not None and ruling.policy else []
+    return [getattr(ruling, name) for name in names] if ruling is not None and ruling.digest else []
 
 
 _answered, _withdrawn, _expired = RULES[e.Answered], RULES[e.InterruptWithdrawn], RULES[e.InterruptExpired]
@@ -189,7 +188,7 @@ _is_held = desk.Desk._is_held
 
 def _nobody_refused(state: State, event: Any, entry: e.Entry) -> State:
     after = _answered(state, event, entry)
-    return msgspec.structs.replace(after, refused_calls={name: () for name in after.refused_calls})
+    return msgspec.structs.replace(after, refused_calls=dict.fromkeys(after.refused_calls, ()))
 
 
 def _refused_by_nobody(self: Any, *args: Any, **named: Any) -> None:
@@ -199,11 +198,6 @@ def _refused_by_nobody(self: Any, *args: Any, **named: Any) -> None:
 
 def _whatever(approval: Any, asked_: Any, now: float, **changes: Any) -> bool:
     return _covers(msgspec.structs.replace(approval, **changes), asked_, now)
-
-
-def _under_way_too(state: State, step: Any, speaker: Any) -> str | None:
-    why = not_by_hand(state, step, speaker)
-    return None if why is not None and "under way" in why else why
 
 
 def _early(ladder: Any, **named: Any) -> Any:
@@ -279,9 +273,10 @@ _RULINGS: dict[str, Patch] = {
 _HOLDS: dict[str, Patch] = {
     "a pause holds no retry": _not_held("paused"),
     "a pause holds nothing": _replaced((Decider, "_waits_for_people", lambda self: False)),
-    "a pause is over at once": _replaced((Decider, "_continue", lambda self: self._rule(e.RunContinued()) if self.state.paused else None)),
+    "a pause is over at once": _replaced(
+        (Decider, "_continue", lambda self: self._rule(e.RunContinued()) if self.state.paused else None)
+    ),
     "a plan begins before it is ruled on": _replaced((Decider, "_judges_plan", lambda self: False)),
-    "what is under way is done by hand": _replaced((taking, "not_by_hand", _under_way_too)),
 }
 _LADDERS: dict[str, Patch] = {
     "people are reminded early": _replaced((desk, "next_due", _early)),

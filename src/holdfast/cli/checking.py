@@ -131,7 +131,7 @@ SCHEMA_EXAMPLES = examples(
 def schema(
     what: Annotated[Literal["plan", "policy"], typer.Argument(metavar="plan|policy", help="Of what.", show_default=False)],
 ) -> int:
-    """The JSON Schema of plan files, or of policy files, for editors and for checks."""
+    """The JSON Schema of plan files, or of policies, for editors."""
     import json
 
     from holdfast.cli.schema import plan_schema, policy_schema

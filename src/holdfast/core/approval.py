@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from holdfast.core.conditions import over_arguments
 from holdfast.core.contract import Contract, digest
 from holdfast.core.events import Option
-from holdfast.core.conditions import over_arguments
 from holdfast.core.plan import Step
 from holdfast.core.policy import Rule, Ruling
 from holdfast.core.state import State

@@ -29,8 +29,8 @@ _RECORDS = (
     State, StepState, Step, Fallback, Expect, Goal, Contract, Rate, Breaker, Difference, Retry, Limits, Pending, events.Asked,
     events.Option, events.Failure, events.AgentChanged, events.CancelRequested, events.CallbackReceived, events.SignalReceived,
     events.Cut, events.ProposalRequested, Turn, Setback, Thinking, Asking, Question, Acceptance, ModelTerms, Price, Usage,
-    Reserved, Part, Fact, Plan, Policy, Rule, Ruling, Check, Ladder, Rung, Hours, Standing, events.ChecksAnswered, events.RunPaused,
-    events.Instructed, events.HandoffRequested,
+    Reserved, Part, Fact, Plan, Policy, Rule, Ruling, Check, Ladder, Rung, Hours, Standing, events.ChecksAnswered,
+    events.RunPaused, events.Instructed, events.HandoffRequested,
 )  # fmt: skip
 FORM = digest([FOLD_VERSION, [[record.__name__, record.__struct_fields__] for record in _RECORDS]])
 _MAPS: dict[str, Any] = {

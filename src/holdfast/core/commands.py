@@ -72,8 +72,8 @@ class AskReasoner(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class CheckCall(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Ask functions of the user's whether a rule of the policy matches; bring back ChecksAnswered. step: empty where it is about a
-    plan. call: the digest that the answers are good for. document: what they are shown."""
+    """Ask functions of the user's whether a rule of the policy matches; bring back ChecksAnswered. step: empty where it is
+    about a plan. call: the digest that the answers are good for. document: what they are shown."""
 
     call: str
     checks: tuple[str, ...]

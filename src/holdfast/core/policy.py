@@ -81,10 +81,11 @@ class Check(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 class Ruling(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What was ruled on a call or a plan. policy: `name@version`, empty for what the tool or the plan says itself; digest: of
-    the policy in force. rule, verdict: the one that matched. asks: whether a person is asked (of a sample: whether it was drawn). why:
-    in words, where it is no plain match. looked: what the conditions looked at, up to the rule that matched, by the words of
-    the condition (`args.amount`). world: a digest of what was looked at beside the call itself (facts, inputs, checks); an
-    approval holds for that. draw: of a sample, 0 to 1; it asks below the rate. who, people, ladder, standing: of the rule."""
+    the policy in force. rule, verdict: the one that matched. asks: whether a person is asked (of a sample: whether it was
+    drawn). why: in words, where it is no plain match. looked: what the conditions looked at, up to the rule that matched, by
+    the words of the condition (`args.amount`). world: a digest of what was looked at beside the call itself (facts, inputs,
+    checks); an approval holds for that. draw: of a sample, 0 to 1; it asks below the rate. who, people, ladder, standing: of
+    the rule."""
 
     rule: str
     verdict: Verdict

@@ -72,11 +72,10 @@ class StepState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, g
     back. refused: it was not made, because the same call had failed before. repeats: intended repeats at deadlines. granted:
     calls that the run it started may make. probe_failure: why the result that a probe found will not do. undo: the step that
     takes its call back, before a fallback takes over. rest_args, rest: the arguments of the call for what a part left undone,
-    and the step for it. cut: what was kept of a result that was too large. done_at: the entry that made it done. tainted: a model planned it that
-    had read what an untrusted tool returned. approved_until: when the approval lapses; approved_by: who gave it. was_asked: a
-    person was asked about it, and the question was withdrawn: it is asked whatever the policy says by now. ruled: the digest of
-    the call that the last ruling was for. checks: what functions said of it.
-    """
+    and the step for it. cut: what was kept of a result that was too large. done_at: the entry that made it done. tainted: a
+    model planned it that had read what an untrusted tool returned. approved_until: when the approval lapses; approved_by: who
+    gave it. was_asked: a person was asked about it, and the question was withdrawn: it is asked whatever the policy says by
+    now. ruled: the digest of the call that the last ruling was for. checks: what functions said of it. """
 
     step: Step
     phase: Phase = "blocked"

@@ -205,7 +205,7 @@ class Inbox:
             raise AnswerRefused(f"nobody knows {speaker.name}", hint="only people of the directory take it back")
         revoked = await self._journal.revoke(id, speaker.name, self._clock.now())
         if revoked is None:
-            raise UsageError(f"there is no standing approval {id[:60]!r}", hint="`holdfast standing` lists them")
+            raise UsageError(f"there is no standing approval {id[:60]!r}", hint="`holdfast allowed --all` lists them")
         return revoked
 
     async def standing(self, *, active: bool = False) -> builtins.list[StandingApproval]:
@@ -325,7 +325,7 @@ def _held(after: OpenInterrupt | None, before: OpenInterrupt, by: str) -> OpenIn
 
 def _in_others_hands(row: OpenInterrupt) -> AnswerRefused:
     what = f"{row.interrupt}: {row.claimed_by} has it in hand until {moment(row.claimed_until)}"
-    return AnswerRefused(what, run_id=row.run_id, step=row.step or None, hint="wait, ask them, or insist")
+    return AnswerRefused(what, run_id=row.run_id, step=row.step or None, hint="wait, or ask them; `holdfast answer … --force` decides it all the same")
 
 
 def _check_row(row: OpenInterrupt, speaker: Speaker) -> None:

@@ -9,8 +9,10 @@ A seed draws a plan, its tools, its weather and its people, and plays them: work
 are lost, late or torn, clocks jump, services lie, people answer twice. One below nothing draws models in place of the plan, which
 say and do whatever a model may get wrong (`simulation/sayings.py`), of providers that fail in every way. Then laws are looked at
 that must hold whatever went wrong (`simulation/laws.py`): no effect twice, nothing lost, nothing stuck, nothing reported that is
-not so; nothing spent beyond the limit, nothing believed that nobody saw or said (`simulation/laws_thinking.py`). The same seed
-gives the same trace, byte for byte, in every process; so a seed that fails can be had again, and that is its report.
+not so; nothing spent beyond the limit, nothing believed that nobody saw or said (`simulation/laws_thinking.py`). In some of the
+seeds there is an office (`simulation/office.py`): a policy, people with roles who are slow, contradict themselves and answer
+twice, pauses, handoffs; and nothing happens that they did not let (`simulation/laws_people.py`). The same seed gives the same
+trace, byte for byte, in every process; so a seed that fails can be had again, and that is its report.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ from typing import Any
 
 import msgspec
 
-from holdfast.testing.simulation import providers
+from holdfast.testing.simulation import office, providers
 from holdfast.testing.simulation.faults import KINDS
 from holdfast.testing.simulation.stage import Played, play
 
@@ -65,7 +67,8 @@ class Batch(msgspec.Struct, kw_only=True):
     @property
     def kinds(self) -> tuple[str, ...]:
         """The kinds of faults that seeds like these have."""
-        return (*(KINDS if self.seeds > self.hostile else ()), *(providers.KINDS if self.hostile else ()))
+        scripted = (*KINDS, *office.KINDS) if self.seeds > self.hostile else ()
+        return (*scripted, *(providers.KINDS if self.hostile else ()))
 
     @property
     def never(self) -> list[str]:

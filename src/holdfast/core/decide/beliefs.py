@@ -16,7 +16,6 @@ from holdfast.core.facts import (
     VALUE_BYTES_MAX,
     Drift,
     Fact,
-    beneath,
     is_change,
     is_guess,
     named,

@@ -125,7 +125,8 @@ class Desk:
         facts: tuple[str, ...] = (), ruling: Ruling | None = None, not_by: tuple[str, ...] = (), rung: int = 0,
         amount: float | None = None, calls: dict[str, str] | None = None,
     ) -> None:  # fmt: skip
-        """Ask a person, by the ladder of the rule, or else of the policy. rung: where they begin; past the last one it is that."""
+        """Ask a person, by the ladder of the rule, or else of the policy. rung: where they begin; past the last one it is
+        that."""
         policy = self.state.policy
         ladder = (
             ruling.ladder if ruling is not None and ruling.ladder is not None else policy.ladder if policy is not None else None

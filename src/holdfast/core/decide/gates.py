@@ -161,7 +161,8 @@ class Gates(Desk):
         question = f"may {step.tool} be called?{rule}"
         self._ask(
             "call", "approval", question, call, step, args,
-            ruling=ruling, not_by=tuple(dict.fromkeys(refused)), rung=len(refused), amount=amount_in(contract, references.unmarked(args)),
+            ruling=ruling, not_by=tuple(dict.fromkeys(refused)), rung=len(refused), amount=amount_in(contract,
+            references.unmarked(args)),
         )  # fmt: skip
 
     def _ask_about_doubt(self, step: StepState, contract: Contract, why: str) -> None:

@@ -71,12 +71,11 @@ class People(Ends):
             return True
         if ruling is None:
             ruling = Ruling(rule="no rule", verdict="never", asks=False)
-        if not ruling.asks:
-            if state.plan_asked is None:
-                self._rule(e.PolicyRuled(ruling=ruling, revision=state.revision))
-                self._settle_all()
-                return False
-            # Once somebody is asked, they decide.
+        # Once somebody is asked, they decide.
+        if not ruling.asks and state.plan_asked is None:
+            self._rule(e.PolicyRuled(ruling=ruling, revision=state.revision))
+            self._settle_all()
+            return False
         return self._asks_about_plan(plan, ruling)
 
     def _settle_all(self) -> None:

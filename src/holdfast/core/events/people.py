@@ -59,8 +59,8 @@ class Reminded(Event, frozen=True, kw_only=True):
 
 
 class Escalated(Event, frozen=True, kw_only=True):
-    """The next rung of the ladder is asked, `who` from now on, since then. kind: `handoff` past the last rung, where somebody is to take it
-    over."""
+    """The next rung of the ladder is asked, `who` from now on, since then. kind: `handoff` past the last rung, where somebody
+    is to take it over."""
 
     interrupt: str
     rung: int

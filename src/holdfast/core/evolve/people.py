@@ -74,7 +74,8 @@ def checks_answered(state: State, event: e.ChecksAnswered, entry: e.Entry) -> St
 
 
 def plan_refused(state: State, entry: e.Entry, why: str, by: str) -> State:
-    """The plan is not to be: whoever made it makes another one, or the run stops where nobody can, or it was refused too often."""
+    """The plan is not to be: whoever made it makes another one, or the run stops where nobody can, or it was refused too
+    often."""
     refused = (*state.refused_calls.get(PLAN, ()), by)
     changes: dict[str, Any] = {
         "unjudged": None,

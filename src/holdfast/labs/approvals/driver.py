@@ -56,6 +56,7 @@ def run(*, directory: Path | None, seed: int, keep: bool, out: Path | None = Non
         _weeks(shop, outcomes[:1])
         _proposed(shop, proposal, expected)
         _weeks(shop, outcomes[1:])
+        _by_rule(shop, outcomes)
         _compared(shop, outcomes, story)
         _drawn(shop, outcomes, out)
         problems = check(story, Seen(ledger=ledger, lived=lived, outcomes=outcomes, expected=expected))
@@ -169,6 +170,17 @@ _LINES: Mapping[str, Callable[[Outcome], object]] = {
     "money lost": lambda one: f"${one.lost_usd}",
     "honest payouts stopped": lambda one: one.stopped,
 }
+
+
+def _by_rule(shop: Workshop, outcomes: Sequence[Outcome]) -> None:
+    shop.heading("By rule, as `holdfast figures` has it")
+    rows: list[Sequence[object]] = [("policy", "rule", "ruled", "asked", "overridden", "rate", "with 95 %", "half within")]
+    for outcome in outcomes:
+        for rule in outcome.rules:
+            rate = Rate(overridden=rule.overridden, weighed=rule.weighed)
+            ruled = (rule.name, rule.rulings, rule.asked, rule.overridden)
+            rows.append((outcome.title.partition(":")[0], *ruled, *_rate(rate), _seconds(rule.decide_seconds_median)))
+    shop.table(rows)
 
 
 def _drawn(shop: Workshop, outcomes: Sequence[Outcome], out: Path | None) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -33,6 +34,7 @@ from holdfast.labs.http_call import WORLD
 from holdfast.labs.services import Services
 
 OPEN_MAX = 5000
+REST_SECONDS_MAX = 60.0
 HOLD_SECONDS = 12.0
 """Less than the tool waits for an answer and far more than it takes to kill a process."""
 LOST_SECONDS = 60.0
@@ -91,8 +93,10 @@ class ToldWorker:
         self._process.stdin.flush()
 
     def rest(self) -> None:
-        """Wait until it is at rest. RuntimeError where it ends instead."""
+        """Wait until it is at rest. RuntimeError where it ends instead, or does not come to rest."""
         assert self._process.stdout is not None
+        if not select.select([self._process.stdout], [], [], REST_SECONDS_MAX)[0]:
+            raise RuntimeError(f"the worker did not come to rest within {REST_SECONDS_MAX:g} s")
         if self._process.stdout.readline().strip() != AT_REST:
             raise RuntimeError(f"the worker ended with {self._process.wait()}")
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from holdfast.figures import Interval, wilson
+from holdfast.figures import Figure, Interval, figures, wilson
 from holdfast.figures.rows import decide_seconds, is_overridden, is_quick, is_weighed
 from holdfast.journal.people import Judged
 from holdfast.labs.approvals.living import Lived
@@ -50,7 +50,7 @@ class Outcome:
     """asked: payouts of which a person was asked. open_max, age_median_hours, age_max_hours: of the queue, looked at each hour of
     each working day; the median is of all that was open at all of these looks. ages: of each working day, the median of its
     looks, in days. caught, let_through: frauds that were not paid, and that were; lost_usd: what these were about. stopped:
-    honest payouts that were not paid. stamped, grew: alarms."""
+    honest payouts that were not paid. stamped, grew: alarms. rules: the figures of each rule."""
 
     book: str
     title: str
@@ -69,6 +69,7 @@ class Outcome:
     grew: int
     weeks: Sequence[Week]
     ages: Sequence[float]
+    rules: Sequence[Figure]
 
 
 def outcome_of(lived: Lived, story: Story, ledger: Sequence[LedgerRow], title: str) -> Outcome:
@@ -98,6 +99,8 @@ def outcome_of(lived: Lived, story: Story, ledger: Sequence[LedgerRow], title: s
         grew=kinds.count("queue_grows"),
         weeks=list(_weeks(lived, asked)),
         ages=[_typical_days(asked, day) for day in range(len(lived.left_open))],
+        # Nothing is open any more, so the time that ages are counted to does not matter.
+        rules=figures(lived.judged, (), 0.0),
     )
 
 

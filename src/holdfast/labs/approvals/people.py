@@ -4,7 +4,8 @@ What it says: a person sits down twice a day and decides as many payouts as they
 the number of payouts that are open when they sit down, and with weariness, which a deep queue brings and an empty one
 takes away. Who looks closely takes minutes, stops nine of ten frauds, and now and then an honest payout that looks odd.
 Who does not look takes seconds and stops next to nothing. Other numbers than those below give other figures, so what the lab
-shows is what the figures make of such people, and not what people are like.
+shows is what the figures make of such people, and not what people are like. The model is told which payouts are frauds, to draw
+whether a person sees it; agent, policies and figures are not.
 """
 
 from __future__ import annotations

@@ -82,9 +82,11 @@ class Clerks(People):
 
     async def _speak(self, word: str) -> None:
         dice = self._stage.dice
-        run_id = dice.choice(sorted(self._play.states) or ["run-0"])
-        while run_id not in self._play.states:
-            await asyncio.sleep(0.5)
+        if not self._play.states:
+            await asyncio.sleep(3.0)
+        if not self._play.states:
+            return
+        run_id = dice.choice(sorted(self._play.states))
         if self._play.states[run_id].ended:
             return
         await {

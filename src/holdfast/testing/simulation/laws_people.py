@@ -26,7 +26,8 @@ _BEGINS = (e.CallIntended, e.ProposalRequested)
 # What ends a question without a word about it: the journal names it.
 _SETTLES = (
     e.AgentChanged, e.CallbackReceived, e.SignalReceived, e.ChildEnded, e.StepDoneByHand, e.RunCompleted, e.RunFailed,
-    e.RunCancelled, e.UndoPlanned, e.ThinkingChanged, e.PlanAdopted, e.FinishProposed, e.GoalChanged, e.FactsLearned, e.FactsInvalidated,
+    e.RunCancelled, e.UndoPlanned, e.ThinkingChanged, e.PlanAdopted, e.FinishProposed, e.GoalChanged, e.FactsLearned,
+    e.FactsInvalidated,
 )  # fmt: skip
 _WORDS: dict[type[e.Event], str] = {
     e.Answered: "answer", e.ApprovalGiven: "answer", e.AnswerVoided: "answer", e.CancelRequested: "cancel",

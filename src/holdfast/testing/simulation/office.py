@@ -14,8 +14,9 @@ from typing import Any, Protocol
 
 import msgspec
 
+from holdfast.core import events as e
 from holdfast.core.ladder import Hours, Ladder, Rung
-from holdfast.core.policy import Policy, Rule
+from holdfast.core.policy import Policy, Rule, Ruling
 from holdfast.testing.clock import Process, current_process
 
 ROLES: dict[str, tuple[str, ...]] = {
@@ -34,6 +35,50 @@ _HOURS = (
 FORBIDDEN_AMOUNT = 50
 # How many of the seeds have an office.
 SHARE = 0.3
+
+# Every kind of what people of an office do that must be seen at least once over a batch of seeds.
+KINDS: tuple[str, ...] = (
+    "answered what is not asked any more",
+    "approval in advance taken back",
+    "approved by an approval in advance",
+    "approved in advance",
+    "call blocked by a policy",
+    "check answers",
+    "check hangs",
+    "check raises",
+    "check says neither yes nor no",
+    "check says something else each time",
+    "crash while a check answers",
+    "decided by somebody without the right",
+    "edited into something forbidden",
+    "edited within the rules",
+    "finished by hand",
+    "handed back",
+    "handed to somebody at the end of a ladder",
+    "next rung of a ladder asked",
+    "nobody may decide",
+    "pause forgotten",
+    "paused",
+    "paused for a while",
+    "plan asked about",
+    "plan blocked by a policy",
+    "policy changed",
+    "question withdrawn",
+    "remarked on",
+    "reminded",
+    "sample drawn",
+    "sample not drawn",
+    "one of two approves",
+    "step done by hand",
+    "stopped by hand",
+    "taken in hand",
+    "taken over",
+    "the first one approves once more",
+    "the second one refuses",
+    "two of two minds",
+    "word said twice",
+    "word that could not be taken",
+)
 
 Holds = Callable[[Mapping[str, Any]], bool | None]
 
@@ -99,16 +144,15 @@ class Stage(Protocol):
 
 
 class Office(msgspec.Struct, frozen=True, kw_only=True):
-    """Who decides, and by what. known: whether there is a directory. policies: of the first workers, and of later ones. untrusted,
-    conditional: tools that return what nobody vouches for, and those that ask where their own condition holds. words: what people
-    say besides answers, and when, in seconds. grants: when a yes is given in advance, for which tool."""
+    """Who decides, and by what. known: whether there is a directory. policies: of the first workers, and of later ones. forms: what
+    became of tools (see `tools.tool_named`). words: what people say besides answers, and when, in seconds. grants: when a yes is
+    given in advance, for which tool."""
 
     known: bool
     policies: tuple[Policy | None, Policy | None]
     forms: dict[str, str]
     words: tuple[tuple[float, str], ...]
     grants: tuple[tuple[float, str], ...]
-    plans_asked: bool = False
 
     def roles(self, name: str) -> tuple[str, ...]:
         """What the directory says of somebody."""
@@ -206,9 +250,7 @@ def _plan_rule(dice: Random) -> Rule:
 
 def _ladder(dice: Random) -> Ladder:
     rungs = tuple(
-        Rung(
-            who=dice.choice(_WHO), seconds=dice.choice((2.0, 4.0, 7.0)), remind_seconds=dice.choice((None, None, 0.9, 1.5, 3.0))
-        )
+        Rung(who=dice.choice(_WHO), seconds=dice.choice((2.0, 4.0, 7.0)), remind_seconds=dice.choice((None, None, 0.9, 1.5, 3.0)))
         for _ in range(dice.randint(1, 3))
     )
     return Ladder(
@@ -216,6 +258,35 @@ def _ladder(dice: Random) -> Ladder:
         at_deadline="hand_off" if dice.random() < 0.4 else "reject", hand_off_to=dice.choice(((), ("boss",))),
         hand_off_seconds=dice.choice((3.0, 8.0)),
     )  # fmt: skip
+
+
+def kind_of(event: e.AnyEvent) -> str | None:
+    """The kind under which an event is counted, of those in `KINDS`."""
+    match event:
+        case e.PolicyChanged():
+            return "policy changed"
+        case e.PolicyRuled(ruling=Ruling(verdict="block"), step=step):
+            return "call blocked by a policy" if step else "plan blocked by a policy"
+        case e.PolicyRuled(ruling=Ruling(verdict="sample")):
+            return "sample not drawn"
+        case e.Asked(about="plan"):
+            return "plan asked about"
+        case e.Asked(ruling=Ruling(verdict="sample")):
+            return "sample drawn"
+        case e.Answered(standing=standing) if standing:
+            return "approved by an approval in advance"
+        case e.ApprovalGiven():
+            return "one of two approves"
+        case e.InterruptWithdrawn():
+            return "question withdrawn"
+        case e.Reminded():
+            return "reminded"
+        case e.Escalated(kind=kind):
+            return "next rung of a ladder asked" if kind is None else "handed to somebody at the end of a ladder"
+        case e.WordVoided():
+            return "word that could not be taken"
+        case _:
+            return None
 
 
 def functions(stage: Stage) -> list[Callable[..., Any]]:

@@ -22,7 +22,7 @@ from holdfast.journal.base import Batch, Claim, Delivery, Full, Head, Message, R
 from holdfast.runner import advance
 from holdfast.testing.clock import EPOCH, JumpingLoop, Process, SimClock, Stuck, current_process, outside
 from holdfast.testing.memory import MemoryStore
-from holdfast.testing.simulation import faults, tools
+from holdfast.testing.simulation import faults, office, tools
 from holdfast.testing.simulation.clerks import Clerks
 from holdfast.testing.simulation.faults import LEASE_SECONDS, STORM_SECONDS, FaultyJournal, Weather
 from holdfast.testing.simulation.hostile import HostileScript, draw_hostile
@@ -231,6 +231,8 @@ class Stage:
             if isinstance(event, e.Asked):
                 outside(self._begin_task, self.people.answer, run_id, event)
             if (kind := faults.kind_of(event, self.laws.states[run_id])) is not None:
+                self.counter[kind] += 1
+            if self.office is not None and (kind := office.kind_of(event)) is not None:
                 self.counter[kind] += 1
             if self.minds is not None:
                 self.minds.count(event)

@@ -1,4 +1,4 @@
-"""What should follow from a policy for a call, worked out again from the rules as an office wrote them, without the core's reader.
+"""What should follow from a policy for a call, worked out again from the rules of an office, without the core's reader.
 
 A verdict is what the laws compare with what was done; it says too what an approval of the call is for.
 """
@@ -31,8 +31,8 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 class Bound(msgspec.Struct, frozen=True):
-    """What an approval is for, and nothing else: the call with its whole arguments, what the tool promises, and by which policy and
-    rule, in which world and under which plan it was asked about."""
+    """What an approval is for, and nothing else: the call with its whole arguments, what the tool promises, and by which policy
+    and rule, in which world and under which plan it was asked about."""
 
     tool: str
     args: str
