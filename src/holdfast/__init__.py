@@ -64,7 +64,7 @@ if TYPE_CHECKING:
     from holdfast.notify.apprise import Apprise as Apprise
     from holdfast.notify.mail import Mail as Mail
     from holdfast.notify.webhook import Webhook as Webhook
-    from holdfast.notify.webhook import verify as verify_webhook
+    from holdfast.notify.webhook import verify_webhook as verify_webhook
     from holdfast.reasoners.base import Ask as Ask
     from holdfast.reasoners.base import Briefing as Briefing
     from holdfast.reasoners.base import Finish as Finish
@@ -118,15 +118,13 @@ _HOME = {
     ),
 }  # fmt: skip
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
-# What its module calls by a shorter name.
-_NAME_THERE = {"verify_webhook": "verify"}
 
 __all__ = sorted(_MODULE_OF)  # noqa: PLE0605 — one list of names, above
 
 
 def __getattr__(name: str) -> Any:
     if name in _MODULE_OF:
-        return getattr(import_module(_MODULE_OF[name]), _NAME_THERE.get(name, name))
+        return getattr(import_module(_MODULE_OF[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -16,7 +16,6 @@ from holdfast.core import events as e
 from holdfast.core.state import State
 from holdfast.errors import AnswerRefused
 from holdfast.journal.base import Message
-from holdfast.journal.people import Judged, JudgedFilter
 from holdfast.runner.clock import SystemClock
 from holdfast.testing.models import ScriptedModel
 from tests.acceptance.agents import POLL_SECONDS, _append, _world
@@ -123,10 +122,6 @@ class Office:
 
     async def state(self, id: str = "r") -> State:
         return await self.app.state(id)
-
-    async def judged(self, id: str = "r") -> list[Judged]:
-        """What was ruled and decided, as the store lists it."""
-        return await self.app.journal.judged(JudgedFilter(run_id=id))
 
     async def staff(self, **roles: tuple[str, ...] | str) -> None:
         """Put people into the directory, each with a role or several."""

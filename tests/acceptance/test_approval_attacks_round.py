@@ -34,7 +34,7 @@ TO_EVE = Rule(name="eve", then="block", when="args.to == 'eve'")
     [
         ({"to": "eve"}, "forbids pay with these arguments (rule eve)"),
         ({"amount": "much"}, "pay cannot take these arguments"),
-        ({"amount": {"$ref": "facts.price"}}, "pay cannot take these arguments"),
+        ({"amount": {"$ref": "facts.price"}}, "plain values"),
         ({"nothing": 1}, "pay cannot take these arguments"),
         ({}, "edit needs the arguments to change"),
         ([1], "edit needs the arguments to change"),

@@ -269,6 +269,8 @@ def in_flight(state: State) -> bool:
     return (
         state.proposing == state.fence
         or any(state.steps[name].phase in ("flying", "probing") for name in state.active)
+        or any((step := state.steps[name]).phase == "checking" and step.fence == state.fence for name in state.active)
+        or state.checking_plan == state.fence
         or any(owed.looking == state.fence for owed in state.pending.values())
     )
 

@@ -65,8 +65,8 @@ class Kept:
     async def write(self, taken: tuple[int, ...] = ()) -> None:
         """Write what was told since."""
         after = self.story.run
-        opened, closed = asked.opened(self.before, after)
         events = tuple(entry.event for entry in self.story.entries[self.head.version :])
+        opened, closed = asked.opened(self.before, after, events)
         head = await self.journal.append(
             Batch(
                 run_id=after.run_id,

@@ -15,7 +15,7 @@ import pytest
 from holdfast import Agent, Conflict, Holdfast, loading, tool
 from holdfast.journal.people import Person, Sent
 from holdfast.notify.mail import Mail
-from holdfast.notify.webhook import Webhook, verify
+from holdfast.notify.webhook import Webhook, verify_webhook
 from tests.notify.kit import SECRET, mailing, receiving, until
 
 PASSWORD, PIN = "hunter2-and-more", "PIN-4711"
@@ -55,7 +55,7 @@ async def test_what_is_asked_arrives_by_mail_and_webhook_without_the_secrets_of_
             await until(lambda: len(mails.came) == 2 and len(hooks.came) == 2)
         assert "sold out" in str(mails.came[1][1]["Subject"])
         headers, body = hooks.came[0]
-        said = verify(headers, body, SECRET, now=time.time())
+        said = verify_webhook(headers, body, SECRET, now=time.time())
     recipients, message = mails.came[0]
     told = [*mails.raw, *(one.get_content().encode() for _, one in mails.came), *(body for _, body in hooks.came)]
     assert recipients == ["ann@example.org"] and sorted(said["body"]["args"]) == ["amount", "order", "password", "pin"]

@@ -16,7 +16,7 @@ import pytest
 
 from holdfast.errors import UsageError
 from holdfast.notify.base import NotifyError
-from holdfast.notify.webhook import NotVerified, Webhook, verify
+from holdfast.notify.webhook import NotVerified, Webhook, verify_webhook
 from tests.notify.kit import ANN, SECRET, T0, certified, free_port, needs_openssl, notice, receiving, until
 
 OTHER = "another secret, which is long enough"
@@ -70,14 +70,14 @@ def test_the_example_of_the_specifications_libraries_is_verified() -> None:
         "Webhook-Signature": "v1,Ceo5qEr07ixe2NLpvHk3FH9bwy/WavXrAFQ/9tdO6mc= v2,x v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
     }
     body = b'{"test": 2432232314}'
-    assert verify(headers, body, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", now=1614265330) == {"test": 2432232314}
+    assert verify_webhook(headers, body, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", now=1614265330) == {"test": 2432232314}
 
 
 @pytest.mark.parametrize("secret", [SECRET, [OTHER, SECRET], f"whsec_{base64.b64encode(SECRET.encode()).decode()}"])
 async def test_a_receiver_verifies_with_any_of_its_secrets(secret: Any) -> None:
     """So that they can be rotated; and Base64 behind `whsec_` is the same secret."""
     headers, body = await sent()
-    assert verify(headers, body, secret, now=T0 + 299)["id"] == "order-7/i1/asked/1"
+    assert verify_webhook(headers, body, secret, now=T0 + 299)["id"] == "order-7/i1/asked/1"
 
 
 @pytest.mark.parametrize(
@@ -103,14 +103,16 @@ async def test_what_is_not_ours_or_not_fresh_is_refused(change: dict[str, Any], 
     headers = {name: value for name, value in {**headers, **change}.items() if value is not None}
     call = {"secret": SECRET, "now": T0, **more}
     with pytest.raises(NotVerified, match=why):
-        verify(headers, body + call.pop("body", b""), call["secret"], now=call["now"])
+        verify_webhook(headers, body + call.pop("body", b""), call["secret"], now=call["now"])
 
 
 async def test_a_signature_of_another_version_does_not_count() -> None:
     """Even if it is the right one."""
     headers, body = await sent()
     with pytest.raises(NotVerified):
-        verify({**headers, "webhook-signature": headers["webhook-signature"].replace("v1,", "v1a,")}, body, SECRET, now=T0)
+        verify_webhook(
+            {**headers, "webhook-signature": headers["webhook-signature"].replace("v1,", "v1a,")}, body, SECRET, now=T0
+        )
 
 
 @pytest.mark.parametrize(
@@ -183,7 +185,7 @@ async def test_an_id_cannot_leave_its_header(name: str) -> None:
         await hook(receiver.url).send(notice(shown), ())
         headers, body = receiver.came[0]
     assert "x-evil" not in headers and "." not in headers["webhook-id"]
-    assert verify(headers, body, SECRET, now=T0)["id"] == shown
+    assert verify_webhook(headers, body, SECRET, now=T0)["id"] == shown
 
 
 @needs_openssl

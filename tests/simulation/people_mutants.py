@@ -102,7 +102,7 @@ def _checks_stay(state: State, event: Any, entry: e.Entry) -> State:
 def _approved_all_the_same(state: State, event: Any, entry: e.Entry) -> State:
     """A question that is withdrawn leaves a yes behind."""
     digest_of = state.interrupts[event.interrupt].digest
-    change = _with(approved=digest_of, approved_by=("nobody", "anybody"), approved_until=None, was_asked=False)
+    change = _with(approved=digest_of, approved_by=("nobody", "anybody"), approved_until=None, was_asked=0)
     return _steps_with(change, _withdrawn)(state, event, entry)
 
 
@@ -166,7 +166,7 @@ def _drawn_anew(*args: Any, **named: Any) -> Any:
 
 def _without_policy(self: Any, step: Any, contract: Any, args: Any, *, settled: bool = False) -> Any:
     """What was asked before is forgotten."""
-    return _ruling_of(self, msgspec.structs.replace(step, was_asked=False), contract, args, settled=settled)
+    return _ruling_of(self, msgspec.structs.replace(step, was_asked=0), contract, args, settled=settled)
 
 
 def _not_held(field: str) -> Patch:
@@ -218,9 +218,9 @@ def _all_is_well(command: CheckCall, *_: Any) -> Any:
     return answered()
 
 
-def _as_first_asked(before: State, after: State) -> Any:
+def _as_first_asked(before: State, *rest: Any) -> Any:
     """What is open, without what became of it."""
-    rows, closed = _opened(before, after)
+    rows, closed = _opened(before, *rest)
     return tuple(row for row in rows if row.interrupt not in before.interrupts), closed
 
 

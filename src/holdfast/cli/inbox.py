@@ -33,8 +33,8 @@ def register(app: typer.Typer) -> None:
 
 HELP = """What people are asked in all runs of a store, the most urgent first.
 
-Without a command it lists what is open, by the filters below. `due` says when something happens next of itself: somebody is
-reminded, the next are asked, or it expires. Silence is never a yes.
+Without a command it lists what wants an answer, by the filters below. `due` says when something happens next of itself:
+somebody is reminded, the next are asked, or it expires. Silence is never a yes.
 """
 
 EXAMPLES = examples(
@@ -69,6 +69,7 @@ def root(
     amount_min: by_filter.AmountMin = None,
     amount_max: by_filter.AmountMax = None,
     claimed: by_filter.Claimed = None,
+    answered: by_filter.Answered = None,
     search: by_filter.Search = None,
     order: Annotated[
         by_filter.OrderName, typer.Option("--order", help="What comes first: due soonest, asked first, or the largest amount.")
@@ -92,7 +93,7 @@ def root(
         now = SystemClock().now()
         filters = by_filter.wanted(
             now, kind=kind, about=about, rule=rule, policy=policy, tool=tool, agent=agent, tenant=tenant, run_id=run, older=older,
-            due=due, amount_min=amount_min, amount_max=amount_max, claimed=claimed, search=search,
+            due=due, amount_min=amount_min, amount_max=amount_max, claimed=claimed, answered=answered, search=search,
         ) | await _for(app, whose, db)  # fmt: skip
         found = await app.inbox.list(**filters, order=order, limit=limit + 1, after=page_after)
         rows, total = found[:limit], await app.inbox.count(**filters)

@@ -33,6 +33,10 @@ Claimed = Annotated[
     bool | None,
     typer.Option("--claimed/--unclaimed", help="Only what somebody has in hand, or nobody.", show_default=False),
 ]
+Answered = Annotated[
+    bool | None,
+    typer.Option("--answered", help="Only what is answered and waits for a worker.", show_default=False),
+]
 Search = Annotated[
     str | None,
     typer.Option("--search", metavar="TEXT", help="Only with this in question, step or run.", show_default=False),

@@ -19,6 +19,7 @@ def register(app: typer.Typer) -> None:
 EXAMPLES = examples(
     "holdfast lab",
     "holdfast lab onboarding",
+    "holdfast lab approvals --out chart.svg",
     "holdfast lab payment --said not-happened --dir /tmp/payment",
     "holdfast lab runaway --model anthropic:claude-sonnet-4-5",
 )
@@ -54,6 +55,10 @@ def lab(
             show_default=False,
         ),
     ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FILE", help="With approvals, where its chart goes, as SVG.", show_default=False),
+    ] = None,
 ) -> int:
     """Run a story with faults and a crash.
 
@@ -67,4 +72,4 @@ def lab(
         for known, story in LABS.items():
             put(f"{known.ljust(width)}  {story}")
         return DONE
-    return run_lab(name, directory=directory, seed=seed, keep=keep, said=said, model=model)
+    return run_lab(name, directory=directory, seed=seed, keep=keep, said=said, model=model, out=out)

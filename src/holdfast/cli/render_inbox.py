@@ -29,7 +29,7 @@ COMMAND_MAX = 60
 
 def listed(rows: Iterable[OpenInterrupt], now: float) -> None:
     """The table of `holdfast inbox`."""
-    headers = ("run", "interrupt", "question", "rule", "amount", "age", "due", "who may", "in hand", "remarks")
+    headers = ("run", "interrupt", "question", "rule", "amount", "age", "due", "who may", "in hand", "answered", "remarks")
     table(headers, (_row_cells(row, now) for row in rows))
 
 
@@ -46,6 +46,7 @@ def _row_cells(row: OpenInterrupt, now: float) -> tuple[Cell, ...]:
         (_rough(due - now) if due > now else "now", "red" if due - now < 3600 else ""),
         (_who(row.who, row.people, row.approvals), ""),
         (in_hand, "magenta"),
+        (f"answered by {row.answered_by}; a worker takes it" if row.answered_by else "", "green"),
         (str(row.comments or ""), ""),
     )
 

@@ -53,7 +53,7 @@ _Judge = Callable[[Any], bool]
 
 # Deeper ones are no work of a person's, and could not be followed by one.
 _DEPTH_MAX = 100
-_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?")
+NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SIGNS = {"eq": "==", "ne": "!=", "lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
 _ORDERINGS: dict[str, Callable[[Any, Any], bool]] = {
@@ -248,7 +248,7 @@ class _Interpreter(TreeInterpreter):
             keys = self.visit(values, value)
             if key:
                 keys = [self.visit(key[0]["children"][0], element) for element in keys]
-            if any(type(one) is str and _NUMBER.fullmatch(one) for one in keys):
+            if any(type(one) is str and NUMBER.fullmatch(one) for one in keys):
                 raise _Unclear(f"{_words(node)} would put numbers that are texts in the order of their letters")
         return found
 
@@ -314,7 +314,7 @@ def _number(value: Any, words: str) -> int | float | Decimal:
     kind = type(value)
     if kind is int or (kind is float and math.isfinite(value)):
         return value  # type: ignore[no-any-return]
-    if kind is str and _NUMBER.fullmatch(value):
+    if kind is str and NUMBER.fullmatch(value):
         return Decimal(value)
     raise _Unclear(f"{words} is {_kind(value)}, not a number")
 

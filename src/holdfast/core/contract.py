@@ -87,7 +87,7 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     Who is asked: approve_when: a condition over the arguments; where it holds, or cannot be worked out, a person is asked first.
     approvers: roles or names of those who may decide about a call. amount: the argument that says how much it is about.
-    untrusted: its results come from outside, and what rests on them is tainted. """
+    untrusted: its results come from outside, and what rests on them is tainted."""
 
     tool: str
     safety: Safety = "irreversible"
@@ -190,8 +190,7 @@ def _changed_fields(old: Contract, new: Contract) -> list[Difference]:
         "settles_within_seconds": new.settles_within_seconds > old.settles_within_seconds,
         "approve": old.asks_first and not new.asks_first,
         "approve_when": bool(old.approve_when) and old.approve_when != new.approve_when and not new.asks_first,
-        "approvers": (bool(old.approvers)
-        and not set(new.approvers) <= set(old.approvers))
+        "approvers": (bool(old.approvers) and not set(new.approvers) <= set(old.approvers))
         or bool(old.approvers and not new.approvers),
         "untrusted": old.untrusted and not new.untrusted,
         "business_key": bool(old.business_key) and old.business_key != new.business_key,

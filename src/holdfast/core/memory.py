@@ -23,7 +23,8 @@ from typing import Any, Literal
 import msgspec
 
 from holdfast.core.events import BY_A_PERSON, FailureKind
-from holdfast.core.facts import RANK, Fact, Source
+from holdfast.core.facts import RANK, STEP_PREFIX, Fact, Source
+from holdfast.core.provenance import is_tainted
 from holdfast.core.state import State, StepState, secret_names
 from holdfast.core.values import plain_secrets, redacted_in
 
@@ -265,6 +266,8 @@ def _of_fact(state: State, fact: Fact, secrets: frozenset[str], now: float) -> M
     source: Source = "told" if fact.confirmed_by else fact.source
     if source == "remembered" or not fact.is_fresh(now) or fact.name.startswith(LESSON):
         return None
+    if not fact.confirmed_by and any(is_tainted(state, name) for name in _steps_of(fact)):
+        return None  # No later run would know that it came from outside.
     if is_secret(fact.name, fact.value, secrets) or len(msgspec.json.encode(fact.value)) > VALUE_BYTES_MAX:
         return None
     return _memory(
@@ -282,6 +285,10 @@ def _of_fact(state: State, fact: Fact, secrets: frozenset[str], now: float) -> M
         rests_on=tuple(name for name in fact.rests_on if not name.startswith("steps.")),
         corrected_by=(fact.confirmed_by or fact.by) if fact.pinned else "",
     )
+
+
+def _steps_of(fact: Fact) -> tuple[str, ...]:
+    return tuple(name.removeprefix(STEP_PREFIX) for name in fact.rests_on if name.startswith(STEP_PREFIX))
 
 
 def _observer(state: State, fact: Fact) -> str:

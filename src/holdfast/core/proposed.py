@@ -13,11 +13,12 @@ spent_usd   by the run so far
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
+from math import isfinite
 from typing import Any
 
 from holdfast.core import references
 from holdfast.core.conditions import CALL_WORDS as CALL_WORDS
+from holdfast.core.conditions import NUMBER
 from holdfast.core.conditions import PLAN_WORDS as PLAN_WORDS
 from holdfast.core.contract import Contract
 from holdfast.core.facts import is_guess
@@ -59,11 +60,13 @@ def amount_in(contract: Contract, args: dict[str, Any]) -> float | None:
     value = args.get(contract.amount or "amount")
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         return None
-    try:
-        number = Decimal(str(value))
-    except InvalidOperation:
+    if isinstance(value, str) and not NUMBER.fullmatch(value):
         return None
-    return float(number) if number.is_finite() else None
+    try:
+        number = float(value)
+    except (OverflowError, ValueError):
+        return None
+    return number if isfinite(number) else None
 
 
 def _run(state: State) -> dict[str, Any]:

@@ -75,7 +75,7 @@ class StepState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, g
     and the step for it. cut: what was kept of a result that was too large. done_at: the entry that made it done. tainted: a
     model planned it that had read what an untrusted tool returned. approved_until: when the approval lapses; approved_by: who
     gave it. was_asked: a person was asked about it, and the question was withdrawn: it is asked whatever the policy says by
-    now. ruled: the digest of the call that the last ruling was for. checks: what functions said of it. """
+    now. ruled: the digest of the call that the last ruling was for. checks: what functions said of it."""
 
     step: Step
     phase: Phase = "blocked"
@@ -132,7 +132,7 @@ class StepState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, g
     tainted: bool = False
     approved_until: float | None = None
     approved_by: tuple[str, ...] = ()
-    was_asked: bool = False
+    was_asked: int = 0
     ruled: str = ""
     checks: e.ChecksAnswered | None = None
 
@@ -403,11 +403,12 @@ def status(state: State, now: float) -> Status:
     looking = any(owed.looking is not None for owed in state.pending.values())
     if "flying" in phases or "probing" in phases or looking or state.proposing is not None:
         return "running"
-    if "checking" in phases or state.checking_plan is not None:
+    if "checking" in phases or (state.checking_plan is not None and state.unjudged is not None):
         return "running"
-    if state.paused is not None and state.paused.until is not None:
+    undoing = state.stop == "undo"
+    if state.paused is not None and state.paused.until is not None and not undoing:
         return "waiting"
-    if state.paused is not None or state.handoff is not None or state.plan_asked is not None:
+    if not undoing and (state.paused is not None or state.handoff is not None or state.plan_asked is not None):
         return "blocked"
     if state.interrupts and all(phase == "asking" for phase in phases):
         return "blocked"

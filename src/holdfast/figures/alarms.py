@@ -116,7 +116,7 @@ def _stamp(of: Of, name: str, policy: str, rows: list[Judged], began: float, now
     is_hasty = typical is not None and len(times) >= bars.seen_share * count and typical < bars.median_seconds
     if not is_hasty and bulk < bars.bulk_share * count:
         return []
-    how = f"half of them in under {max(typical, 0.1):.1f} s" if is_hasty else f"{bulk} of them in bulk"
+    how = f"half of them in under {max(typical or 0.0, 0.1):.1f} s" if is_hasty else f"{bulk} of them in bulk"
     who = f"{name} approved" if of == "person" else f"of what the rule {name} asked people approved"
     return [
         Alarm(

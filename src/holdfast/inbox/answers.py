@@ -9,7 +9,7 @@ from holdfast.core.events import Asked
 from holdfast.core.facts import VALUE_BYTES_MAX, name_problem, value_bytes
 from holdfast.core.policy import Ruling, evaluate
 from holdfast.core.proposed import proposed_call
-from holdfast.core.references import has_secret, unmarked
+from holdfast.core.references import find, has_secret, unmarked
 from holdfast.core.soundness import schema_problem
 from holdfast.core.state import State, secret_names
 from holdfast.core.values import plain_secrets
@@ -112,6 +112,9 @@ def _edited(asked: Asked, value: Any, state: State) -> dict[str, Any]:
     run_id, contract = state.run_id, state.contracts.get(asked.tool)
     if not isinstance(value, dict) or not value:
         raise AnswerRefused("edit needs the arguments to change", run_id=run_id, step=asked.step, hint="edit name=value …")
+    if has_secret(value) or any(find(value)):
+        # Else whoever approves could have a secret, or a result that they were never shown, put into a call.
+        raise AnswerRefused("an edit gives plain values", run_id=run_id, step=asked.step, hint="no $secret and no $ref")
     whole = {**asked.args, **value}
     if contract is not None:
         _check_arguments(asked, contract, value, whole, run_id)

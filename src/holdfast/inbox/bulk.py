@@ -75,10 +75,20 @@ def _why_not(row: OpenInterrupt, decision: str, speaker: Speaker, now: float) ->
         return f"it takes {', '.join(row.options)}: answer it by itself"
     if row.expires_at <= now:
         return "it has expired"
+    if (why := answered_already(row, speaker)) is not None:
+        return why
     if (why := may_decide(row, row.approvals, speaker, row.tenant)) is not None:
         return why
     if row.claimed_by not in ("", speaker.name) and row.claimed_until > now:
         return f"{row.claimed_by} has it in hand until {moment(row.claimed_until)}"
+    return None
+
+
+def answered_already(row: OpenInterrupt, speaker: Speaker) -> str | None:
+    """Why somebody need not answer this: it wants no answer any more, or theirs waits. None where it wants one."""
+    names = row.answered_by.split(", ") if row.answered_by else []
+    if names and (len(names) + len(row.approvals) >= row.people or speaker.name in names):
+        return f"{row.answered_by} answered it; a worker takes it"
     return None
 
 

@@ -52,7 +52,8 @@ class Inbox:
     # --- looking --------------------------------------------------------------------------------------------------
 
     async def list(self, *, by: str | None = None, **filters: Any) -> builtins.list[OpenInterrupt]:
-        """What is open, the most urgent first. by: only what this person may decide. UsageError for a filter that it has not."""
+        """What is open and wants an answer, the most urgent first. by: only what this person may decide. answered: True for what has
+        been answered and waits for a worker, None for both. UsageError for a filter that it has not."""
         wanted = _wanted(filters)
         if by is None:
             return await self._journal.inbox(wanted, self._clock.now())
@@ -84,12 +85,14 @@ class Inbox:
 
     async def claim(self, run_id: str, interrupt: str, by: str, seconds: float = CLAIM_SECONDS) -> OpenInterrupt:
         """Take a question in hand, so that nobody else decides it meanwhile; who has it prolongs it. AnswerRefused where they may
-        not decide it, where another one has it (it says who, and until when), and where it is not open."""
+        not decide it, where another one has it (it says who, and until when), where it is answered, and where it is not open."""
         if not 0 < seconds <= CLAIM_SECONDS_MAX:
             raise UsageError(f"{seconds} seconds", run_id=run_id, hint="a question is had in hand for up to a week")
         speaker = await self._speaker(by, run_id)
         row = await self._open(run_id, interrupt)
         _check_row(row, speaker)
+        if (why := many.answered_already(row, speaker)) is not None:
+            raise AnswerRefused(f"{row.interrupt}: {why}", run_id=run_id, step=row.step or None)
         now = self._clock.now()
         return _held(await self._journal.claim_interrupt(run_id, interrupt, speaker.name, now, now + seconds), row, speaker.name)
 
@@ -120,7 +123,7 @@ class Inbox:
     async def decide_many(
         self, decision: str, by: str, *, note: str = "", confirm: str | None = None, limit: int = BULK_LIMIT, **filters: Any
     ) -> Bulk:
-        """Say approve, reject or cancel to all that the filters let through; the first time nothing happens.
+        """Say approve, reject or cancel to all that the filters let through and that wants an answer; the first time nothing happens.
 
         What comes back says what would be decided, and what not and why; with its `confirm` it is carried out. AnswerRefused, and
         nothing is decided, where the inbox has changed since. One that cannot be decided does not hold up the others.
@@ -325,7 +328,12 @@ def _held(after: OpenInterrupt | None, before: OpenInterrupt, by: str) -> OpenIn
 
 def _in_others_hands(row: OpenInterrupt) -> AnswerRefused:
     what = f"{row.interrupt}: {row.claimed_by} has it in hand until {moment(row.claimed_until)}"
-    return AnswerRefused(what, run_id=row.run_id, step=row.step or None, hint="wait, or ask them; `holdfast answer … --force` decides it all the same")
+    return AnswerRefused(
+        what,
+        run_id=row.run_id,
+        step=row.step or None,
+        hint="wait, or ask them; `holdfast answer … --force` decides it all the same",
+    )
 
 
 def _check_row(row: OpenInterrupt, speaker: Speaker) -> None:

@@ -14,7 +14,8 @@ import msgspec
 from holdfast.core import events as e
 from holdfast.core.facts import Drift, Fact, is_change
 from holdfast.core.plan import Goal
-from holdfast.core.state import ENDED, State
+from holdfast.core import references
+from holdfast.core.state import ENDED, State, StepState, result_of
 from holdfast.inbox.who import Speaker, may_decide
 from holdfast.inbox.words import not_by_hand
 from holdfast.journal.base import Message, MessageKind
@@ -54,7 +55,7 @@ def _void(state: State, asked: e.Asked | None, message: Message, now: float) -> 
         return "what was shown has changed since"
     # What somebody said of the world in time stays said, however late it is heard. An approval does not: what would
     # follow from it has waited too long.
-    if asked.expires_at <= (now if asked.about == "call" else message.at):
+    if asked.expires_at <= (now if asked.about in ("call", "plan") else message.at):
         return "it has expired"
     if asked.people > 1 and body["decision"] in ("edit", "respond"):
         return f"it needs {asked.people} people, and they must say yes to the same"
@@ -62,6 +63,9 @@ def _void(state: State, asked: e.Asked | None, message: Message, now: float) -> 
         return f"it cannot be answered with {body['decision']}"
     # Whether the directory knows them was looked at when they said it.
     speaker = Speaker(name=str(body["by"]), roles=_roles(body))
+    standing = state.standings.get(asked.interrupt)
+    if standing is not None and message.at < standing.since:
+        asked = msgspec.structs.replace(asked, who=())  # Said to the rung before, in its time.
     return may_decide(asked, _approvals(state, asked.interrupt), speaker, state.tenant)
 
 
@@ -155,7 +159,22 @@ def _done_by_hand(state: State, message: Message, now: float) -> e.AnyEvent:
         return _voided(message, "there is no such step", about=name)
     if (why := not_by_hand(state, step, Speaker(name=by, roles=_roles(body)))) is not None:
         return _voided(message, why, about=name)
-    return e.StepDoneByHand(step=name, by=by, value=body.get("value"), note=_text(body, "note"))
+    args = _called_with(state, step) if not step.key else None
+    return e.StepDoneByHand(step=name, by=by, value=body.get("value"), note=_text(body, "note"), args=args)
+
+
+def _called_with(state: State, step: StepState) -> dict[str, Any] | None:
+    """What a step that was never called would have been called with, as far as that is known by now."""
+    if step.edited is not None or step.args is not None:
+        return step.edited or step.args
+    facts = {name: fact.value for name, fact in state.facts.items() if not fact.stale}
+    try:
+        found = references.resolve(
+            step.step.args, state.goal.inputs, lambda name: result_of(state, name), facts.__getitem__, for_call=True
+        )
+    except references.Missing:
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def _voided(message: Message, reason: str, about: str = "") -> e.WordVoided:

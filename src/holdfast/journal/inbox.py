@@ -4,11 +4,13 @@ answers. Plain functions on records; `journal/people.py` has the records."""
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import msgspec
 
 from holdfast.journal.base import Message
-from holdfast.journal.people import Decided, InboxOrder, Judged, OpenInterrupt, StandingApproval, covers, standing_answer
+from holdfast.journal.people import Decided, InboxOrder, Judged, OpenInterrupt, Person, StandingApproval, covers, standing_answer
 
 # How long a store knows where an interrupt stood that is open no more, in seconds.
 LEFT_SECONDS = 86_400.0
@@ -49,6 +51,7 @@ def as_opened(asked: OpenInterrupt, run_id: str, before: OpenInterrupt | None) -
         comments=before.comments if before is not None else 0,
         claimed_by=before.claimed_by if before is not None else "",
         claimed_until=before.claimed_until if before is not None else 0.0,
+        answered_by="",
     )
 
 
@@ -65,6 +68,25 @@ def claimed(asked: OpenInterrupt, by: str, now: float, until: float) -> OpenInte
     if asked.claimed_by not in ("", by):
         return asked
     return msgspec.structs.replace(asked, claimed_by=by if until > now else "", claimed_until=until if until > now else 0.0)
+
+
+# --- answers that no worker has taken yet -----------------------------------------------------------------------------
+
+
+def is_for(asked: OpenInterrupt, slot: str | None) -> bool:
+    """Whether an answer is to this question, by its slot: the interrupt, and for several people their name behind it."""
+    return slot == asked.interrupt or (asked.people > 1 and slot is not None and slot.startswith(f"{asked.interrupt}:"))
+
+
+def is_answered(asked: OpenInterrupt, slots: Sequence[str | None]) -> bool:
+    """Whether it wants no answer any more. slots: of the answers to it that wait."""
+    return asked.interrupt in slots or (len(slots) > 0 and len(slots) + len(asked.approvals) >= asked.people)
+
+
+def answered(asked: OpenInterrupt, bodies: Iterable[Mapping[str, Any]]) -> OpenInterrupt:
+    """With the names of those whose answers wait. bodies: of these answers, the first one first."""
+    by = ", ".join(str(body.get("by") or "somebody") for body in bodies)
+    return msgspec.structs.replace(asked, answered_by=by) if by else asked
 
 
 def decided(ruling: Judged, came: Decided) -> Judged:
@@ -93,9 +115,30 @@ def replaced(approval: StandingApproval, before: StandingApproval | None) -> Sta
     return approval
 
 
-def first_that_covers(approvals: list[StandingApproval], asked: OpenInterrupt, now: float) -> StandingApproval | None:
-    """The one that answers, the oldest of those that could; None where none does. approvals: the oldest first."""
-    return next((approval for approval in approvals if covers(approval, asked, now)), None)
+def is_given(approval: StandingApproval, people: Mapping[str, Person] | None) -> bool:
+    """Whether who gave it is known. people: the directory; None where it is empty, and then everybody is."""
+    return people is None or approval.by in people
+
+
+def covered(
+    approval: StandingApproval, asked: OpenInterrupt, now: float, people: Mapping[str, Person] | None
+) -> StandingApproval | None:  # fmt: skip
+    """The approval, with the roles that who gave it has now, where it answers this question; None where it does not. people: the
+    directory as it is now, at least with them, where they are in it; None where it is empty."""
+    if people is not None:
+        person = people.get(approval.by)
+        if person is None or (person.tenants and asked.tenant not in person.tenants):
+            return None
+        approval = msgspec.structs.replace(approval, roles=person.roles)
+    return approval if covers(approval, asked, now) else None
+
+
+def first_that_covers(
+    approvals: Iterable[StandingApproval], asked: OpenInterrupt, now: float, people: Mapping[str, Person] | None
+) -> StandingApproval | None:  # fmt: skip
+    """The one that answers, the oldest of those that could, as `covered` gives it; None where none does. approvals: the oldest
+    first."""
+    return next((found for approval in approvals if (found := covered(approval, asked, now, people)) is not None), None)
 
 
 def answer(approval: StandingApproval, asked: OpenInterrupt, at: float) -> Message:

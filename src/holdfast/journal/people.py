@@ -21,6 +21,8 @@ JUDGED_MAX = 1_000_000
 NOTICES_MAX = 1000
 # How long somebody has a question to themselves who took it in hand.
 CLAIM_SECONDS = 900.0
+# What is listed of a value whose JSON has more bytes is how many they are; see `listed`.
+VALUE_BYTES_LISTED = 2_000
 
 InboxOrder = Literal["due", "oldest", "amount"]
 
@@ -28,10 +30,12 @@ InboxOrder = Literal["due", "oldest", "amount"]
 class OpenInterrupt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Something that a person is asked, as the store lists it.
 
-    kind, about, question, options (decisions that may be given), who, not_by, people, amount: as in `Asked`. rule: that asks, or
-    the word for what does; policy: `name@version`. approvals: who approved so far. due_at: when the ladder goes on; expires_at:
-    when the default holds. contract: the digest of what the tool promises. standing: whether a standing approval may answer.
-    claimed_by, claimed_until: who has it in hand. comments: how many.
+    kind, about, question, options (decisions that may be given), who, not_by, people, amount: as in `Asked`. args: too, but long
+    values are cut (see `listed`); the journal has them whole. rule: that asks, or the word for what does; policy: `name@version`.
+    approvals: who approved so far. due_at: when the ladder goes on; expires_at: when the default holds. contract: the digest of
+    what the tool promises. standing: whether a standing approval may answer. claimed_by, claimed_until: who has it in hand.
+    comments: how many. answered_by: whose answer waits for a worker; of several people the names, joined by `, `, of those whose
+    answers wait.
     """
 
     run_id: str
@@ -63,13 +67,16 @@ class OpenInterrupt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     comments: int = 0
     claimed_by: str = ""
     claimed_until: float = 0.0
+    answered_by: str = ""
 
 
 class InboxFilter(msgspec.Struct, frozen=True, kw_only=True):
     """What is wanted of the inbox; what is None is not looked at. who: of these roles and names at least one may decide it (or
     anybody may), and `person` did not refuse it before nor approve it already. asked_before: by then. due_before: the ladder, or
     the end, is due by then. claimed: whether somebody has it in hand. search: a text that is in the question, the step or the id
-    of the run, whatever its case. after: (run, interrupt) of the last one on the page before."""
+    of the run, whatever its case. answered: False for what still wants an answer (of several people: as long as those whose
+    answers wait, and those who approved, are too few; with `person`: not theirs already), True for what has been answered and
+    waits for a worker to take it, None for both. after: (run, interrupt) of the last one on the page before."""
 
     kind: str | None = None
     about: str | None = None
@@ -86,6 +93,7 @@ class InboxFilter(msgspec.Struct, frozen=True, kw_only=True):
     asked_before: float | None = None
     due_before: float | None = None
     claimed: bool | None = None
+    answered: bool | None = False
     search: str | None = None
     order: InboxOrder = "due"
     after: tuple[str, str] | None = None
@@ -94,11 +102,12 @@ class InboxFilter(msgspec.Struct, frozen=True, kw_only=True):
 
 class Judged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A ruling that was made, and what came of it, as the store lists them. entry: of the event that carries it, in the run's
-    journal. document: what the policy looked at, see `core/proposed.py`. asked: whether a person was. interrupt: under which.
+    journal. document: what the policy looked at, see `core/proposed.py`; long values are cut, see `listed`. asked: whether a
+    person was. interrupt: under which.
 
     decision: of the person (`expired`, `withdrawn` where there was none); empty while it is open, and where nobody was asked.
-    by: who decided (all who approved). edited: the arguments that they gave instead. seen_at, decided_at: when the last of them
-    was first shown it, and decided. standing: the id of the approval given in advance.
+    by: who decided (all who approved). edited: the arguments that they gave instead, cut like the document. seen_at, decided_at:
+    when the last of them was first shown it, and decided. standing: the id of the approval given in advance.
     """
 
     run_id: str
@@ -160,8 +169,9 @@ class JudgedFilter(msgspec.Struct, frozen=True, kw_only=True):
 class StandingApproval(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A yes in advance. tool: of whose calls; args: arguments that they must have, by name (others may be any); agent, run_id,
     tenant: only of these, where given; amount_max: only up to it. until: when it ends. contract: what the tool promises (its
-    digest), where it was given for that. by, roles: who gave it, and who they were. uses_max: how often; uses: how often so
-    far. revoked_at, revoked_by: where it is taken back."""
+    digest), where it was given for that. by, roles: who gave it, and who they were then; who they are when it is to answer
+    counts, see `PeopleStore.grant`. uses_max: how often; uses: how often so far. revoked_at, revoked_by: where it is taken
+    back."""
 
     id: str
     tool: str
@@ -257,14 +267,18 @@ class PeopleStore(Protocol):
 
     async def grant(self, approval: StandingApproval) -> int:
         """Keep a standing approval, and let it answer what is open and covered by it; how many. One with an id that is known
-        takes the place of what was said under it; how often that was used, and that it was revoked, stays."""
+        takes the place of what was said under it; how often that was used, and that it was revoked, stays.
+
+        Now and whenever something is opened later, it answers as far as who gave it may decide at that time: where the directory
+        is not empty they must be in it, and their roles and tenants are those that it has then. The answer carries these roles.
+        """
 
     async def revoke(self, approval_id: str, by: str, at: float) -> StandingApproval | None:
         """Take one back: it answers nothing from now on. What it is now (as before, where it was revoked already), or None where
         there is none."""
 
     async def standing_approvals(self, now: float | None = None) -> list[StandingApproval]:
-        """All, the latest first; now: only those that may answer then."""
+        """All, the latest first; now: only those that may answer then, by people who are known."""
 
     async def people(self) -> list[Person]:
         """All who are known, by name. Where there are none, everybody may decide."""
@@ -289,7 +303,11 @@ class PeopleStore(Protocol):
 
 
 def covers(approval: StandingApproval, asked: OpenInterrupt, now: float) -> bool:
-    """Whether a standing approval answers a question: about a call, of one person, that lets it, and that is within its scope."""
+    """Whether a standing approval answers a question: about a call, of one person, that lets it, and that is within its scope. An
+    argument that is cut is never the one that was named.
+
+    The roles of the approval are taken as they stand in it; `journal.inbox.covered` looks them up in the directory before.
+    """
     return (
         asked.about == "call"
         and asked.kind == "approval"
@@ -306,8 +324,12 @@ def covers(approval: StandingApproval, asked: OpenInterrupt, now: float) -> bool
         and approval.by not in asked.not_by
         and (not asked.who or bool({approval.by, *approval.roles} & set(asked.who)))
         and (approval.amount_max is None or (asked.amount is not None and asked.amount <= approval.amount_max))
-        and all(name in asked.args and same_value(asked.args[name], value) for name, value in approval.args.items())
+        and all(_is_same(asked.args, name, value) for name, value in approval.args.items())
     )
+
+
+def _is_same(args: dict[str, Any], name: str, value: Any) -> bool:
+    return name in args and not is_cut(args[name]) and same_value(args[name], value)
 
 
 def standing_answer(approval: StandingApproval, asked: OpenInterrupt) -> dict[str, Any]:
@@ -316,3 +338,24 @@ def standing_answer(approval: StandingApproval, asked: OpenInterrupt) -> dict[st
         "interrupt": asked.interrupt, "digest": asked.digest, "decision": "approve", "by": approval.by, "value": None,
         "note": approval.note, "roles": list(approval.roles), "standing": approval.id,
     }  # fmt: skip
+
+
+# --- long values ------------------------------------------------------------------------------------------------------
+
+
+def listed(values: dict[str, Any]) -> dict[str, Any]:
+    """Named values as a store lists them: one whose JSON has more than VALUE_BYTES_LISTED bytes is `{"cut": BYTES}`. The others
+    stay, so that they can be compared and conditions over them hold as before."""
+    return {name: _cut(value) for name, value in values.items()}
+
+
+def is_cut(value: Any) -> bool:
+    """Whether something stands for a long value, or could: then nobody can tell what it was."""
+    if not isinstance(value, dict) or value.keys() != {"cut"}:
+        return False
+    return type(value["cut"]) is int and value["cut"] > VALUE_BYTES_LISTED
+
+
+def _cut(value: Any) -> Any:
+    size = len(msgspec.json.encode(value))
+    return {"cut": size} if size > VALUE_BYTES_LISTED else value

@@ -126,7 +126,7 @@ def signed(notice_id: str, body: bytes, keys: Sequence[bytes], timestamp: int) -
     }
 
 
-def verify(
+def verify_webhook(
     headers: Mapping[str, str],
     body: bytes,
     secret: str | Sequence[str],

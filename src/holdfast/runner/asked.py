@@ -1,6 +1,7 @@
 """What a commit says to the store about people: what is open, what was ruled, and what came of it.
 
-It is read off the decision, like what is owed; the journal stays the truth, and these rows can be made from it again.
+It is read off the decision, like what is owed; the journal stays the truth, and these rows can be made from it again. What is
+long there is not written once more here.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from holdfast.core.ladder import next_due
 from holdfast.core.policy import Ruling
 from holdfast.core.proposed import proposed_call, proposed_plan
 from holdfast.core.state import Standing, State
-from holdfast.journal.people import Decided, Judged, OpenInterrupt
+from holdfast.journal.people import Decided, Judged, OpenInterrupt, listed
 
 _RULED = (e.PolicyRuled, e.Asked)
 
@@ -50,7 +51,7 @@ def _row(state: State, name: str, asked: e.Asked) -> OpenInterrupt:
         priority=state.priority,
         tool=asked.tool,
         step=asked.step,
-        args=asked.args,
+        args=listed(asked.args),
         options=tuple(option.decision for option in asked.options),
         rule=ruling.rule if ruling is not None and asked.about in ("call", "plan") else asked.about,
         policy=ruling.policy if ruling is not None else "",
@@ -111,9 +112,14 @@ def _judged(state: State, event: e.PolicyRuled | e.Asked, events: tuple[e.AnyEve
         draw=ruling.draw if by_policy else None,
         rate=ruling.rate if by_policy else None,
         amount=asked.amount if asked is not None else document.get("amount"),
-        document=document,
+        document=_listed(document),
         interrupt=asked.interrupt if asked is not None else "",
     )
+
+
+def _listed(document: dict[str, Any]) -> dict[str, Any]:
+    """A document without the long values of what has names in it: arguments, inputs, facts, labels."""
+    return {name: listed(part) if isinstance(part, dict) else part for name, part in document.items()}
 
 
 def _args(state: State, step: str, events: tuple[e.AnyEvent, ...]) -> dict[str, Any]:
@@ -124,9 +130,7 @@ def _args(state: State, step: str, events: tuple[e.AnyEvent, ...]) -> dict[str, 
     return (state.steps[step].args if step in state.steps else None) or {}
 
 
-def _document(
-    state: State, about: str, step: str, contract: Contract | None, args: dict[str, Any]
-) -> dict[str, Any]:
+def _document(state: State, about: str, step: str, contract: Contract | None, args: dict[str, Any]) -> dict[str, Any]:
     if about == "call" and step in state.steps and contract is not None:
         return proposed_call(state, state.steps[step], contract, args)
     if about == "plan" and state.unjudged is not None:
@@ -143,20 +147,27 @@ def decided(before: State, after: State, events: tuple[e.AnyEvent, ...], now: fl
         event.interrupt: event for event in events if isinstance(event, (e.Answered, e.InterruptExpired, e.InterruptWithdrawn))
     }
     return tuple(
-        _decided(before.standings.get(name), name, words.get(name), now)
+        _decided(_approvals(before, events, name), name, words.get(name), now)
         for name in dict.fromkeys((*before.interrupts, *asked))
         if name not in after.interrupts
     )
 
 
-def _decided(standing: Standing | None, name: str, event: e.AnyEvent | None, now: float) -> Decided:
+def _approvals(before: State, events: tuple[e.AnyEvent, ...], name: str) -> tuple[str, ...]:
+    """Who approved before the last one did, in this commit too."""
+    standing = before.standings.get(name)
+    given = (event.by for event in events if isinstance(event, e.ApprovalGiven) and event.interrupt == name)
+    return (*(standing.approvals if standing is not None else ()), *given)
+
+
+def _decided(approvals: tuple[str, ...], name: str, event: e.AnyEvent | None, now: float) -> Decided:
     if isinstance(event, e.Answered):
         return Decided(
             interrupt=name,
             decision=event.decision,
             at=event.said_at or now,
-            by=(*(standing.approvals if standing is not None else ()), event.by),
-            edited=event.value if event.decision == "edit" and isinstance(event.value, dict) else None,
+            by=(*approvals, event.by),
+            edited=listed(event.value) if event.decision == "edit" and isinstance(event.value, dict) else None,
             note=event.note,
             seen_at=event.seen_at,
             bulk=event.bulk,

@@ -53,6 +53,7 @@ class Beliefs(Owed):
         args = references.unmarked(step.args or {})
         # Other things are so than it was called with: what it reports is of those, and is to be observed again.
         outdated = name in self.state.outdated
+        by_hand = step.settled_by == "person"
         found: dict[str, Fact] = {}
         missing: list[str] = []
         for pattern, expression in contract.observes.items():
@@ -67,8 +68,8 @@ class Beliefs(Owed):
             found[called] = Fact(
                 name=called,
                 value=value,
-                source="observed",
-                by=step.tool,
+                source="told" if by_hand else "observed",
+                by="a person" if by_hand else step.tool,
                 at=self.now,
                 ttl_seconds=contract.valid_seconds,
                 rests_on=(f"{STEP_PREFIX}{name}", *(other for other in step.believes if other != called)),

@@ -212,7 +212,8 @@ class Desk:
 
     def _escalate(self, interrupt: str, ladder: Ladder, due: Due) -> None:
         asked, handed_off = self.state.interrupts[interrupt], due.act == "hand_off"
-        who = ladder.hand_off_to if handed_off else ladder.rungs[due.rung].who
+        step = self.state.steps.get(asked.step)
+        who = ladder.hand_off_to if handed_off else ladder.rungs[due.rung].who or self._who(asked.ruling, step)
         rung = self.state.standings[interrupt].rung if handed_off else due.rung
         kind: e.InterruptKind | None = "handoff" if handed_off else None
         self._rule(e.Escalated(interrupt=interrupt, rung=rung, who=who or asked.who, kind=kind, since=due.at))

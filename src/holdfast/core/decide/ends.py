@@ -201,6 +201,8 @@ class Ends(Minds):
         if state.stop == "asked":
             for interrupt, asked in state.interrupts.items():
                 if asked.about == "stop":
+                    if asked.ladder is not None and asked.expires_at > self.now:
+                        self._climb_one(interrupt, asked.ladder)
                     self._expire(interrupt)
                     break
             if self.state.stop == "asked":

@@ -74,7 +74,7 @@ class Gates(Desk):
         if not settled and step.step.ask_when and self._asks_when(step, args):
             gates = (*gates, Rule(name=f"{CONDITION_ASKS} {step.step.ask_when}", who=contract.approvers))
         if step.was_asked:
-            gates = (*gates, Rule(name="asked before", who=contract.approvers))
+            gates = (*gates, Rule(name="asked before", who=contract.approvers, people=step.was_asked))
         if policy is None and not gates and default is None:
             return self._over_refusal(None, step, contract, args)
         if policy is None and not contract.approve_when:
@@ -110,7 +110,7 @@ class Gates(Desk):
     def _refusals(self, step: StepState, contract: Contract, args: dict[str, Any]) -> tuple[str, ...]:
         """Who refused the same call before, where it may be somebody else than a fixed plan that proposes it again."""
         state = self.state
-        if not state.refused_calls or (state.policy is None and state.thinking is None):
+        if not state.refused_calls or (state.policy is None and state.thinking is None) or step.step.undoes:
             return ()
         return state.refused_calls.get(sameness(step.tool, args, contract), ())
 
@@ -161,7 +161,7 @@ class Gates(Desk):
         question = f"may {step.tool} be called?{rule}"
         self._ask(
             "call", "approval", question, call, step, args,
-            ruling=ruling, not_by=tuple(dict.fromkeys(refused)), rung=len(refused), amount=amount_in(contract,
+            ruling=ruling, not_by=tuple(dict.fromkeys(filter(None, refused))), rung=len(refused), amount=amount_in(contract,
             references.unmarked(args)),
         )  # fmt: skip
 
@@ -194,8 +194,8 @@ class Gates(Desk):
             return f"the agent has no tool {step.tool} any more"
         try:
             args = step.edited if step.edited is not None else self._resolved(self._form(step))
-        except references.Missing as missing:
-            return str(missing)
+        except references.Missing:
+            return ""  # It is observed anew, or given up, when somebody has said yes.
         if args != asked.args:
             return "the arguments are other ones by now"
         ruling = self._ruling(step, contract, args)

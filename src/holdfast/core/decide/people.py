@@ -15,6 +15,10 @@ from holdfast.core.policy import Ruling, Undecided, evaluate, policy_digest
 from holdfast.core.proposed import proposed_plan
 
 
+# What no step asks: its time is over also while the run is paused, or somebody has it.
+_ASKED_OF_THE_RUN = ("plan", "handoff", "question", "reasoner")
+
+
 class People(Ends):
     """See the module's text."""
 
@@ -30,6 +34,9 @@ class People(Ends):
 
     def _waits_for_people(self) -> bool:
         """Whether nothing new begins before somebody says so."""
+        for interrupt, asked in self.state.interrupts.items():
+            if asked.about in _ASKED_OF_THE_RUN and interrupt in self.state.interrupts:
+                self._expire(interrupt)
         if self.state.paused is not None:
             return True
         if self.state.handoff is not None:
@@ -71,8 +78,10 @@ class People(Ends):
             return True
         if ruling is None:
             ruling = Ruling(rule="no rule", verdict="never", asks=False)
-        # Once somebody is asked, they decide.
-        if not ruling.asks and state.plan_asked is None:
+        # Once somebody is asked, they decide; but not about what is forbidden by now.
+        if not ruling.asks and (state.plan_asked is None or ruling.verdict == "block"):
+            if state.plan_asked is not None:
+                self._rule(e.InterruptWithdrawn(interrupt=state.plan_asked, reason="the policy changed"))
             self._rule(e.PolicyRuled(ruling=ruling, revision=state.revision))
             self._settle_all()
             return False
@@ -88,6 +97,8 @@ class People(Ends):
         if interrupt is not None:
             if self.state.interrupts[interrupt].digest == shown:
                 self._expire(interrupt)
+                if self.state.unjudged is None:
+                    self._settle_all()
                 return self.state.unjudged is not None
             self._rule(e.InterruptWithdrawn(interrupt=interrupt, reason="the plan, or the policy, changed"))
         steps, calls = self._shown_steps(plan, ruling)
@@ -105,7 +116,7 @@ class People(Ends):
             args = self._known_args(step)
             shown[step.id] = {"tool": step.tool, "args": step.args if args is None else args}
             state, contract = self.state.steps[step.id], self.state.contracts.get(step.tool)
-            if args is None or contract is None:
+            if args is None or contract is None or self._refusals(state, contract, args):
                 continue
             about = self._ruling(state, contract, args)
             if about is None or isinstance(about, Undecided) or about.verdict == "block":

@@ -123,6 +123,7 @@ class StepDoneByHand(Event, frozen=True, kw_only=True):
     by: str
     value: Any = None
     note: str = ""
+    args: dict[str, Any] | None = None
 
 
 class WordVoided(Event, frozen=True, kw_only=True):

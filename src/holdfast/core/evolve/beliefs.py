@@ -11,6 +11,7 @@ from holdfast.core import events as e
 from holdfast.core.evolve.steps import add_steps, following, put
 from holdfast.core.facts import STEP_PREFIX, Fact, is_change, is_guess, replaces
 from holdfast.core.fallout import fallout
+from holdfast.core.provenance import is_tainted
 from holdfast.core.state import State
 
 
@@ -82,7 +83,9 @@ def _without_moot_questions(state: State, entry: e.Entry, changed: set[str]) -> 
             moot = asked.about == "call" and not changed.isdisjoint(state.steps[asked.step].believes)
         if moot:
             interrupts = {other: question for other, question in state.interrupts.items() if other != interrupt}
-            step = replace(state.steps[asked.step], phase="waiting", due_at=entry.at, interrupt=None)
+            before = state.steps[asked.step]
+            was_asked = max(before.was_asked, asked.people if asked.about == "call" else 0)
+            step = replace(before, phase="waiting", due_at=entry.at, interrupt=None, was_asked=was_asked)
             state = put(state, entry, step, interrupts=interrupts)
     return state
 
@@ -142,7 +145,10 @@ def _dropped(state: State, entry: e.Entry, name: str, because: str) -> State:
 
 def reobservation_planned(state: State, event: e.ReobservationPlanned, entry: e.Entry) -> State:
     waiting = {**state.reobserved, event.for_step: (*state.reobserved.get(event.for_step, ()), event.step.id)}
-    return add_steps(state, entry, (event.step,), checks={**state.checks, event.step.id: event.fact}, reobserved=waiting)
+    after = add_steps(state, entry, (event.step,), checks={**state.checks, event.step.id: event.fact}, reobserved=waiting)
+    # Its arguments are a copy of those by which the fact was observed before.
+    tainted = is_tainted(state, state.observers.get(event.fact, ""))
+    return replace(after, steps=after.steps.insert(event.step.id, replace(after.steps[event.step.id], tainted=tainted)))
 
 
 # --- what a person says of a guess --------------------------------------------------------------------------------

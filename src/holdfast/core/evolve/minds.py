@@ -210,6 +210,7 @@ def goal_changed(state: State, event: e.GoalChanged, entry: e.Entry) -> State:
         given = [Fact(name=name, value=value, by=event.by, at=entry.at) for name, value in event.goal.inputs.items()]
         changes = learn(state, given)
         state = _unasked(state, entry)
+        state = _without_unjudged(state, entry)
     return following(
         state,
         entry,
@@ -219,17 +220,31 @@ def goal_changed(state: State, event: e.GoalChanged, entry: e.Entry) -> State:
         finishing=False,
         result=None,
         accepted=False,
-        checks=_without_check(state),  # What was found of a result for the old goal says nothing of one for this.
+        checks=without_check(state),  # What was found of a result for the old goal says nothing of one for this.
         news=True,
         **changes,
     )
 
 
+def _without_unjudged(state: State, entry: e.Entry) -> State:
+    """A plan that nobody has approved yet was for the goal as it was."""
+    if state.unjudged is None:
+        return state
+    planned = tuple(step.id for step in state.unjudged.steps)
+    interrupts = {name: asked for name, asked in state.interrupts.items() if asked.about != "plan"}
+    state = replace(state, unjudged=None, plan_asked=None, plan_checks=None, interrupts=interrupts)
+    return drop_steps(state, entry, planned, "the goal changed")
+
+
 def _unasked(state: State, entry: e.Entry) -> State:
-    """Calls that a person was asked about, and that were never made, are for the goal as it was: nobody approves them now."""
+    """Calls that a person was asked about, or approved, and that were never made, are for the goal as it was: nobody approves
+    them now, and what was approved is asked about anew."""
+    for name in state.order:
+        step = state.steps[name]
+        if step.approved is not None and step.attempt == 0:
+            state = replace(state, steps=state.steps.insert(name, replace(step, approved=None, was_asked=len(step.approved_by) or 1)))
     for interrupt, asked in state.interrupts.items():
-        step = state.steps.get(asked.step)
-        if asked.about == "call" and step is not None and step.attempt == 0:
+        if asked.about == "call" and (step := state.steps[asked.step]).attempt == 0:
             interrupts = {name: other for name, other in state.interrupts.items() if name != interrupt}
             given_up = replace(step, phase="skipped", reason="the goal changed", interrupt=None)
             state = put(state, entry, given_up, interrupts=interrupts, unseen=(*state.unseen, asked.step))
@@ -238,6 +253,8 @@ def _unasked(state: State, entry: e.Entry) -> State:
 
 def plan_suspected(state: State, event: e.PlanSuspected, entry: e.Entry) -> State:
     failures = 0 if event.why == "failures" else state.failures
+    if state.finishing:  # What it would finish with was said before that.
+        state = replace(state, finishing=False, result=None, accepted=False, checks=without_check(state))
     return following(state, entry, suspicions=(*state.suspicions, event.reason), failures=failures, news=True)
 
 
@@ -318,7 +335,7 @@ def check_planned(state: State, event: e.CheckPlanned, entry: e.Entry) -> State:
 
 def finish_ruled(state: State, event: e.FinishRuled, entry: e.Entry) -> State:
     """A result that will not do goes back to the reasoner, also where the plan was to be the last one."""
-    checks = _without_check(state)
+    checks = without_check(state)
     if event.accepted:
         return following(state, entry, checks=checks, accepted=True)
     return following(
@@ -334,7 +351,7 @@ def finish_ruled(state: State, event: e.FinishRuled, entry: e.Entry) -> State:
     )
 
 
-def _without_check(state: State) -> dict[str, str]:
+def without_check(state: State) -> dict[str, str]:
     """What looks at a result looks at this one only; that the step was such a look is kept."""
     found = {name: of for name, of in state.checks.items() if name}
     return found | {state.checks[""]: ""} if "" in state.checks else found

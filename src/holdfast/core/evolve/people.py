@@ -8,9 +8,11 @@ import msgspec
 from msgspec.structs import replace
 
 from holdfast.core import events as e
-from holdfast.core.evolve.minds import drop_steps, has_begun
+from holdfast.core.commands import call_key
+from holdfast.core.contract import digest
+from holdfast.core.evolve.minds import drop_steps, has_begun, without_check
 from holdfast.core.evolve.steps import finish, following, put, without
-from holdfast.core.state import Standing, State
+from holdfast.core.state import ENDED, Standing, State
 
 # How a plan is named among what was refused.
 PLAN = "plan"
@@ -113,7 +115,15 @@ def interrupt_withdrawn(state: State, event: e.InterruptWithdrawn, entry: e.Entr
     interrupts = without(state.interrupts, event.interrupt)
     if question.about == "plan":
         return following(state, entry, interrupts=interrupts, plan_asked=None)
-    step = replace(state.steps[question.step], phase="waiting", due_at=entry.at, interrupt=None, approved=None, was_asked=True)
+    step = state.steps[question.step]
+    step = replace(
+        step,
+        phase="waiting",
+        due_at=entry.at,
+        interrupt=None,
+        approved=None,
+        was_asked=max(step.was_asked, question.people),
+    )
     return put(state, entry, step, interrupts=interrupts)
 
 
@@ -170,6 +180,7 @@ def instructed(state: State, event: e.Instructed, entry: e.Entry) -> State:
         finishing=False,
         result=None,
         accepted=False,
+        checks=without_check(state),
         news=True,
     )
 
@@ -183,15 +194,42 @@ def handoff_answered(state: State, event: e.Answered, entry: e.Entry, **changes:
     said = f"{event.decision} by {event.by}" + (f": {event.note}" if event.note else "")
     changes["handoff"] = None
     if event.decision == "respond":
-        undone = tuple(name for name in state.order if not has_begun(state.steps[name]))
-        state = drop_steps(state, entry, undone, f"the goal was reached by hand ({event.by})")
-        return following(state, entry, finishing=True, result=event.value, accepted=True, **changes)
+        state = _given_up(replace(state, **changes), entry, f"the goal was reached by hand ({event.by})")
+        moot = ("plan", "question", "reasoner")
+        return following(
+            state,
+            entry,
+            interrupts={name: asked for name, asked in state.interrupts.items() if asked.about not in moot},
+            finishing=True,
+            result=event.value,
+            accepted=True,
+            handoff=None,
+            proposing=None,
+            suspicions=(),
+            weighing=(),
+            questions={},
+            unjudged=None,
+            plan_asked=None,
+            plan_checks=None,
+        )
     if event.decision == "reject":
         changes["stopping"] = state.stopping or f"it was taken over and stopped ({said})"
     elif event.decision == "approve" and state.thinking is not None:
         changes["suspicions"] = (*state.suspicions, f"{event.by} had taken the run over and hands it back")
         changes["news"] = True
     return following(state, entry, **changes)
+
+
+def _given_up(state: State, entry: e.Entry, why: str) -> State:
+    """Nothing more is called: what has not begun, and what failed for certain and would be tried again, is given up."""
+    for name in state.order:
+        step = state.steps[name]
+        failed = step.phase in ("waiting", "asking", "diagnosis") and step.doubt_since is None and not step.landed
+        if step.phase in ENDED or (has_begun(step) and not failed) or name in state.pending:
+            continue
+        interrupts = without(state.interrupts, step.interrupt or "")
+        state = put(state, entry, replace(step, phase="skipped", reason=why, interrupt=None), interrupts=interrupts)
+    return state
 
 
 def step_done_by_hand(state: State, event: e.StepDoneByHand, entry: e.Entry) -> State:
@@ -202,5 +240,16 @@ def step_done_by_hand(state: State, event: e.StepDoneByHand, entry: e.Entry) -> 
         changes["interrupts"] = without(state.interrupts, step.interrupt)
     if event.step in state.pending:
         changes["pending"] = without(state.pending, event.step)
+    contract = state.contracts.get(step.tool)
+    if event.args is not None and contract is not None:
+        # It is done as much as if it had been called: the same call is not made again.
+        key = call_key(
+            state.run_id, step.tool, event.step, contract.business_key, event.args, step.occurrence, contract.business_scope
+        )
+        step = replace(step, args=event.args, key=key)
+        if contract.business_key:
+            changes["business"] = state.business.insert(key, event.step)
+        if state.thinking is not None and contract.safety not in ("read", "idempotent"):
+            changes["done_calls"] = state.done_calls.insert(digest([step.tool, event.args]), event.step)
     said = f"done by hand by {event.by}" + (f": {event.note}" if event.note else "")
     return finish(state, entry, replace(step, reason=said), event.value, "person", **changes)

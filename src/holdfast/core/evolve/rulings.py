@@ -10,6 +10,7 @@ from holdfast.core import events as e
 from holdfast.core.contract import digest
 from holdfast.core.evolve.steps import add_steps, finish, following, given_up, open_pending, put, taken_back, without
 from holdfast.core.pending import Pending
+from holdfast.core.provenance import is_tainted
 from holdfast.core.state import State, StepState, contract_of
 
 
@@ -113,7 +114,7 @@ def rest_planned(state: State, event: e.RestPlanned, entry: e.Entry) -> State:
         return replace(state, steps=state.steps.insert(event.step, taking_back))
     origin = replace(state.steps[event.step], rest=event.rest.id, rest_args=None)
     # A repeat of a repeat counts as one more of the first.
-    planned = replace(state.steps[event.rest.id], repeats=origin.repeats)
+    planned = replace(state.steps[event.rest.id], repeats=origin.repeats, tainted=is_tainted(state, event.step))
     rests = tuple(name for name in state.rests if name != event.step)
     undoing = (*state.undoing, event.rest.id) if event.step in state.undoing else state.undoing
     steps = state.steps.insert(event.step, origin).insert(event.rest.id, planned)
@@ -133,6 +134,7 @@ def fallback_ruled(state: State, event: e.FallbackRuled, entry: e.Entry) -> Stat
         occurrence=step.occurrence + (1 if _is_another_call(state, step, event.tool) else 0),
         due_at=entry.at,
         reason=event.reason,
+        tainted=step.tainted,
     )
     undone = tuple(name for name in state.undone if name != event.step)  # It is about to be done after all.
     return given_up(state, entry, fresh, step, undone=undone)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import msgspec
+from msgspec.structs import replace
 
 from holdfast.core import events as e
 from holdfast.core.budget import dollars
 from holdfast.core.evolve.minds import closed, drop_steps, has_begun, late_doubts, requested
 from holdfast.core.evolve.steps import add_steps, following, settled
 from holdfast.core.facts import Fact
+from holdfast.core.provenance import is_tainted
 from holdfast.core.state import State
 
 
@@ -140,7 +142,11 @@ def undo_planned(state: State, event: e.UndoPlanned, entry: e.Entry) -> State:
     if not event.steps:
         return following(state, entry, stop="keep", kept=event.kept, interrupts=interrupts)
     undoing = tuple(step.id for step in event.steps)
-    return add_steps(state, entry, event.steps, stop="undo", undoing=undoing, kept=event.kept, interrupts=interrupts)
+    after = add_steps(state, entry, event.steps, stop="undo", undoing=undoing, kept=event.kept, interrupts=interrupts)
+    steps = after.steps
+    for step in event.steps:
+        steps = steps.insert(step.id, replace(steps[step.id], tainted=is_tainted(state, step.undoes)))
+    return replace(after, steps=steps)
 
 
 def run_completed(state: State, event: e.RunCompleted, entry: e.Entry) -> State:

@@ -105,7 +105,8 @@ def add_steps(state: State, entry: e.Entry, added: Iterable[Step], **changes: An
             tool=step.tool,
             occurrence=step.occurrence,
             believes=believes(step),
-            tainted=bool(state.taints) and state.thinking is not None,
+            # Whoever plans again has read what was returned.
+            tainted=bool(state.taints) and (state.thinking is not None or not state.final),
         )
         steps = steps.insert(step.id, made)
     return following(
@@ -196,6 +197,9 @@ def given_up(state: State, entry: e.Entry, step: StepState, before: StepState, *
         failed = failure is not None or step.phase == "failed" or before.phase not in ("ready", "blocked")
         failures = state.failures + (1 if failed else 0)
         changes = {"unseen": (*state.unseen, before.step.id), "failures": failures} | changes
+    contract = state.contracts.get(before.tool)
+    if contract is not None and contract.untrusted and before.attempt > 0 and before.step.id not in state.taints:
+        changes["taints"] = (*state.taints, before.step.id)  # How it failed is told, in words from outside.
     # To a model a person's refusal is said once; it does not ask them again.
     heard = failure is not None and (failure.detail != e.BY_A_PERSON or state.thinking is not None)
     if failure is not None and before.args is not None and failure.kind not in PASSING and heard:

@@ -251,7 +251,7 @@ def _heard(state: State, step: StepState, question: e.Asked, event: e.Answered, 
             approved_until=question.expires_at,
             # What functions said was said before somebody thought it over: they are asked again before the call is made.
             checks=None,
-            was_asked=False,
+            was_asked=0,
             callback=None,
             refused=False,
             held_since=None,
@@ -311,6 +311,10 @@ def interrupt_expired(state: State, event: e.InterruptExpired, entry: e.Entry) -
         phase: Phase = "doubt" if question.about == "doubt" else "owed"
         step = replace(step, phase=phase, spent=True, failure=silence)
         return put(state, entry, step, stopping=state.stopping or why, **changes)
+    if question.about == "call":
+        # Who asks the same again is not let off for nobody having said no.
+        same = sameness(question.tool, question.args, state.contracts.get(question.tool))
+        changes["refused_calls"] = {**state.refused_calls, same: (*state.refused_calls.get(same, ()), "")}
     return put(state, entry, replace(step, phase="diagnosis", failure=silence, spent=True), **changes)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -17,6 +18,22 @@ from holdfast.journal.sqlite.file import all_rows, one_row
 # What is read of one: the walk is over the narrow table, and the body is looked up for what it finds.
 ROW = "b.body, comments, claimed_by, claimed_until"
 FROM = "inbox cross join inbox_bodies b using (run_id, interrupt)"
+# The answers to one that no worker has taken yet, found by their slots: of one person, and of several.
+_WAITING = (
+    "select m.id from runs r cross join messages m on m.run = r.id where r.run_id = inbox.run_id and {slots}"
+    " and m.kind = 'answer' and m.taken_at is null"
+)
+_ALONE = _WAITING.format(slots="m.slot = inbox.interrupt")
+_TOGETHER = _WAITING.format(slots="m.slot > inbox.interrupt || ':' and m.slot < inbox.interrupt || ';'")
+_THEIRS = _WAITING.format(slots="m.slot = inbox.interrupt || ':' || ?")
+_HEARD = f"(select json_group_array(id) from ({_ALONE} union all {_TOGETHER}))"
+# What of several people are wanted is in the body, which is read only where somebody answered.
+_LACKING = (
+    "select json_extract(body, '$.people') - coalesce(json_array_length(body, '$.approvals'), 0) from inbox_bodies b"
+    " where b.run_id = inbox.run_id and b.interrupt = inbox.interrupt"
+)
+_ENOUGH = f"select count(*) from ({_TOGETHER}) having count(*) > 0 and count(*) >= ({_LACKING})"
+_ANSWERED = f"(exists ({_ALONE}) or exists ({_ENOUGH}))"
 _ORDERS = {"due": "due", "oldest": "asked_at", "amount": "amount_order"}
 # What is looked for as it is written.
 _EQUAL = ("kind", "about", "rule", "policy", "tool", "agent", "tenant", "run_id")
@@ -108,9 +125,11 @@ def listed(connection: apsw.Connection, wanted: InboxFilter, now: float) -> list
             conditions.append(f"({by}) > (?, ?, ?)")
             values.extend(stood)
     rows = all_rows(
-        connection, f"select {ROW} from {FROM} {_where(conditions)} order by {by} limit ?", (*values, max(wanted.limit, 0))
+        connection,
+        f"select {ROW}, {_HEARD} from {FROM} {_where(conditions)} order by {by} limit ?",
+        (*values, max(wanted.limit, 0)),
     )
-    return [rules.as_of(row_read(row), now) for row in rows]
+    return [rules.as_of(_heard(connection, row), now) for row in rows]
 
 
 def count(connection: apsw.Connection, wanted: InboxFilter, now: float) -> int:
@@ -122,8 +141,8 @@ def count(connection: apsw.Connection, wanted: InboxFilter, now: float) -> int:
 
 def one(connection: apsw.Connection, run_id: str, interrupt: str) -> OpenInterrupt | None:
     """See `PeopleStore.open_interrupt`."""
-    row = one_row(connection, f"select {ROW} from {FROM} where run_id = ? and interrupt = ?", (run_id, interrupt))
-    return row_read(row) if row is not None else None
+    row = one_row(connection, f"select {ROW}, {_HEARD} from {FROM} where run_id = ? and interrupt = ?", (run_id, interrupt))
+    return _heard(connection, row) if row is not None else None
 
 
 def row_read(row: tuple[Any, ...]) -> OpenInterrupt:
@@ -132,6 +151,17 @@ def row_read(row: tuple[Any, ...]) -> OpenInterrupt:
     if row[1:] == (0, "", 0.0):
         return asked
     return msgspec.structs.replace(asked, comments=row[1], claimed_by=row[2], claimed_until=row[3])
+
+
+def _heard(connection: apsw.Connection, row: tuple[Any, ...]) -> OpenInterrupt:
+    """A row of ROW, and the numbers of the answers that wait."""
+    asked = row_read(row[:-1])
+    if row[-1] == "[]":
+        return asked
+    rows = all_rows(
+        connection, "select slot, body from messages where id in (select value from json_each(?)) order by id", row[-1:]
+    )
+    return rules.answered(asked, [json.loads(body) for slot, body in rows if rules.is_for(asked, slot)])
 
 
 def _conditions(wanted: InboxFilter, now: float) -> tuple[list[str], list[Any]]:
@@ -149,6 +179,10 @@ def _conditions(wanted: InboxFilter, now: float) -> tuple[list[str], list[Any]]:
             given.append((condition, (value,)))
     if wanted.claimed is not None:
         given.append(("(claimed_until > ? and claimed_by <> '') = ?", (now, wanted.claimed)))
+    if wanted.answered is not None:
+        given.append((_ANSWERED if wanted.answered else f"not {_ANSWERED}", ()))
+    if wanted.answered is False and wanted.person is not None:
+        given.append((f"not exists ({_THEIRS})", (wanted.person,)))
     if wanted.person is not None:
         given.append(("not instr(barred, ?)", (_lines((wanted.person,)),)))
     if wanted.who is not None:

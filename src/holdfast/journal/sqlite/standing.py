@@ -10,8 +10,8 @@ import msgspec
 
 from holdfast.journal import inbox as rules
 from holdfast.journal.base import Batch
-from holdfast.journal.people import OpenInterrupt, StandingApproval, covers
-from holdfast.journal.sqlite import inbox
+from holdfast.journal.people import OpenInterrupt, StandingApproval
+from holdfast.journal.sqlite import directory, inbox
 from holdfast.journal.sqlite.file import all_rows, one_row
 from holdfast.journal.sqlite.rows import make_due, number_of
 
@@ -24,7 +24,9 @@ def answer_opened(connection: apsw.Connection, batch: Batch) -> None:
     word makes the run due again."""
     for opened in batch.opened:
         if opened.standing and (asked := inbox.one(connection, batch.run_id, opened.interrupt)) is not None:
-            approval = rules.first_that_covers(_of_tool(connection, asked.tool, batch.at), asked, batch.at)
+            approvals = _of_tool(connection, asked.tool, batch.at)
+            people = directory.those(connection, (one.by for one in approvals)) if approvals else None
+            approval = rules.first_that_covers(approvals, asked, batch.at, people)
             if approval is not None:
                 _answer(connection, approval, asked, batch.at)
 
@@ -49,8 +51,10 @@ def grant(connection: apsw.Connection, approval: StandingApproval) -> int:
     )
     kept, answered = _one(connection, approval.id), 0
     assert kept is not None
+    people = directory.those(connection, (kept.by,))
     for asked in _open_calls(connection, kept.tool):
-        if covers(kept, asked, kept.at) and _answer(connection, kept, asked, kept.at):
+        covering = rules.covered(kept, asked, kept.at, people)
+        if covering is not None and _answer(connection, covering, asked, kept.at):
             answered += 1
             kept = msgspec.structs.replace(kept, uses=kept.uses + 1)
     return answered
@@ -68,7 +72,10 @@ def listed(connection: apsw.Connection, now: float | None) -> list[StandingAppro
     """See `PeopleStore.standing_approvals`."""
     rows = all_rows(connection, f"select {_ROW} from standing_approvals order by at desc, id desc")
     found = [_read(row) for row in rows]
-    return found if now is None else [approval for approval in found if rules.may_answer(approval, now)]
+    if now is None:
+        return found
+    people = directory.those(connection, (approval.by for approval in found))
+    return [approval for approval in found if rules.may_answer(approval, now) and rules.is_given(approval, people)]
 
 
 def _answer(connection: apsw.Connection, approval: StandingApproval, asked: OpenInterrupt, at: float) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 import msgspec
@@ -16,8 +16,8 @@ from holdfast.journal.people import (
     Judged,
     JudgedFilter,
     OpenInterrupt,
+    Person,
     StandingApproval,
-    covers,
 )
 
 _Key = tuple[str, str]
@@ -25,12 +25,21 @@ _EQUAL = ("kind", "about", "rule", "policy", "tool", "agent", "tenant", "run_id"
 _EQUAL_JUDGED = ("policy", "rule", "tool", "agent", "tenant", "run_id")
 
 
+class _Directory(Protocol):
+    """Who the people are."""
+
+    def people(self) -> list[Person]: ...
+
+
 class _Runs(Protocol):
     """What is needed of the store that has the runs."""
 
     writes: int
 
+    @property
+    def notices(self) -> _Directory: ...
     def send(self, run_id: str, message: Message) -> int: ...
+    def messages(self, run_id: str) -> list[Message]: ...
 
 
 def as_written(batch: Batch) -> Batch:
@@ -100,7 +109,7 @@ class Inbox:
             asked = self._open.get((batch.run_id, opened.interrupt))
             if asked is not None:
                 oldest_first = sorted(self._approvals.values(), key=lambda approval: (approval.at, approval.id))
-                approval = rules.first_that_covers(oldest_first, asked, batch.at)
+                approval = rules.first_that_covers(oldest_first, asked, batch.at, self._directory())
                 if approval is not None:
                     self._answer(approval, asked, batch.at)
 
@@ -109,8 +118,13 @@ class Inbox:
             self._store.send(asked.run_id, rules.answer(approval, asked, at))
         except AnswerRefused:
             return False
-        self._approvals[approval.id] = msgspec.structs.replace(approval, uses=approval.uses + 1)
+        kept = self._approvals[approval.id]
+        self._approvals[approval.id] = msgspec.structs.replace(kept, uses=kept.uses + 1)
         return True
+
+    def _directory(self) -> Mapping[str, Person] | None:
+        """The people by name; None where nobody is known."""
+        return {person.name: person for person in self._store.notices.people()} or None
 
     # --- reading --------------------------------------------------------------------------------------------------
 
@@ -126,15 +140,31 @@ class Inbox:
         return len(self._wanted(wanted, now))
 
     def _wanted(self, wanted: InboxFilter, now: float) -> list[OpenInterrupt]:
-        rows = (rules.as_of(asked, now) for asked in self._open.values())
-        return [asked for asked in rows if _is_wanted(asked, wanted)]
+        rows = (rules.as_of(asked, now) for asked in self._open.values() if self._is_as_answered(asked, wanted))
+        return [self._heard(asked) for asked in rows if _is_wanted(asked, wanted)]
+
+    def _is_as_answered(self, asked: OpenInterrupt, wanted: InboxFilter) -> bool:
+        if wanted.answered is None:
+            return True
+        slots = [word.slot for word in self._waiting(asked)]
+        if not wanted.answered and wanted.person is not None and f"{asked.interrupt}:{wanted.person}" in slots:
+            return False
+        return rules.is_answered(asked, slots) == wanted.answered
+
+    def _waiting(self, asked: OpenInterrupt) -> list[Message]:
+        words = self._store.messages(asked.run_id)
+        return [word for word in words if word.kind == "answer" and rules.is_for(asked, word.slot)]
+
+    def _heard(self, asked: OpenInterrupt) -> OpenInterrupt:
+        return rules.answered(asked, [word.body for word in self._waiting(asked)])
 
     def _stood(self, key: _Key) -> OpenInterrupt | None:
         """What stands there, or stood there until lately."""
         return self._open[key] if key in self._open else self._left[key][0] if key in self._left else None
 
     def one(self, run_id: str, interrupt: str) -> OpenInterrupt | None:
-        return self._open.get((run_id, interrupt))
+        found = self._open.get((run_id, interrupt))
+        return self._heard(found) if found is not None else None
 
     def claim(self, run_id: str, interrupt: str, by: str, now: float, until: float) -> OpenInterrupt | None:
         found = self._open.get((run_id, interrupt))
@@ -142,7 +172,7 @@ class Inbox:
             return None
         self._store.writes += 1
         self._open[run_id, interrupt] = rules.claimed(found, by, now, until)
-        return self._open[run_id, interrupt]
+        return self.one(run_id, interrupt)
 
     def saw(self, run_id: str, interrupt: str, by: str, at: float) -> None:
         if (run_id, interrupt) in self._open and (run_id, interrupt, by) not in self._seen:
@@ -162,11 +192,12 @@ class Inbox:
         approval = _read_back(approval, StandingApproval)
         self._approvals[approval.id] = rules.replaced(approval, self._approvals.get(approval.id))
         self._store.writes += 1
-        oldest_first = sorted(self._open.values(), key=lambda asked: rules.place(asked, "oldest"))
-        return sum(
-            covers(kept := self._approvals[approval.id], asked, approval.at) and self._answer(kept, asked, approval.at)
-            for asked in oldest_first
-        )
+        oldest_first, people = sorted(self._open.values(), key=lambda asked: rules.place(asked, "oldest")), self._directory()
+        answered = 0
+        for asked in oldest_first:
+            covering = rules.covered(self._approvals[approval.id], asked, approval.at, people)
+            answered += covering is not None and self._answer(covering, asked, approval.at)
+        return answered
 
     def revoke(self, approval_id: str, by: str, at: float) -> StandingApproval | None:
         found = self._approvals.get(approval_id)
@@ -177,7 +208,10 @@ class Inbox:
 
     def approvals(self, now: float | None) -> list[StandingApproval]:
         found = sorted(self._approvals.values(), key=lambda approval: (approval.at, approval.id), reverse=True)
-        return [approval for approval in found if now is None or rules.may_answer(approval, now)]
+        if now is None:
+            return found
+        people = self._directory()
+        return [approval for approval in found if rules.may_answer(approval, now) and rules.is_given(approval, people)]
 
 
 def _is_wanted(asked: OpenInterrupt, wanted: InboxFilter) -> bool:

@@ -24,6 +24,7 @@ from holdfast.testing.clock import JumpingLoop, outside
 from holdfast.testing.simulation import people, tools
 from holdfast.testing.simulation.office import FORBIDDEN_AMOUNT, ROLES, STRANGER, Office
 from holdfast.testing.simulation.people import Answer, People
+from holdfast.testing.simulation.plans import PERSON_SECONDS
 
 _IN_FLIGHT = ("flying", "probing", "checking")
 # Who finishes a run by hand needs so long at most.
@@ -38,6 +39,9 @@ class Stage(people.Stage, Protocol):
 
     @property
     def states(self) -> Mapping[str, State]: ...
+
+    @property
+    def set_back(self) -> bool: ...
 
     def stormy(self) -> bool: ...
 
@@ -138,16 +142,16 @@ class Clerks(People):
         asked = [one.tool for state in self._play.states.values() for one in state.interrupts.values() if one.about == "call"]
         tool = dice.choice(asked) if asked and dice.random() < 0.8 else tool
         approval = StandingApproval(
-            id=f"s-{self._word_id()}", tool=tool, by=name, at=now, until=now + dice.choice((1.0, 5.0, 40.0)),
+            id=f"s-{self._word_id()}", tool=tool, by=name, at=now, until=now + dice.choice((1.0, 10.0, 60.0, 60.0)),
             args={} if dice.random() < 0.8 else {"amount": dice.randint(1, 9)}, roles=self._office.roles(name),
-            amount_max=dice.choice((None, None, 4.0)), uses_max=dice.choice((None, 1, 1, 2)),
+            amount_max=dice.choice((None, None, 4.0)), uses_max=dice.choice((None, None, 1, 2)),
             run_id=dice.choice(("", "", "run-0")), agent=dice.choice(("", "simulated")),
         )  # fmt: skip
         stage.counter["approved in advance"] += 1
         stage.note("person", "approves in advance", approval)
         await self._surely(lambda: self.journal.grant(approval))
-        if dice.random() < 0.5:
-            await asyncio.sleep(dice.uniform(0.0, 4.0))
+        if dice.random() < 0.6:
+            await asyncio.sleep(dice.uniform(0.0, 2.0))
             stage.counter["approval in advance taken back"] += 1
             stage.note("person", "takes back what was approved in advance", approval.id)
             await self._surely(lambda: self.journal.revoke(approval.id, "ann", stage.clock.now()))
@@ -166,7 +170,7 @@ class Clerks(People):
         await asyncio.sleep(dice.uniform(0.1, 5.0))
         await self._look_into(run_id, asked)
         if mood < 0.1:
-            await asyncio.sleep(max(asked.expires_at - stage.clock.now(), 0.0) % people.PERSON_SECONDS + dice.uniform(0.0, 1.0))
+            await asyncio.sleep(max(asked.expires_at - stage.clock.now(), 0.0) % PERSON_SECONDS + dice.uniform(0.0, 1.0))
         await self._settled(run_id, asked)
         state = await self._state(run_id)
         if asked.interrupt not in state.interrupts:
@@ -293,6 +297,8 @@ class Clerks(People):
         stage.counter["decided by somebody without the right"] += 1
         if self._written(state, asked, answer, name) is not None:
             stage.broken("who may not decide is refused", f"{asked.interrupt}, for {asked.who}, by {name}")
+        if asked.ladder is not None or self._play.set_back:
+            return  # A run takes what was said to the rung before as it was let through then.
         body = {
             "interrupt": asked.interrupt, "digest": asked.digest, "decision": "approve", "by": name, "value": None, "note": "",
         }  # fmt: skip

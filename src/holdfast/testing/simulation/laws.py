@@ -413,7 +413,7 @@ class Laws:
         asked = state.interrupts[event.interrupt]
         said = self._said(state.run_id, event)
         self._hear(state.run_id, said, event.interrupt)
-        if said is None or (at if asked.about == "call" else said.at) >= asked.expires_at:
+        if said is None or (at if asked.about in ("call", "plan") else said.at) >= asked.expires_at:
             self._break("an answer that expired is refused", f"{event.interrupt} was taken at {at:.3f}, {said}")
         if not asked.step:
             return
@@ -435,7 +435,7 @@ class Laws:
         self._hear(state.run_id, said, event.interrupt)
         if asked is None or not self._may(state, asked, event.by):
             return
-        if asked.about != "call" and said is not None and said.at < asked.expires_at:
+        if asked.about not in ("call", "plan") and said is not None and said.at < asked.expires_at:
             self._break("what was said in time counts", f"{event.interrupt}, said at {said.at:.3f}: {event.reason}")
 
     def _cancel_requested(self, state: State, event: e.CancelRequested, at: float) -> None:

@@ -25,7 +25,7 @@ _SLACK = 0.002
 _BEGINS = (e.CallIntended, e.ProposalRequested)
 # What ends a question without a word about it: the journal names it.
 _SETTLES = (
-    e.AgentChanged, e.CallbackReceived, e.SignalReceived, e.ChildEnded, e.StepDoneByHand, e.RunCompleted, e.RunFailed,
+    e.AgentChanged, e.Answered, e.CallbackReceived, e.SignalReceived, e.ChildEnded, e.StepDoneByHand, e.RunCompleted, e.RunFailed,
     e.RunCancelled, e.UndoPlanned, e.ThinkingChanged, e.PlanAdopted, e.FinishProposed, e.GoalChanged, e.FactsLearned,
     e.FactsInvalidated,
 )  # fmt: skip
@@ -46,7 +46,8 @@ class Stage(Protocol):
 
 
 class Question(msgspec.Struct):
-    """What an outsider knows of a question. bounds: what a yes to it is for, by step. yes: who said it."""
+    """What an outsider knows of a question. bounds: what a yes to it is for, by step. yes: who said it. before: who was
+    asked on the rungs before, and until when."""
 
     asked: e.Asked
     who: tuple[str, ...]
@@ -56,6 +57,11 @@ class Question(msgspec.Struct):
     yes: list[str] = []
     reminded: int = 0
     handed_off: bool = False
+    before: list[tuple[float, tuple[str, ...]]] = []
+
+    def asked_at(self, said_at: float) -> tuple[str, ...]:
+        """Who was asked when something was said."""
+        return next((who for until, who in self.before if said_at < until), self.who)
 
 
 class Yes(msgspec.Struct, frozen=True):
@@ -264,10 +270,11 @@ class PeopleLaws:
         book.came[interrupt] = came
         return question
 
-    def _check_who(self, state: State, question: Question, name: str, decision: str) -> None:
+    def _check_who(self, state: State, question: Question, name: str, decision: str, said_at: float) -> None:
         where = f"{state.run_id} {question.asked.interrupt}: {decision} by {name}"
-        if self.office is not None and not self.office.may(name, question.who):
-            self._break("who decides may", f"{where}, and it is for {question.who}")
+        wanted = question.who, question.asked_at(said_at)
+        if self.office is not None and not any(self.office.may(name, who) for who in wanted):
+            self._break("who decides may", f"{where}, and it is for {wanted}")
         if name in question.asked.not_by:
             self._break("who refused is not asked again", where)
         if name in question.yes:
@@ -278,7 +285,7 @@ class PeopleLaws:
         if question is None:
             self._break("a question ends once", f"{state.run_id}: {event.interrupt} is approved, and not open")
             return
-        self._check_who(state, question, event.by, "approve")
+        self._check_who(state, question, event.by, "approve", event.said_at)
         question.yes.append(event.by)
         if event.left != question.asked.people - len(question.yes) or event.left < 1:
             self._break("several people are several names", f"{state.run_id} {event.interrupt}: {event.left} left")
@@ -288,7 +295,7 @@ class PeopleLaws:
         if question is None:
             return
         asked = question.asked
-        self._check_who(state, question, event.by, event.decision)
+        self._check_who(state, question, event.by, event.decision, event.said_at)
         if event.decision == "approve" and len({*question.yes, event.by}) < asked.people:
             self._break("several people are several names", f"{state.run_id} {event.interrupt}: {question.yes} and {event.by}")
         if event.standing:
@@ -370,8 +377,8 @@ class PeopleLaws:
             if question.asked.about == "plan":
                 book.unjudged = False
         for name, asked in after.interrupts.items():
-            question = book.questions.get(name)
-            if question is None or question.who != asked.who or tuple(question.yes) != after.standings[name].approvals:
+            known = book.questions.get(name)
+            if known is None or known.who != asked.who or tuple(known.yes) != after.standings[name].approvals:
                 self._break("what is open was asked", f"{after.run_id} {name}: {asked.who}, {after.standings[name]}")
 
     # --- ladders --------------------------------------------------------------------------------------------------
@@ -402,6 +409,7 @@ class PeopleLaws:
         ladder = question.asked.ladder
         if ladder is None or not self._is_next(ladder, question, event, at):
             self._break("a ladder is climbed rung by rung, in time", f"{state.run_id} {event} at {at:.3f}: {question}")
+        question.before.append((event.since, question.who))
         question.who, question.rung, question.since = event.who, event.rung, event.since
         question.reminded, question.handed_off = 0, event.kind == "handoff"
 

@@ -16,7 +16,7 @@ import msgspec
 
 from holdfast.core import events as e
 from holdfast.core.ladder import Hours, Ladder, Rung
-from holdfast.core.policy import Policy, Rule, Ruling
+from holdfast.core.policy import Policy, Rule, Ruling, Verdict
 from holdfast.testing.clock import Process, current_process
 
 ROLES: dict[str, tuple[str, ...]] = {
@@ -144,9 +144,9 @@ class Stage(Protocol):
 
 
 class Office(msgspec.Struct, frozen=True, kw_only=True):
-    """Who decides, and by what. known: whether there is a directory. policies: of the first workers, and of later ones. forms: what
-    became of tools (see `tools.tool_named`). words: what people say besides answers, and when, in seconds. grants: when a yes is
-    given in advance, for which tool."""
+    """Who decides, and by what. known: whether there is a directory. policies: of the first workers, and of later ones. forms:
+    what became of tools (see `tools.tool_named`). words: what people say besides answers, and when, in seconds. grants: when a
+    yes is given in advance, for which tool."""
 
     known: bool
     policies: tuple[Policy | None, Policy | None]
@@ -221,7 +221,7 @@ def _policy(dice: Random, tools: list[str], version: str) -> Policy:
 
 
 def _rule(dice: Random, name: str, tools: list[str]) -> Rule:
-    then = dice.choice(("always", "always", "always", "never", "never", "sample", "sample", "block"))
+    then: Verdict = dice.choice(("always", "always", "always", "never", "never", "sample", "sample", "block"))
     conditions = [text for text in CONDITIONS if text != FORBIDDEN]
     # A block of whatever there is would leave nothing to see.
     when = dice.choice(conditions) if then != "block" else dice.choice(("amount > 6", FORBIDDEN, "revision > 1", "tainted"))
@@ -238,7 +238,7 @@ def _rule(dice: Random, name: str, tools: list[str]) -> Rule:
 
 
 def _plan_rule(dice: Random) -> Rule:
-    then = dice.choice(("always", "always", "always", "sample", "never", "block"))
+    then: Verdict = dice.choice(("always", "always", "always", "sample", "never", "block"))
     if then in ("block", "never"):
         return Rule(name="plan", on="plan", then=then, when="steps > 4" if then == "block" else "steps > 1")
     return Rule(
