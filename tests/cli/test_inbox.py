@@ -7,9 +7,12 @@ import re
 import shlex
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from holdfast import Holdfast
+from holdfast.journal.base import Message
+from holdfast.journal.sqlite import SqliteJournal
 from tests.cli.kit import Cli
 from tests.cli.shop import advance, opened
 
@@ -211,7 +214,7 @@ def test_what_somebody_has_in_hand_nobody_else_decides(cli: Cli, shop: Path) -> 
     assert cli("answer", "r-3", "approve", "--by", "bob", "--force").out == "r-3  refund-1: approve\n"
     assert cli("inbox", "claim", "r-4", "refund-1", "--for", "2h", "--by", "ann", "--json").records[0]["claimed_by"] == "ann"
     assert cli("inbox", "release", "r-4", "--by", "ann").out == "r-4  refund-1: nobody has it in hand\n"
-    assert runs(cli, "--claimed") == ["r-3"]
+    assert runs(cli, "--claimed", "--answered") == ["r-3"]
 
 
 def test_who_may_not_decide_it_cannot_take_it_in_hand(cli: Cli, shop: Path) -> None:
@@ -287,11 +290,36 @@ def test_what_is_left_out_is_said_with_the_reason(cli: Cli, shop: Path) -> None:
     assert none.out.count("eve may not decide it; it is for finance") == 3
 
 
-def test_one_that_cannot_be_decided_does_not_hold_up_the_others(cli: Cli, shop: Path) -> None:
+def test_what_is_answered_is_listed_apart_until_a_worker_takes_it(cli: Cli, shop: Path) -> None:
+    """Who answered is said; of two people it wants the other one's answer, and not the first one's again."""
+    cli("answer", "r-3", "reject", "no", "--by", "bob")
+    cli("answer", "r-1", "approve", "--by", "bob")
+    assert (runs(cli), runs(cli, "--for", "bob"), runs(cli, "--for", "ann")) == (["r-1", "r-4"], ["r-4"], ["r-1", "r-4"])
+    header, row = cli("inbox", "--answered").out.splitlines()
+    assert "answered" in header and row.startswith("r-3") and "answered by bob; a worker takes it" in row
+    assert "answered by bob" in cli("inbox", "--run", "r-1").out
+    assert [one["answered_by"] for one in cli("inbox", "--answered", "--json").records] == ["bob"]
+    claimed = cli("inbox", "claim", "r-3", "refund-1", "--by", "ann")
+    assert claimed.code == 2 and "bob answered it; a worker takes it" in claimed.err
+    assert [one["count"] for one in cli("inbox", "decide", "approve", "--by", "ann", "--json").records] == [2]
+    assert cli("answer", "r-1", "approve", "--by", "ann").code == 0
+    assert runs(cli, "--answered") == ["r-1", "r-3"]
+
+
+def test_one_that_cannot_be_decided_does_not_hold_up_the_others(
+    cli: Cli, shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
     """It is named, and the exit code says that not all were."""
     words = ("inbox", "decide", "approve", "--rule", "middling", "--by", "ann")
     token = cli(*words, "--json").records[0]["confirm"]
-    cli("answer", "r-3", "reject", "no", "--by", "bob")
+    send = SqliteJournal.send
+
+    async def second(journal: SqliteJournal, run_id: str, message: Message) -> int:
+        if run_id == "r-3" and message.body["by"] == "ann":
+            await send(journal, run_id, msgspec.structs.replace(message, body={**message.body, "by": "bob"}))
+        return await send(journal, run_id, message)
+
+    monkeypatch.setattr(SqliteJournal, "send", second)
     ended = cli(*words, "--confirm", token)
     assert ended.code == 2
     assert "approve: 1 of 2 decided" in ended.out and "not decided  r-3 refund-1: " in ended.out

@@ -12,7 +12,7 @@ from holdfast.core import events as e
 from holdfast.core.thinking import Question
 from holdfast.errors import AnswerRefused, UsageError
 from holdfast.inbox import Bulk, Inbox
-from holdfast.journal.base import Batch
+from holdfast.journal.base import Batch, Message
 from holdfast.journal.sqlite import SqliteJournal
 from tests.core.story import T0
 from tests.inbox.kept import Kept, Still, paying
@@ -130,12 +130,39 @@ def why_left(bulk: Bulk) -> dict[str, str]:
     return {f"{one.run_id} {one.interrupt}": one.why for one in bulk.left_out}
 
 
-async def test_one_that_cannot_be_decided_does_not_hold_up_the_others(journal: SqliteJournal) -> None:
-    """Somebody was faster with one of them, and the run did not take it yet."""
+async def test_what_is_answered_and_not_taken_yet_is_not_decided_again(journal: SqliteJournal) -> None:
+    """It is none of those that a word would decide, also where it is looked at; who answered is said."""
+    await filled(journal)
+    await Kept(journal, paying("two", people=2)).begin()
+    inbox = Inbox(journal, Still())
+    before = await inbox.decide_many("approve", "ann")
+    await inbox.decide("r2", "reject", "bob")
+    await inbox.decide("two", "approve", "ann")
+    with pytest.raises(AnswerRefused, match="3 instead of 5"):
+        await inbox.decide_many("approve", "ann", confirm=before.confirm)
+    bulk = await inbox.decide_many("approve", "ann", answered=None)
+    assert (bulk.count, bulk.rules) == (3, {"pays": 3})
+    assert why_left(bulk) == {"r2 a-1": "bob answered it; a worker takes it", "two a-1": "ann answered it; a worker takes it"}
+    assert (await inbox.decide_many("approve", "bob")).count == 4
+    bulk = await inbox.decide_many("approve", "cy", answered=True)
+    assert (bulk.count, why_left(bulk)) == (0, {"r2 a-1": "bob answered it; a worker takes it"})
+
+
+async def test_one_that_cannot_be_decided_does_not_hold_up_the_others(
+    journal: SqliteJournal, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    """Somebody was faster with one of them, at that very moment."""
     await filled(journal)
     inbox = Inbox(journal, Still())
     bulk = await inbox.decide_many("approve", "ann")
-    await inbox.decide("r2", "reject", "bob")
+    send = journal.send
+
+    async def second(run_id: str, message: Message) -> int:
+        if run_id == "r2" and message.body["by"] == "ann":
+            await inbox.decide("r2", "reject", "bob")
+        return await send(run_id, message)
+
+    monkeypatch.setattr(journal, "send", second)
     done = await inbox.decide_many("approve", "ann", confirm=bulk.confirm)
     assert (done.count, done.done) == (4, 3)
     (failed,) = done.failed

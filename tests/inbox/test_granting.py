@@ -51,7 +51,7 @@ async def test_what_is_allowed_like_a_question_is_for_that_tool_as_it_is(journal
     with pytest.raises(UsageError, match="about the tool pay, not refund"):
         await inbox.allow("refund", "bob", until=60, like=("r1", "a-1"))
     allowed = await inbox.allow("", "bob", until=60, like=("r1", "a-1"))
-    row = (await inbox.list())[0]
+    (row,) = await inbox.list(answered=None)
     assert (allowed.tool, allowed.agent, allowed.contract, allowed.roles) == ("pay", "a", row.contract, ("chief",))
     assert row.contract
 

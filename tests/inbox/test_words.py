@@ -137,7 +137,9 @@ def test_a_step_that_was_done_by_hand_has_the_result_that_was_given() -> None:
     """Before it begins, or while a person is asked about it; then the question is gone."""
     story = paying()
     message = inbox.done(story.run, "a", {"receipt": "R"}, by="ann", now=T0, note="at the bank")
-    assert take(story, message) == e.StepDoneByHand(step="a", by="ann", value={"receipt": "R"}, note="at the bank")
+    assert take(story, message) == e.StepDoneByHand(
+        step="a", by="ann", value={"receipt": "R"}, note="at the bank", args=story["a"].args
+    )
     assert (story["a"].phase, story["a"].value, story.open) == ("done", {"receipt": "R"}, [])
 
 

@@ -65,7 +65,7 @@ async def test_a_commit_that_fails_anywhere_leaves_nothing_of_it(journal: Sqlite
     assert _dump(path) == before
     _run(path, "drop trigger broken")
     await appended(journal, whole)
-    assert [row.interrupt for row in await journal.inbox(InboxFilter(), T0)] == ["q-2", "q-3"]
+    assert [row.interrupt for row in await journal.inbox(InboxFilter(answered=None), T0)] == ["q-2", "q-3"]
     assert [word.slot for word in await journal.messages("r")] == ["q-3"]
     assert len(await journal.claim_due("bob", [AGENT], T0 + 1, LEASE, 9)) == 1
 
@@ -87,13 +87,17 @@ async def test_the_lists_are_walked_by_the_index_of_their_order(journal: SqliteJ
         return True
 
     connection.exec_trace = note
-    wanted: dict[str, Any] = {"kind": "approval", "who": ("boss",), "search": "x", "amount_min": 1.0, "claimed": False}
+    wanted: dict[str, Any] = {
+        "kind": "approval", "who": ("boss",), "search": "x", "amount_min": 1.0, "claimed": False, "person": "ann",
+    }  # fmt: skip
     for order, index in (("due", "inbox_due"), ("oldest", "inbox_oldest"), ("amount", "inbox_amount")):
         for more in ({}, wanted, {"after": ("r", "q-1")}, {**wanted, "after": ("r", "q-1")}):
             plans.clear()
             inbox.listed(connection, InboxFilter(order=order, **more), T0)  # type: ignore[arg-type]
             assert f"USING INDEX {index}" in plans[-1], plans
             assert "TEMP B-TREE" not in plans[-1], plans
+            waiting = [line for line in plans[-1].splitlines() if "SEARCH m " in line]
+            assert len(waiting) >= 4 and all("INDEX messages_slot (run=? AND slot" in line for line in waiting), plans
     connection.close()
 
 

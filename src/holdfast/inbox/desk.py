@@ -52,8 +52,8 @@ class Inbox:
     # --- looking --------------------------------------------------------------------------------------------------
 
     async def list(self, *, by: str | None = None, **filters: Any) -> builtins.list[OpenInterrupt]:
-        """What is open and wants an answer, the most urgent first. by: only what this person may decide. answered: True for what has
-        been answered and waits for a worker, None for both. UsageError for a filter that it has not."""
+        """What is open and wants an answer, the most urgent first. by: only what this person may decide. UsageError for a filter
+        that it has not; with `answered=True` it is what waits for a worker instead, with None both."""
         wanted = _wanted(filters)
         if by is None:
             return await self._journal.inbox(wanted, self._clock.now())
@@ -123,7 +123,7 @@ class Inbox:
     async def decide_many(
         self, decision: str, by: str, *, note: str = "", confirm: str | None = None, limit: int = BULK_LIMIT, **filters: Any
     ) -> Bulk:
-        """Say approve, reject or cancel to all that the filters let through and that wants an answer; the first time nothing happens.
+        """Say approve, reject or cancel to all that wants an answer and the filters let through; the first time nothing happens.
 
         What comes back says what would be decided, and what not and why; with its `confirm` it is carried out. AnswerRefused, and
         nothing is decided, where the inbox has changed since. One that cannot be decided does not hold up the others.

@@ -12,10 +12,10 @@ from typing import Any
 import msgspec
 
 from holdfast.core import events as e
+from holdfast.core import references
 from holdfast.core.facts import Drift, Fact, is_change
 from holdfast.core.plan import Goal
-from holdfast.core import references
-from holdfast.core.state import ENDED, State, StepState, result_of
+from holdfast.core.state import ENDED, Standing, State, StepState, result_of
 from holdfast.inbox.who import Speaker, may_decide
 from holdfast.inbox.words import not_by_hand
 from holdfast.journal.base import Message, MessageKind
@@ -65,8 +65,17 @@ def _void(state: State, asked: e.Asked | None, message: Message, now: float) -> 
     speaker = Speaker(name=str(body["by"]), roles=_roles(body))
     standing = state.standings.get(asked.interrupt)
     if standing is not None and message.at < standing.since:
-        asked = msgspec.structs.replace(asked, who=())  # Said to the rung before, in its time.
+        asked = msgspec.structs.replace(asked, who=_asked_so_far(asked, standing))
     return may_decide(asked, _approvals(state, asked.interrupt), speaker, state.tenant)
+
+
+def _asked_so_far(asked: e.Asked, standing: Standing) -> tuple[str, ...]:
+    """Who was asked on the rungs up to now: what one of them said in their time counts, however late it is heard."""
+    if asked.ladder is None or not (standing.rung > asked.rung or standing.handed_off):
+        return asked.who
+    own = asked.ruling.who if asked.ruling is not None else ()
+    rungs = [rung.who or own for rung in asked.ladder.rungs[asked.rung : standing.rung + 1]]
+    return () if () in rungs else tuple(dict.fromkeys((*asked.who, *(name for who in rungs for name in who))))
 
 
 def _approvals(state: State, interrupt: str) -> tuple[str, ...]:

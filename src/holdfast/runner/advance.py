@@ -160,6 +160,8 @@ class Advance:
                 continue
             if self._is_being_judged(base, decision):
                 decision = Decision(events=(), commands=(), state=base, wake_at=None)
+            if decision.state.ended:
+                self._drop_checks()
             release = (
                 None
                 if self._flights or decision.commands
@@ -461,6 +463,13 @@ class Advance:
         self._outcomes.extend(outcome)
         self._notify()
 
+    def _drop_checks(self) -> None:
+        """A run has ended that gave up a step while functions were asked about it: what they say means nothing any more."""
+        for number, (about, task, _) in list(self._flights.items()):
+            if isinstance(about, CheckCall):
+                task.cancel()
+                del self._flights[number]
+
     def _end_overdue(self, now: float) -> None:
         """Give up on calls that did not obey their cancellation; what they did is unknown. now: the loop's time."""
         for number, (about, task, overdue_at) in list(self._flights.items()):
@@ -479,7 +488,8 @@ class Advance:
 
     async def _wait(self, decision: Decision, now: float) -> None:
         """Until an outcome, a word from outside, or the time to look again."""
-        if self._outcomes or self._mail or self._lost or (self._stopping and not self._flights):
+        heard = not self._mail or decision.state.ended  # Nothing is said to a run that has ended.
+        if self._outcomes or not heard or self._lost or (self._stopping and not self._flights):
             return
         loop = asyncio.get_running_loop()
         self._waiter = loop.create_future()

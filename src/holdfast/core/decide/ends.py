@@ -55,10 +55,13 @@ class Ends(Minds):
     def _ask_reasoner_or_end(self) -> None:
         state = self.state
         if state.proposing is not None:
-            if state.proposing < state.fence:
-                self._lose_request()
+            if state.proposing >= state.fence:
+                return
+            self._lose_request()
+            if not self.state.finishing:
                 self._propose()
-            return
+                return
+            state = self.state
         if state.weighing:
             self._weigh()
         if self._waits_for_words():

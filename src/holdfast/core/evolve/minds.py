@@ -242,7 +242,9 @@ def _unasked(state: State, entry: e.Entry) -> State:
     for name in state.order:
         step = state.steps[name]
         if step.approved is not None and step.attempt == 0:
-            state = replace(state, steps=state.steps.insert(name, replace(step, approved=None, was_asked=len(step.approved_by) or 1)))
+            state = replace(
+                state, steps=state.steps.insert(name, replace(step, approved=None, was_asked=len(step.approved_by) or 1))
+            )
     for interrupt, asked in state.interrupts.items():
         if asked.about == "call" and (step := state.steps[asked.step]).attempt == 0:
             interrupts = {name: other for name, other in state.interrupts.items() if name != interrupt}

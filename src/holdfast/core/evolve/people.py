@@ -204,7 +204,6 @@ def handoff_answered(state: State, event: e.Answered, entry: e.Entry, **changes:
             result=event.value,
             accepted=True,
             handoff=None,
-            proposing=None,
             suspicions=(),
             weighing=(),
             questions={},

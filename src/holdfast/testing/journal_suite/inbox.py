@@ -7,7 +7,7 @@ from typing import Any
 
 from holdfast.core import events as e
 from holdfast.errors import Superseded
-from holdfast.journal.base import EMPTY, Batch, Claim, Full, Head, Journal, Release
+from holdfast.journal.base import EMPTY, Batch, Claim, Full, Head, Journal, Message, Release
 from holdfast.journal.people import Decided, InboxFilter, InboxOrder, Judged, JudgedFilter, OpenInterrupt
 from holdfast.testing.journal_suite.kit import AGENT, LEASE, T0, Store, appended, batch, done, held, parked, refused, slot
 
@@ -36,6 +36,20 @@ def judged(entry: int, run_id: str = "r", **of: Any) -> Judged:
     return Judged(run_id=run_id, entry=entry, **{**values, **of})
 
 
+def answer(interrupt: str, by: str, people: int = 1) -> Message:
+    """Somebody's yes, which waits until the run takes it."""
+    body = {"interrupt": interrupt, "digest": "d", "decision": "approve", "by": by, "value": None, "note": ""}
+    return Message(kind="answer", slot=interrupt if people == 1 else f"{interrupt}:{by}", body=body, at=T0 + 1)
+
+
+async def _counts(journal: Journal) -> tuple[int, ...]:
+    """How many want an answer, how many wait for a worker, and how many there are; the lists say the same."""
+    wanted = [InboxFilter(answered=answered) for answered in (False, True, None)]
+    counts = tuple([await journal.inbox_count(one, T0) for one in wanted])
+    assert counts == tuple([len(await journal.inbox(one, T0)) for one in wanted])
+    return counts
+
+
 async def _ids(journal: Journal, now: float = T0 + 1, **wanted: Any) -> list[str]:
     return [row.interrupt for row in await journal.inbox(InboxFilter(**wanted), now)]
 
@@ -58,7 +72,7 @@ class InboxChecks:
         assert await other.open_interrupt("r", "q-1") == full
         assert await other.open_interrupt("r", "q-2") is None
         assert await other.open_interrupt("s", "q-1") is None
-        boasting = asked("q-2", "another", comments=7, claimed_by="eve", claimed_until=UNTIL)
+        boasting = asked("q-2", "another", comments=7, claimed_by="eve", claimed_until=UNTIL, answered_by="eve")
         await appended(journal, batch(claim, head, done("b"), opened=(boasting,)))
         assert await other.open_interrupt("r", "q-2") == asked("q-2")
 
@@ -242,6 +256,58 @@ class InboxChecks:
                 assert sorted(await _ids(journal, order=order, **wanted)) == list(expected), (wanted, order)
             assert await journal.inbox_count(InboxFilter(**wanted), T0 + 1) == len(expected), wanted
         assert await _ids(journal, order="oldest", about="call", after=("r", "b"), limit=1) == ["c"]
+
+    # --- answered and not taken yet -----------------------------------------------------------------------------------
+
+    async def test_what_is_answered_wants_no_answer_until_the_run_takes_it(self, store: Store) -> None:
+        """It is listed and counted apart, with who answered, at once and for every process; when the run has taken the word and
+        asks on, it is open as before. Other words, and answers to other questions and runs, are nothing to it."""
+        journal, other = await store.journal(), await store.journal()
+        claim, head = await opened(journal, asked("q-1"), asked("q-10"), asked("q-2"))
+        await opened(journal, asked("q-1", "s"), run_id="s")
+        await journal.send("r", Message(kind="comment", body={"interrupt": "q-10", "by": "eve", "text": "hm"}, at=T0))
+        await journal.send("s", Message(kind="comment", slot="q-1", body={"interrupt": "q-1", "by": "eve", "text": "hm"}, at=T0))
+        assert await _counts(other) == (4, 0, 4)
+        await journal.send("r", answer("q-1", "ann"))
+        assert await _ids(other) == ["q-10", "q-2", "q-1"]
+        assert await _ids(other, run_id="r") == ["q-10", "q-2"]
+        assert await other.inbox(InboxFilter(answered=True), T0 + 1) == [asked("q-1", answered_by="ann")]
+        assert await other.open_interrupt("r", "q-1") == asked("q-1", answered_by="ann")
+        assert [row.answered_by for row in await other.inbox(InboxFilter(answered=None), T0)] == ["ann", "", "", ""]
+        assert await _ids(other, answered=None, after=("r", "q-1"), limit=1) == ["q-10"]
+        assert await _counts(other) == (3, 1, 4)
+        claimed = await journal.claim_interrupt("r", "q-1", "bob", T0, T0 + 10)
+        assert claimed is not None and (claimed.claimed_by, claimed.answered_by) == ("bob", "ann")
+        (_, word) = await journal.messages("r")
+        await appended(journal, batch(claim, head, done("b"), taken=(word.id,)))
+        assert await _counts(other) == (4, 0, 4)
+        assert await other.open_interrupt("r", "q-2") == asked("q-2")
+
+    async def test_of_several_people_it_wants_answers_until_there_are_enough(self, store: Store) -> None:
+        """Those that wait and those that were taken count together. Who answered is named, and it is no more theirs."""
+        journal = await store.journal()
+        claim, head = await opened(journal, asked("q-1", people=3), asked("q-10", people=3))
+        await journal.send("r", answer("q-1", "ann", people=3))
+        assert await _ids(journal) == await _ids(journal, person="bob") == ["q-1", "q-10"]
+        assert (await _ids(journal, person="ann"), await _ids(journal, person="ann", answered=None)) == (
+            ["q-10"],
+            ["q-1", "q-10"],
+        )
+        assert await journal.inbox_count(InboxFilter(person="ann"), T0) == 1
+        await journal.send("r", answer("q-1", "bob", people=3))
+        await journal.send("r", answer("q-10", "dee", people=3))
+        assert [row.answered_by for row in await journal.inbox(InboxFilter(), T0)] == ["ann, bob", "dee"]
+        assert await _counts(journal) == (2, 0, 2)
+        await journal.send("r", answer("q-1", "cy", people=3))
+        assert await _counts(journal) == (1, 1, 2)
+        taken = tuple(word.id for word in (await journal.messages("r"))[:2])
+        halfway = asked("q-1", people=3, approvals=("ann", "bob"))
+        head = await appended(journal, batch(claim, head, done("b"), opened=(halfway,), taken=taken))
+        (row,) = await journal.inbox(InboxFilter(answered=True), T0)
+        assert (row.interrupt, row.answered_by, row.approvals) == ("q-1", "cy", ("ann", "bob"))
+        (_, last) = await journal.messages("r")
+        await appended(journal, batch(claim, head, done("c"), taken=(last.id,)))
+        assert await journal.inbox(InboxFilter(answered=True), T0) == []
 
     # --- in hand and seen ---------------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from typing import Any
 from holdfast.core import events as e
 from holdfast.errors import AnswerRefused, Superseded
 from holdfast.journal.base import EMPTY, Full, Journal, Message
-from holdfast.journal.people import InboxFilter, OpenInterrupt, StandingApproval, standing_answer
+from holdfast.journal.people import InboxFilter, OpenInterrupt, Person, StandingApproval, listed, standing_answer
 from holdfast.testing.journal_suite.inbox import UNTIL, asked
 from holdfast.testing.journal_suite.kit import AGENT, LEASE, T0, Store, appended, batch, done, held, parked, refused, slot
 
@@ -41,7 +41,8 @@ class StandingChecks:
         assert await journal.grant(given) == 0
         (word,) = await ask(await store.journal(), open_call())
         assert (word.kind, word.slot, word.at, word.body) == ("answer", "q-1", T0 + 1, standing_answer(given, open_call()))
-        assert [row.interrupt for row in await journal.inbox(InboxFilter(), T0 + 1)] == ["q-1"]
+        assert [row.answered_by for row in await journal.inbox(InboxFilter(answered=True), T0 + 1)] == ["ann"]
+        assert await journal.inbox(InboxFilter(), T0 + 1) == []
         assert [one.uses for one in await journal.standing_approvals()] == [1]
         assert await journal.next_due([AGENT], T0) == T0 + 1
         assert [claim.run_id for claim in await journal.claim_due("bob", [AGENT], T0 + 1, LEASE, 9)] == ["r"]
@@ -104,6 +105,67 @@ class StandingChecks:
             claim = await journal.claim(f"r-{number}", "bob", T0 + 1, LEASE)
             assert claim is not None
             await journal.release(claim, parked("cancelled"))
+
+    async def test_an_argument_that_is_cut_is_never_the_one_that_was_named(self, store: Store) -> None:
+        """Not by its text, and not by what stands for it; the other arguments are compared as ever."""
+        journal = await store.journal()
+        args = listed({"to": "ann", "text": "x" * 3000})
+        assert args == {"to": "ann", "text": {"cut": 3002}}
+        for name, named in (("whole", {"text": "x" * 3000}), ("cut", {"to": "ann", "text": {"cut": 3002}})):
+            await journal.grant(approval(name, args=named))
+        assert await ask(journal, open_call(args=args)) == []
+        await journal.grant(approval("other", args={"to": "ann"}))
+        assert [word.body["standing"] for word in await journal.messages("r")] == ["other"]
+        await journal.grant(approval("small", args={"text": {"cut": 3}}))
+        assert len(await ask(journal, open_call(run_id="s", args={"text": {"cut": 3}}))) == 1
+
+    # --- who gave it, as they are now ---------------------------------------------------------------------------------
+
+    async def test_an_approval_of_somebody_who_is_not_known_any_more_answers_nothing(self, store: Store) -> None:
+        """When something is opened as when it is granted, once there is a directory; it does again when they are back."""
+        journal = await store.journal()
+        await journal.grant(approval())
+        assert len(await ask(journal, open_call(run_id="before"))) == 1
+        await journal.put_person(Person(name="bob"))
+        assert await ask(journal, open_call()) == []
+        assert await journal.grant(approval()) == 0
+        assert [one.id for one in await journal.standing_approvals()] == ["s-1"]
+        assert await journal.standing_approvals(T0 + 1) == []
+        await journal.put_person(Person(name="ann"))
+        assert len(await ask(journal, open_call(run_id="s"))) == 1
+        assert [one.uses for one in await journal.standing_approvals(T0 + 1)] == [2]
+        assert await journal.remove_person("ann")
+        assert await ask(journal, open_call(run_id="t")) == []
+        await journal.remove_person("bob")
+        assert len(await ask(journal, open_call(run_id="u"))) == 1
+
+    async def test_the_roles_of_now_count_and_not_those_of_then(self, store: Store) -> None:
+        """A role that was lost answers nothing any more, one that came since does; the answer carries those of now, and what was
+        approved stays as it was said."""
+        journal = await store.journal()
+        await journal.put_person(Person(name="ann", roles=("clerk",)))
+        given = approval(roles=("boss",))
+        await journal.grant(given)
+        assert await ask(journal, open_call(who=("boss",))) == []
+        assert await journal.grant(given) == 0
+        (word,) = await ask(journal, open_call(run_id="s", who=("clerk",)))
+        assert word.body["roles"] == ["clerk"]
+        await journal.put_person(Person(name="ann", roles=("clerk", "boss")))
+        assert await journal.grant(given) == 1
+        (word,) = await journal.messages("r")
+        assert word.body["roles"] == ["clerk", "boss"]
+        assert await journal.standing_approvals() == [approval(roles=("boss",), uses=2)]
+
+    async def test_it_answers_for_the_tenants_of_who_gave_it(self, store: Store) -> None:
+        """Those that they decide for now; where none are named, for all."""
+        journal = await store.journal()
+        await journal.put_person(Person(name="ann", tenants=("acme", "other")))
+        await journal.grant(approval())
+        assert len(await ask(journal, open_call(run_id="r", tenant="acme"))) == 1
+        assert await ask(journal, open_call(run_id="s", tenant="foreign")) == []
+        assert await journal.grant(approval()) == 0
+        await journal.put_person(Person(name="ann"))
+        assert await journal.grant(approval()) == 1
 
     async def test_an_approval_for_one_run_answers_that_run(self, store: Store) -> None:
         """Whichever runs ask the same."""

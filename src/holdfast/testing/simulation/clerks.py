@@ -297,8 +297,10 @@ class Clerks(People):
         stage.counter["decided by somebody without the right"] += 1
         if self._written(state, asked, answer, name) is not None:
             stage.broken("who may not decide is refused", f"{asked.interrupt}, for {asked.who}, by {name}")
-        if asked.ladder is not None or self._play.set_back:
-            return  # A run takes what was said to the rung before as it was let through then.
+        own = asked.ruling.who if asked.ruling is not None else ()
+        rungs = asked.ladder.rungs if asked.ladder is not None else ()
+        if any(self._office.may(name, rung.who or own) for rung in rungs):
+            return  # What was said by whom an earlier rung asks is taken.
         body = {
             "interrupt": asked.interrupt, "digest": asked.digest, "decision": "approve", "by": name, "value": None, "note": "",
         }  # fmt: skip
