@@ -199,7 +199,7 @@ def takes_first(proposed: Any, /) -> bool:
         (refund, "is no check"),
         (Policy, "is no check"),
     ],
-    ids=lambda value: str(value)[:30],
+    ids=lambda value: getattr(value, "__name__", type(value).__name__) if not isinstance(value, str) else value[:30],
 )
 def test_what_is_no_check_is_refused(check: Any, problem: str) -> None:
     """With what it may take."""

@@ -36,8 +36,8 @@ from holdfast.errors import (
     RunNotFound,
     UsageError,
 )
-from holdfast.inbox import Inbox
 from holdfast.figures.judgement import Judgement
+from holdfast.inbox import Inbox
 from holdfast.journal.base import Journal, Owed, RunRow, Worker
 from holdfast.journal.sqlite import SqliteJournal
 from holdfast.memory import Recaller

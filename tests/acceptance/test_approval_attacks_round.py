@@ -401,7 +401,7 @@ async def test_a_sample_is_not_drawn_again_by_asking_again(office: Office) -> No
         ("refused", 0),
         ("refused", 1),
         ("not answered", 0),
-        pytest.param("not answered", 1, marks=pytest.mark.xfail(strict=True, reason="silence is not kept as a refusal")),
+        ("not answered", 1),
     ],
 )
 async def test_a_call_that_was_refused_is_not_drawn_again_under_another_step(office: Office, how: str, more: int) -> None:

@@ -81,7 +81,8 @@ def figures(
             since=past(since, now, "--since"), rule=rule, policy=policy, tool=tool, agent=agent, tenant=tenant
         )  # fmt: skip
         open_ones = InboxFilter(
-            rule=rule, policy=policy, tool=tool, agent=agent, tenant=tenant, limit=OPEN_MAX, order="oldest"
+            rule=rule, policy=policy, tool=tool, agent=agent, tenant=tenant, limit=OPEN_MAX, order="oldest",
+            answered=None,
         )  # fmt: skip
         judged, waiting = await app.journal.judged(wanted), await app.journal.inbox(open_ones, now)
         found = record.figures(judged, waiting, now, by=kind)

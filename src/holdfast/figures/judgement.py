@@ -62,7 +62,7 @@ class Judgement:
     async def _rows(self, filters: dict[str, Any]) -> tuple[list[Judged], list[OpenInterrupt]]:
         shared = {name: filters[name] for name in ("policy", "rule", "tool", "agent", "tenant", "run_id") if name in filters}
         rows = await self._judged(filters)
-        return rows, await self._journal.inbox(InboxFilter(limit=OPEN_MAX, **shared), self._clock.now())
+        return rows, await self._journal.inbox(InboxFilter(limit=OPEN_MAX, answered=None, **shared), self._clock.now())
 
     async def _judged(self, filters: dict[str, Any]) -> list[Judged]:
         names = JudgedFilter.__struct_fields__

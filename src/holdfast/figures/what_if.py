@@ -15,7 +15,7 @@ import msgspec
 
 from holdfast.core.policy import Check, Policy, Ruling, Undecided, evaluate
 from holdfast.figures.rows import amount_of, amount_sum, decide_seconds, is_overridden, is_weighed, middle, policy_name
-from holdfast.journal.people import Judged
+from holdfast.journal.people import Judged, is_cut
 
 Came = Literal["asked", "sampled", "not_asked", "blocked", "cannot_tell", "unmatched"]
 # How many examples are kept of what would be let through.
@@ -150,7 +150,7 @@ def what_if(policy: Policy, judged: Iterable[Judged], checks: Mapping[str, Check
             left_out += 1
             continue
         ruling = _ruled(policy, row, checks)
-        came = _came(ruling, row)
+        came: Came = "cannot_tell" if _looks_at_cut(ruling) else _came(ruling, row)
         recorded.add(row, _came_then(row))
         proposed.add(row, came)
         if isinstance(ruling, Ruling):
@@ -179,6 +179,11 @@ def _seed(row: Judged) -> str:
     if row.about == "plan":
         return f"{row.run_id}\x1fplan\x1f{row.document.get('revision', 0)}"
     return f"{row.run_id}\x1f{row.step}\x1f1"
+
+
+def _looks_at_cut(ruling: Ruling | Undecided | None) -> bool:
+    """Whether a condition looked at a value that is too long for the record."""
+    return isinstance(ruling, Ruling) and any(map(is_cut, ruling.looked.values()))
 
 
 def _came(ruling: Ruling | Undecided | None, row: Judged) -> Came:

@@ -12,7 +12,7 @@ from holdfast.core.values import SECRET_NAMES, plain, plain_secrets
 from holdfast.errors import AnswerRefused, UsageError
 from holdfast.inbox.speech import TEXT_MAX, written
 from holdfast.inbox.who import Speaker, may_decide
-from holdfast.journal.people import OpenInterrupt, StandingApproval
+from holdfast.journal.people import OpenInterrupt, StandingApproval, is_cut, listed
 
 UNTIL_SECONDS_MAX = 366 * 86400.0
 
@@ -89,4 +89,7 @@ def _checked(scope: Scope, speaker: Speaker) -> Scope:
         raise UsageError(f"the arguments cannot be written as JSON: {error}") from error
     for name in plain_secrets(args, SECRET_NAMES):
         raise UsageError(f"{name} is never written down, and a standing approval is", hint="leave it out")
+    for name, value in listed(args).items():
+        if is_cut(value):
+            raise UsageError(f"{name} is too long to be compared", hint="leave it out")
     return msgspec.structs.replace(scope, args=args)

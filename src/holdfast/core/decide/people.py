@@ -14,7 +14,6 @@ from holdfast.core.plan import Plan, Step
 from holdfast.core.policy import Ruling, Undecided, evaluate, policy_digest
 from holdfast.core.proposed import proposed_plan
 
-
 # What no step asks: its time is over also while the run is paused, or somebody has it.
 _ASKED_OF_THE_RUN = ("plan", "handoff", "question", "reasoner")
 

@@ -153,7 +153,7 @@ class _Weeks:
         for person in self._team:
             await self._inbox.put_person(person.name, [APPROVER])
         for day in itertools.count():
-            if not self._story.arrivals(day) and await self._inbox.count() == 0:
+            if not self._story.arrivals(day) and await self._inbox.count(answered=None) == 0:
                 break
             await self._day(day)
             await self._evening(day)
@@ -190,7 +190,7 @@ class _Weeks:
 
     async def _evening(self, day: int) -> None:
         """How many are left open; and on Fridays, what the record of the last seven days raises."""
-        rows = await self._inbox.list(limit=OPEN_MAX)
+        rows = await self._inbox.list(limit=OPEN_MAX, answered=None)
         self._left_open.append(len(rows))
         for person in self._team:
             person.evening(len(rows))
