@@ -330,7 +330,8 @@ def child_tool(child: Agent) -> Tool[..., Any]:
     made = tool(name=child.name, safety="keyed", key_ttl="forever", retry=1)(start)
     made.contract = msgspec.structs.replace(
         made.contract, agent=child.name, description=child.goal or f"A run of the agent {child.name}.", approve=None,
-        untrusted=any(contract.untrusted for contract in child.toolbox.contracts.values()), input_schema=_child_schema(child), output_schema={}, owed_within_seconds=child.limits.wall_seconds, at_deadline="ask",
+        untrusted=any(contract.untrusted for contract in child.toolbox.contracts.values()), input_schema=_child_schema(child),
+        output_schema={}, owed_within_seconds=child.limits.wall_seconds, at_deadline="ask",
     )  # fmt: skip
     return made
 

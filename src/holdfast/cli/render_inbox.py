@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from holdfast.cli import render_thinking
 from holdfast.cli.drawing import CELL_MAX, REASON_MAX, Cell, styled, table, when
@@ -120,6 +120,9 @@ def _proposal(shown: Shown) -> None:
     put()
     step = f"  (step {shown.step}, {shown.safety})" if shown.step and shown.safety else ""
     styled((f"  {one_line(shown.tool) or shown.about}", "bold"), (one_line(step) and step, "dim"))
+    if shown.about == "plan" and isinstance(shown.args.get("steps"), dict):
+        _planned(shown.args["steps"])
+        return
     width = max((len(name) for name in shown.args), default=0)
     for name, value in shown.args.items():
         styled((f"    {one_line(name).ljust(width)} = {as_json(value)}", ""))
@@ -128,6 +131,14 @@ def _proposal(shown: Shown) -> None:
                 styled((f"    {' ' * width}   {one_line(_origin(origin, name))}", _origin_style(origin)))
     if shown.amount is not None:
         lines((("amount", amount(shown.amount)),))
+
+
+def _planned(steps: dict[str, Any]) -> None:
+    """The steps of a plan, each with its arguments: what is not known yet stands there as a reference."""
+    for name, step in steps.items():
+        styled((f"    {one_line(name)}  {one_line(str(step.get('tool', '')))}", "bold"))
+        for argument, value in step.get("args", {}).items():
+            styled((f"      {one_line(argument)} = {as_json(value)}", ""))
 
 
 def _is_of(place: str, name: str) -> bool:

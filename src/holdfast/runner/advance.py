@@ -18,13 +18,11 @@ from holdfast import inbox
 from holdfast.agent import Agent
 from holdfast.core import checkpoint
 from holdfast.core import events as e
-from holdfast.core.budget import lost
-from holdfast.core.commands import ONCE, AskReasoner, CallTool, CheckCall, Command, Recall, RunProbe
+from holdfast.core.commands import ONCE, CallTool, CheckCall, Command, Recall
 from holdfast.core.contract import Contract, differences
 from holdfast.core.decide import Decision, Room, decide
 from holdfast.core.evolve import evolve, fold
 from holdfast.core.memory import learned
-from holdfast.core.policy import Check
 from holdfast.core.state import State, contract_of, status
 from holdfast.core.thinking import Thinking
 from holdfast.errors import JournalCorrupt, JournalUnavailable, Superseded
@@ -35,6 +33,7 @@ from holdfast.runner.checking import check_call
 from holdfast.runner.children import report, start_child
 from holdfast.runner.judge import check_delivery
 from holdfast.runner.notices import notices
+from holdfast.runner.overdue import Judging, not_judged, overdue
 from holdfast.runner.perform import Hands, perform
 from holdfast.runner.reading import read_on
 from holdfast.runner.recollection import recall
@@ -65,15 +64,6 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     worker: str
     lease_seconds: float
     tenant_parallel: dict[str, int]
-
-
-class Judging(msgspec.Struct, frozen=True):
-    """A delivery that is being judged. event: what it becomes if it is found enough. landed: what it is the result of has an
-    effect."""
-
-    message: int
-    event: e.CallbackReceived | e.ChildEnded
-    landed: bool
 
 
 class Advance:
@@ -476,9 +466,9 @@ class Advance:
             if now >= overdue_at:
                 task.cancel()
                 if isinstance(about, Judging):
-                    self._land_delivery(number, about, _not_judged(about))
+                    self._land_delivery(number, about, not_judged(about))
                 else:
-                    self._land(number, _overdue(about))
+                    self._land(number, overdue(about))
 
     # --- waiting --------------------------------------------------------------------------------------------------
 
@@ -546,27 +536,3 @@ def _same(now: Thinking, before: Thinking) -> bool:
 
 def _may_be_delivered(agent: Agent) -> bool:
     return any(contract.callback for contract in agent.toolbox.contracts.values())
-
-
-def _overdue(command: Command) -> e.AnyEvent:
-    """The outcome of a command that does not end."""
-    why = "it did not end when it was cancelled"
-    if isinstance(command, RunProbe):
-        return e.ProbeAnswered(step=command.step, probe=command.probe, verdict="not_yet", message=why)
-    if isinstance(command, AskReasoner):
-        if command.model and command.reserved is not None:
-            failure = e.Failure(kind="transient", message=why)
-            return e.ModelFailed(turn=command.turn, model=command.model, failure=failure, usage=lost(command.reserved))
-        return e.ProposalFailed(turn=command.turn, problems=(f"the reasoner: {why}",))
-    if isinstance(command, Recall):
-        return e.MemoryRecalled(failure=why)
-    if isinstance(command, CheckCall):
-        answers = {name: Check(why=why) for name in command.checks}
-        return e.ChecksAnswered(step=command.step, call=command.call, answers=answers)
-    return e.CallUnknown(step=command.step, attempt=command.attempt, why=why)
-
-
-def _not_judged(about: Judging) -> e.CallbackReceived | e.ChildEnded:
-    """What a delivery becomes whose judge does not end: it has come, and nobody knows whether it is enough."""
-    why = "could not be checked: what judges it did not end when it was cancelled"
-    return msgspec.structs.replace(about.event, failure=e.Failure(kind="insufficient", message=why, landed=about.landed))
