@@ -39,6 +39,8 @@ def read_and_paid() -> Story:
 def test_a_call_is_laid_out_with_every_word_that_rules_know() -> None:
     """And is JSON."""
     story = read_and_paid()
+    story.decide()
+    story.succeed("name", "x")
     document = proposed_call(story.run, story["pay"], PAY, {"to": "x", "sum": "12.5"})
     assert set(document) == set(CALL_WORDS)
     assert (document["args"], document["amount"], document["facts"]) == (
