@@ -11,7 +11,8 @@ import pytest
 from holdfast import Agent, Holdfast, Plan, Step, tool
 from holdfast.core.policy import Policy, Rule
 from holdfast.core.state import result_of
-from holdfast.journal.people import JudgedFilter, is_cut
+from holdfast.errors import UsageError
+from holdfast.journal.people import JudgedFilter, StandingApproval, is_cut
 
 VALUE_BYTES = 5_000_000
 
@@ -89,8 +90,11 @@ async def test_an_approval_in_advance_is_not_for_what_is_cut(tmp_path: Path, tex
     async with Holdfast(tmp_path / "runs.db") as app:
         await work(app, text)
         (row,) = await app.inbox.list()
-        for named in ({"text": text}, row.args, {"text": row.args["text"]}):
-            await app.inbox.allow("publish", "ann", until="7d", args=named)
+        with pytest.raises(UsageError, match="too long to be compared"):
+            await app.inbox.allow("publish", "ann", until="7d", args={"text": text})
+        for number, named in enumerate(({"text": text}, row.args, {"text": row.args["text"]})):
+            given = StandingApproval(id=f"y{number}", tool="publish", by="ann", at=0.0, until=9e9, args=named)
+            await app.journal.grant(given)
         await app.start(AGENT, id="s", inputs={"amount": 900, "text": text})
         await app.work(AGENT, until_idle=True)
         assert await app.inbox.count() == 2

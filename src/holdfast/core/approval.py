@@ -141,6 +141,14 @@ def bound_revision(state: State) -> int:
     return state.revision if state.thinking is not None and state.thinking.horizon != 1 else 0
 
 
+def who_decides(state: State, ruling: Ruling | None, tool: str) -> tuple[str, ...]:
+    """Roles or names of those who are asked where a rung of a ladder names nobody: whom the rule names, else the tool, else the
+    policy; empty where all are meant."""
+    contract = state.contracts.get(tool)
+    named = (ruling.who if ruling is not None else (), contract.approvers if contract is not None else ())
+    return next((who for who in named if who), state.policy.who if state.policy is not None else ())
+
+
 def sameness(tool: str, args: dict[str, Any], contract: Contract | None) -> str:
     """A digest of what makes a call the same one when it is asked about again: its business key, else all its arguments."""
     named = contract.business_key if contract is not None else ()

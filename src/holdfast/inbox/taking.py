@@ -13,6 +13,7 @@ import msgspec
 
 from holdfast.core import events as e
 from holdfast.core import references
+from holdfast.core.approval import who_decides
 from holdfast.core.facts import Drift, Fact, is_change
 from holdfast.core.plan import Goal
 from holdfast.core.state import ENDED, Standing, State, StepState, result_of
@@ -65,17 +66,23 @@ def _void(state: State, asked: e.Asked | None, message: Message, now: float) -> 
     speaker = Speaker(name=str(body["by"]), roles=_roles(body))
     standing = state.standings.get(asked.interrupt)
     if standing is not None and message.at < standing.since:
-        asked = msgspec.structs.replace(asked, who=_asked_so_far(asked, standing))
+        asked = msgspec.structs.replace(asked, who=_asked_so_far(state, asked, standing))
     return may_decide(asked, _approvals(state, asked.interrupt), speaker, state.tenant)
 
 
-def _asked_so_far(asked: e.Asked, standing: Standing) -> tuple[str, ...]:
+def _asked_so_far(state: State, asked: e.Asked, standing: Standing) -> tuple[str, ...]:
     """Who was asked on the rungs up to now: what one of them said in their time counts, however late it is heard."""
     if asked.ladder is None or not (standing.rung > asked.rung or standing.handed_off):
         return asked.who
-    own = asked.ruling.who if asked.ruling is not None else ()
-    rungs = [rung.who or own for rung in asked.ladder.rungs[asked.rung : standing.rung + 1]]
-    return () if () in rungs else tuple(dict.fromkeys((*asked.who, *(name for who in rungs for name in who))))
+    own = who_decides(state, asked.ruling, asked.tool)
+    named: list[str] = []
+    before: tuple[str, ...] = ()
+    for rung in asked.ladder.rungs[asked.rung : standing.rung + 1]:
+        before = rung.who or own or before
+        if not before:
+            return ()  # Anybody was asked then.
+        named.extend(before)
+    return tuple(dict.fromkeys((*asked.who, *named)))
 
 
 def _approvals(state: State, interrupt: str) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from holdfast.core import events as e
-from holdfast.core.approval import OPTIONS
+from holdfast.core.approval import OPTIONS, who_decides
 from holdfast.core.commands import Command
 from holdfast.core.contract import Contract
 from holdfast.core.evolve import evolve
@@ -167,12 +167,7 @@ class Desk:
             self._climb_one(interrupt, ladder)
 
     def _who(self, ruling: Ruling | None, step: StepState | None) -> tuple[str, ...]:
-        if ruling is not None and ruling.who:
-            return ruling.who
-        contract = self.state.contracts.get(step.tool) if step is not None else None
-        if contract is not None and contract.approvers:
-            return contract.approvers
-        return self.state.policy.who if self.state.policy is not None else ()
+        return who_decides(self.state, ruling, step.tool if step is not None else "")
 
     def _expires_at(self, ladder: Ladder | None, rung: int) -> float:
         if ladder is None:
