@@ -22,6 +22,7 @@ from holdfast.loading import agent_of
 from holdfast.testing.models import ModelServer, after, asked, fault
 from tests.acceptance.minds import PRICE, TURNS, USAGE, one_effect, works
 from tests.acceptance.stage import Stage
+from tests.thorough import ALL
 
 MINDS = Path(__file__).with_name("minds.py")
 ROOT = Path(__file__).resolve().parents[2]
@@ -96,7 +97,7 @@ async def test_killed_while_the_model_is_asked_it_is_asked_again_and_the_lost_re
     check_money(stage, state, history)
 
 
-@pytest.mark.parametrize(("agent", "seed"), [("worker", 1), ("poor", 2)])
+@pytest.mark.parametrize(("agent", "seed"), [("worker", 1), ("poor", 2)][: 2 if ALL else 1])
 async def test_killed_at_random_moments_each_effect_happens_once_within_the_budget(stage: Stage, agent: str, seed: int) -> None:
     """kill -9 again and again, counted from the first thing that the process does."""
     draw = random.Random(seed)

@@ -32,6 +32,8 @@ from holdfast.labs.services import start_services
 from holdfast.labs.services.ledger import LedgerRow
 from holdfast.labs.services.payouts import payouts_of
 
+pytestmark = pytest.mark.xdist_group("approvals")
+
 SOURCES = Path(__file__).resolve().parents[2] / "src"
 LAB = Path(driver.__file__).parent
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(SOURCES)}
@@ -45,6 +47,7 @@ import sys
 from pathlib import Path
 from holdfast.labs.approvals import driver
 from holdfast.labs.approvals.story import Story
+from tests.thorough import ALL
 story = Story(seed=7, count=400, a_day=100, kill_day=1)
 sys.exit(driver.run(directory=Path("lab"), seed=7, keep=False, out=Path("chart.svg"), story=story))
 """
@@ -70,6 +73,7 @@ def left(tmp_path_factory: pytest.TempPathFactory) -> Left:
 # --- the lab ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.skipif(not ALL, reason="half a minute; make exhaustive does it")
 def test_the_same_seed_gives_the_same_page_and_the_same_chart_in_two_processes(tmp_path: Path) -> None:
     """Whatever workers and people do side by side, and though three workers are killed: byte for byte the same."""
     places = [tmp_path / name for name in ("one", "two")]
@@ -88,6 +92,7 @@ def test_the_same_seed_gives_the_same_page_and_the_same_chart_in_two_processes(t
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not ALL, reason="a minute; make exhaustive does it")
 def test_the_whole_lab_ends_as_it_must(tmp_path: Path) -> None:
     """Two thousand payouts: the check is content, and it says what it has counted."""
     command = [sys.executable, "-P", "-m", "holdfast", "lab", "approvals", "--dir", str(tmp_path / "lab")]

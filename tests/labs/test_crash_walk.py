@@ -42,7 +42,7 @@ World = Callable[[Path], AbstractContextManager[Site]]
 
 
 # All boundaries take long; see `tests/thorough.py`.
-STRIDE = 1 if ALL else 3
+STRIDE = 1 if ALL else 6
 
 
 def walk(factory: str, world: World, stores: Path, stride: int = STRIDE) -> list[WalkResult]:
