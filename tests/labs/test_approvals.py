@@ -31,6 +31,7 @@ from holdfast.labs.approvals.story import TEAM, Story, midnight, week_of
 from holdfast.labs.services import start_services
 from holdfast.labs.services.ledger import LedgerRow
 from holdfast.labs.services.payouts import payouts_of
+from tests.thorough import ALL
 
 pytestmark = pytest.mark.xdist_group("approvals")
 
@@ -47,7 +48,6 @@ import sys
 from pathlib import Path
 from holdfast.labs.approvals import driver
 from holdfast.labs.approvals.story import Story
-from tests.thorough import ALL
 story = Story(seed=7, count=400, a_day=100, kill_day=1)
 sys.exit(driver.run(directory=Path("lab"), seed=7, keep=False, out=Path("chart.svg"), story=story))
 """
