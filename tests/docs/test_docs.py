@@ -24,13 +24,16 @@ from holdfast.core.limits import Limits
 from holdfast.core.plan import OnFailure
 from holdfast.reasoners import planfile
 from tests.docs.transcript import ROOT, Block, blocks, perform, same, typed
+from tests.thorough import ALL
 
 DOCS = ROOT / "docs"
 PAGES = [*sorted(DOCS.glob("*.md")), ROOT / "README.md"]
 # A page that only shows a transcript in the words of a story may leave lines out without saying so.
 SHORT = {"README.md", "labs.md"}
+# It takes a minute; `make exhaustive` does it.
+LONG = {"models.md"}
 # They run for minutes, and are run by the tests of the labs.
-NOT_TYPED = {"labs.md"}
+NOT_TYPED = {"labs.md"} if ALL else {"labs.md", *LONG}
 PAGES_AT_ONCE = 4
 
 Performed = dict[Path, Future[list[str]]]

@@ -31,7 +31,7 @@ from holdfast.labs.workshop import histories_in
 
 SOURCES = Path(__file__).resolve().parents[2] / "src"
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(SOURCES)}
-GROUP = pytest.mark.xdist_group("flight")
+pytestmark = pytest.mark.xdist_group("flight")
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,6 @@ def left(tmp_path_factory: pytest.TempPathFactory) -> Left:
     return Left(directory, done.stdout, story_of(7), seen)
 
 
-@GROUP
 def test_one_flight_is_booked_where_the_traveller_wanted_at_the_price_that_was_approved(left: Left) -> None:
     """And paid once; no seat is held any more, and the one for the wrong airport was given back first."""
     rows = [row for row in left.seen.ledger if row["service"] != "models"]
@@ -75,7 +74,6 @@ def test_one_flight_is_booked_where_the_traveller_wanted_at_the_price_that_was_a
     assert tried == [409, None]  # The worker was killed before the second answer went out; nobody tried again.
 
 
-@GROUP
 def test_each_booking_went_out_on_a_yes_to_that_very_call(left: Left) -> None:
     """The policy asked for both, by their amounts; the yes to the first one was good for nothing else."""
     gone, booked = approvals(left.seen.entries)
@@ -85,7 +83,6 @@ def test_each_booking_went_out_on_a_yes_to_that_very_call(left: Left) -> None:
     assert [one.asked.ruling.rule for one in (gone, booked) if one.asked and one.asked.ruling] == ["a fare"] * 2
 
 
-@GROUP
 def test_what_is_not_said_is_inferred_and_confirmed_before_money_goes(left: Left) -> None:
     """It is still marked as inferred at the end, with who said that it is so."""
     state = fold(left.seen.entries)
@@ -95,7 +92,6 @@ def test_what_is_not_said_is_inferred_and_confirmed_before_money_goes(left: Left
     assert "origin" in left.page.partition("Seven things")[2]
 
 
-@GROUP
 def test_the_correction_takes_down_what_rests_on_the_airport_and_nothing_else(left: Left) -> None:
     """The search does not rest on it, and is not made again."""
     ((at, fell),) = corrections(left.seen.events)
@@ -108,7 +104,6 @@ def test_the_correction_takes_down_what_rests_on_the_airport_and_nothing_else(le
     assert searched["search_1"] == 2 and "search_2" not in searched
 
 
-@GROUP
 def test_the_page_is_clean_and_names_who_thinks(left: Left) -> None:
     """All seven things are on it; no line is wider than the page, but for what is to be pasted."""
     assert left.page.splitlines()[0].endswith("scripted model, seed 7")
@@ -185,13 +180,11 @@ def row_of(seen: Seen, service: str, **detail: str) -> LedgerRow:
     return next(row for row in seen.ledger if row["service"] == service and detail.items() <= row["detail"].items())
 
 
-@GROUP
 def test_the_check_is_content_with_a_world_that_is_as_it_must_be(left: Left) -> None:
     """No problems are found where there are none."""
     assert check(left.story, left.seen) == []
 
 
-@GROUP
 def test_the_check_finds_a_second_booking_and_one_to_another_airport(left: Left) -> None:
     """A booking without its money too."""
     booked = row_of(left.seen, "bookings")
@@ -200,14 +193,12 @@ def test_the_check_finds_a_second_booking_and_one_to_another_airport(left: Left)
     assert check(left.story, with_detail(left.seen, booked, airport="JFK")) == ["a flight to JFK is booked"]
 
 
-@GROUP
 def test_the_check_finds_a_payment_that_is_not_what_was_approved(left: Left) -> None:
     """By as little as a dollar."""
     dearer = with_detail(left.seen, row_of(left.seen, "payments"), usd="202")
     assert check(left.story, dearer) == ["booked is $201, and captured $202", "paid is $202, and approved was $201"]
 
 
-@GROUP
 def test_the_check_finds_a_seat_that_is_still_held(left: Left) -> None:
     """At the airport that nobody wants."""
     back = next(row for row in left.seen.ledger if row["action"] == "released" and row["detail"]["airport"] == "JFK")
@@ -215,7 +206,6 @@ def test_the_check_finds_a_seat_that_is_still_held(left: Left) -> None:
     assert check(left.story, held) == [f"the seat {back['detail']['id']} to JFK is still held"]
 
 
-@GROUP
 def test_the_check_finds_a_booking_that_nobody_said_yes_to(left: Left) -> None:
     """A yes to something else is none: what was approved was a dollar less."""
 
@@ -229,7 +219,6 @@ def test_the_check_finds_a_booking_that_nobody_said_yes_to(left: Left) -> None:
     assert "paid is $201, and approved was $189" in problems
 
 
-@GROUP
 def test_the_check_finds_a_correction_that_takes_down_too_much_and_one_that_takes_too_little(left: Left) -> None:
     """By what the plans refer to."""
 
@@ -241,7 +230,6 @@ def test_the_check_finds_a_correction_that_takes_down_too_much_and_one_that_take
         assert problems == [f"with the airport fell {', '.join(names)}, where shortlist_1, seat_1 rest on it"]
 
 
-@GROUP
 def test_the_check_finds_a_guess_that_nobody_was_asked_about(left: Left) -> None:
     """What is inferred must be confirmed before what cannot be taken back."""
 
@@ -252,7 +240,6 @@ def test_the_check_finds_a_guess_that_nobody_was_asked_about(left: Left) -> None
     assert problems == ["nobody was asked whether what was inferred is so before the booking"]
 
 
-@GROUP
 def test_the_check_finds_what_of_the_story_did_not_come_about(left: Left) -> None:
     """What the lab claims to show must have taken place."""
 

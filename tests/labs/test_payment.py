@@ -22,6 +22,8 @@ from holdfast.labs.services import start_services
 from holdfast.labs.services.ledger import RequestRow
 from holdfast.labs.workshop import histories_in
 
+pytestmark = pytest.mark.xdist_group("payment")
+
 SOURCES = Path(__file__).resolve().parents[2] / "src"
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(SOURCES)}
 
@@ -63,7 +65,6 @@ def assert_each_gateway_transferred_once(directory: Path, page: str) -> None:
     assert len(re.findall(r"^\$ kill -9 \d+$", page, re.MULTILINE)) == 3
 
 
-@pytest.mark.xdist_group("payment")
 def test_each_gateway_transfers_once_though_its_worker_is_killed(left: Left) -> None:
     """Keyed is sent twice and lands once, lookup is looked up, plain is settled by a person."""
     assert_each_gateway_transferred_once(left.directory, left.page)
@@ -72,7 +73,6 @@ def test_each_gateway_transfers_once_though_its_worker_is_killed(left: Left) -> 
     assert "payment-plain  completed: " in left.page
 
 
-@pytest.mark.xdist_group("payment")
 def test_who_is_asked_finds_the_question_in_the_inbox_and_is_shown_what_nobody_knows(left: Left) -> None:
     """Listed by its kind, taken in hand, shown with the step that is unknown, and decided after that."""
     _, _, plain = left.page.partition("\nplain: ")
@@ -161,13 +161,11 @@ def well(left: Left) -> tuple[tuple[Payment, ...], Seen]:
     return left.payments, left.seen
 
 
-@pytest.mark.xdist_group("payment")
 def test_the_check_is_content_with_a_world_that_is_as_it_must_be(well: tuple[tuple[Payment, ...], Seen]) -> None:
     """No problems are found where there are none."""
     assert check(*well, "happened") == []
 
 
-@pytest.mark.xdist_group("payment")
 @pytest.mark.parametrize("gateway", GATEWAYS)
 def test_the_check_finds_a_second_transfer_and_a_missing_one(well: tuple[tuple[Payment, ...], Seen], gateway: str) -> None:
     """Two and none are each told, with the account."""
@@ -181,7 +179,6 @@ def test_the_check_finds_a_second_transfer_and_a_missing_one(well: tuple[tuple[P
     assert never == [f"{gateway}: 0 transfers to {account}, where one must be"]
 
 
-@pytest.mark.xdist_group("payment")
 def test_the_check_finds_a_repeat_that_no_gateway_would_drop(well: tuple[tuple[Payment, ...], Seen]) -> None:
     """Under another key, or at a gateway without keys."""
     payments, seen = well
@@ -195,7 +192,6 @@ def test_the_check_finds_a_repeat_that_no_gateway_would_drop(well: tuple[tuple[P
     ]
 
 
-@pytest.mark.xdist_group("payment")
 def test_the_check_finds_runs_that_were_left_as_they_must_not_be(well: tuple[tuple[Payment, ...], Seen]) -> None:
     """A run that did not end, a word that was not heard, one of somebody who had not looked, and a kill that was none."""
     payments, seen = well

@@ -23,6 +23,8 @@ from holdfast.labs.workshop import histories_in
 from holdfast.testing.models import ModelServer, call
 from tests.thorough import ALL
 
+pytestmark = pytest.mark.xdist_group("runaway")
+
 SOURCES = Path(__file__).resolve().parents[2] / "src"
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(SOURCES)}
 OTHER_SEED = next(seed for seed in range(100) if story_of(seed).kills != story_of(7).kills)
@@ -72,7 +74,6 @@ def left(tmp_path_factory: pytest.TempPathFactory) -> Left:
     return Left(directory, done.stdout, seen)
 
 
-@pytest.mark.xdist_group("runaway")
 def test_each_stops_within_its_budget_with_what_it_did_done_once(left: Left) -> None:
     """And the page says that scripts thought, and fits."""
     assert_within_the_budget_and_once(left.directory)
@@ -81,7 +82,6 @@ def test_each_stops_within_its_budget_with_what_it_did_done_once(left: Left) -> 
     assert [line for line in left.page.splitlines() if len(line) > 98 and str(left.directory) not in line] == []
 
 
-@pytest.mark.xdist_group("runaway")
 def test_each_says_why_it_stopped_in_words(left: Left) -> None:
     """What was going on, and not the name of a bound alone."""
     reasons = {name: left.seen.histories[name][-1].event for name in NAMES}
@@ -94,7 +94,6 @@ def test_each_says_why_it_stopped_in_words(left: Left) -> None:
     assert re.search(r"the budget of \$0.50 is used up: \$0\.\d+ are spent", words)
 
 
-@pytest.mark.xdist_group("runaway")
 def test_the_bill_and_the_count_are_the_same_where_nothing_was_lost(left: Left) -> None:
     """To the last place; and where an answer was lost, the count is no less."""
     for name in NAMES:
@@ -102,7 +101,6 @@ def test_the_bill_and_the_count_are_the_same_where_nothing_was_lost(left: Left) 
         assert paid == counted if name != "spends" else paid < counted <= BUDGET_USD
 
 
-@pytest.mark.xdist_group("runaway")
 def test_the_one_that_repeats_called_twice_and_was_refused_from_then_on(left: Left) -> None:
     """The call that cannot work is made once, and never again."""
     events = [entry.event for entry in left.seen.histories["repeats"]]
@@ -144,13 +142,11 @@ def test_a_seed_always_tells_the_same_story() -> None:
 # --- the check itself ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.xdist_group("runaway")
 def test_the_check_is_content_with_a_world_that_is_as_it_must_be(left: Left) -> None:
     """No problems are found where there are none."""
     assert check(left.seen) == []
 
 
-@pytest.mark.xdist_group("runaway")
 def test_the_check_finds_what_was_done_twice_and_what_nobody_knows_of(left: Left) -> None:
     """A row more is told with what it was, and a row less with its id."""
     row = next(row for row in left.seen.ledger if row["service"] == "refunds")
@@ -163,7 +159,6 @@ def test_the_check_finds_what_was_done_twice_and_what_nobody_knows_of(left: Left
     assert f"repeats: {row['detail']['id']} is said to be done, and is not in the ledger" in never
 
 
-@pytest.mark.xdist_group("runaway")
 def test_the_check_finds_a_bill_over_the_limit_and_one_over_the_count(left: Left) -> None:
     """A hundredth of a cent is enough."""
     row = next(row for row in left.seen.ledger if row["subject"] == "scripted:repeats")
@@ -176,7 +171,6 @@ def test_the_check_finds_a_bill_over_the_limit_and_one_over_the_count(left: Left
     assert f"repeats: ${missing + Decimal('0.0001')} were charged, and only ${missing} counted" in problems
 
 
-@pytest.mark.xdist_group("runaway")
 def test_the_check_finds_strangers_missing_kills_and_runs_that_did_not_end(left: Left) -> None:
     """What the story claims to show must have taken place."""
     seen = left.seen

@@ -232,17 +232,11 @@ def _standing_stays(state: State, event: Any, entry: e.Entry) -> State:
 
 
 _BOUND: dict[str, Patch] = {
-    "an approval does not look at the policy": _bound_to(
-        lambda tool, args, contract, ruling, revision: [tool, args, contract, *_parts(ruling, "rule", "world"), revision]
-    ),
     "an approval does not look at the world": _bound_to(
         lambda tool, args, contract, ruling, revision: [tool, args, contract, *_parts(ruling, "digest", "rule"), revision]
     ),
     "an approval does not look at the rule": _bound_to(
         lambda tool, args, contract, ruling, revision: [tool, args, contract, *_parts(ruling, "digest", "world"), revision]
-    ),
-    "an approval does not look at the arguments": _bound_to(
-        lambda tool, args, contract, ruling, revision: [tool, contract, *_parts(ruling, "digest", "rule", "world"), revision]
     ),
     "an approval does not look at the tool's promises": _bound_to(
         lambda tool, args, contract, ruling, revision: [tool, args, *_parts(ruling, "digest", "rule", "world"), revision]

@@ -10,7 +10,7 @@ from tests.simulation.mutants import MUTANTS, SEEDS_MAX, first_found
 from tests.thorough import ALL
 
 
-@pytest.mark.parametrize("name", list(MUTANTS) if ALL else list(MUTANTS)[::9])
+@pytest.mark.parametrize("name", list(MUTANTS) if ALL else list(MUTANTS)[::12])
 def test_a_broken_rule_is_found(name: str, caplog: pytest.LogCaptureFixture, record_property: pytest.RecordProperty) -> None:
     """Within a thousand seeds, by a law that does not know the rule. `python -m tests.simulation.mutants` prints which."""
     caplog.set_level(logging.CRITICAL, logger="holdfast")  # Mutants make the machine stumble; what it says is of no interest.

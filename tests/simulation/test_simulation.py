@@ -84,6 +84,7 @@ def test_many_seeds_print_what_went_wrong_how_often(capsys: pytest.CaptureFixtur
     assert "broken: 0" in shown
 
 
+@pytest.mark.skipif(not ALL, reason="it forks processes for a while; make exhaustive does it")
 def test_a_soak_goes_on_where_it_stopped(tmp_path: Path) -> None:
     """What is in the file is not played again; another first seed does not get mixed into it."""
     file = tmp_path / "soak.json"
