@@ -25,7 +25,6 @@ from holdfast.core.state import State
 from holdfast.inbox import taking
 from holdfast.journal import inbox as listing
 from holdfast.runner import advance, asked
-from holdfast.testing.memory import inbox as memory
 from holdfast.testing.simulation.office import has_office
 
 Patch = Callable[[], AbstractContextManager[Any]]
@@ -280,11 +279,9 @@ _LADDERS: dict[str, Patch] = {
 _STANDING: dict[str, Patch] = {
     "an approval in advance is for all arguments": _replaced(
         (listing, "covers", lambda a, q, now: _whatever(a, q, now, args={}, amount_max=None)),
-        (memory, "covers", lambda a, q, now: _whatever(a, q, now, args={}, amount_max=None)),
     ),
     "an approval in advance has no end": _replaced(
         (listing, "covers", lambda a, q, now: _whatever(a, q, now, until=float("inf"))),
-        (memory, "covers", lambda a, q, now: _whatever(a, q, now, until=float("inf"))),
     ),
     "an approval in advance is used without end": _replaced(
         (listing, "covers", lambda a, q, now: _whatever(a, q, now, uses_max=None))
