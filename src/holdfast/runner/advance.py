@@ -184,8 +184,8 @@ class Advance:
         thinking = self.agent.thinking(state.goal.inputs) if not state.ended else None
         if thinking is not None and state.thinking is not None and not _same(thinking, state.thinking):
             self._outcomes.append(e.ThinkingChanged(thinking=thinking))
-        if not state.ended and getattr(self.agent, "policy", None) != state.policy:
-            self._outcomes.append(e.PolicyChanged(policy=getattr(self.agent, "policy", None)))
+        if not state.ended and self.agent.policy != state.policy:
+            self._outcomes.append(e.PolicyChanged(policy=self.agent.policy))
         if state.ended or (pending is not None and pending.contracts == tuple(contracts.values())):
             return state
         found = differences(state.contracts, contracts)

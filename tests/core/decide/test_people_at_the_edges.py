@@ -349,3 +349,17 @@ def test_one_approval_of_a_business_key_is_not_proposed_away() -> None:
     mind.answer_with(Propose(plan=Plan(steps=(step("b", "refund", args={"order": 7, "n": 2}, on_failure="replan"),))))
     assert mind.called() == []
     assert mind.asked.not_by == ("ann",)
+
+
+def test_what_waited_behind_a_plan_goes_on_when_nobody_answered_about_it() -> None:
+    """In the same decision: a repeat of a call that may have happened is no part of the new plan."""
+    mind = Mind(PAY, horizon=3, start=under(Rule(name="second", on="plan", when="revision > 1")))
+    mind.plan(step("a", "pay"))
+    assert mind.called() == ["a"]
+    mind.tell(e.Instructed(text="more", by="ann"))
+    mind.ask()
+    mind.lose("a")
+    mind.answer_with(Propose(plan=Plan(steps=(step("b", "pay", args={"n": 2}),))))
+    mind.decide()
+    assert mind.asked.about == "plan"
+    assert mind.called(after=8 * 86400) == ["a"]

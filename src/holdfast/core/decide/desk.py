@@ -134,18 +134,19 @@ class Desk:
         rung = min(rung, len(ladder.rungs) - 1) if ladder is not None else 0
         who = (ladder.rungs[rung].who if ladder is not None else ()) or self._who(ruling, step)
         people = ruling.people if ruling is not None and about in ("call", "plan") else 1
-        subject = step.step.id if step is not None else about
+        interrupt = f"{step.step.id if step is not None else about}-{self.state.asked + 1}"
+        expires_at = self._expires_at(ladder, rung)
         if args is None and step is not None:
             args = step.args if step.args is not None else step.step.args
         self._rule(
             e.Asked(
-                interrupt=f"{subject}-{self.state.asked + 1}",
+                interrupt=interrupt,
                 kind=kind,
                 about=about,
                 question=question,
                 options=_offered(options or about, people),
                 digest=shown,
-                expires_at=self._expires_at(ladder, rung),
+                expires_at=expires_at,
                 step=step.step.id if step else "",
                 tool=step.tool if step else "",
                 args=args or {},
@@ -161,8 +162,7 @@ class Desk:
                 calls=calls or {},
             )
         )
-        interrupt, asked = next(reversed(self.state.interrupts.items()))
-        self._wake(asked.expires_at)
+        self._wake(expires_at)
         if ladder is not None:
             self._climb_one(interrupt, ladder)
 

@@ -33,9 +33,12 @@ class People(Ends):
 
     def _waits_for_people(self) -> bool:
         """Whether nothing new begins before somebody says so."""
+        before = len(self.events)
         for interrupt, asked in self.state.interrupts.items():
-            if asked.about in _ASKED_OF_THE_RUN and interrupt in self.state.interrupts:
+            if asked.about in _ASKED_OF_THE_RUN:
                 self._expire(interrupt)
+        if len(self.events) != before:
+            self._settle_all()  # What waited behind a question that is over may go on.
         if self.state.paused is not None:
             return True
         if self.state.handoff is not None:
@@ -49,9 +52,7 @@ class People(Ends):
         assert handoff is not None
         if self._is_busy():
             return
-        asked = next((name for name, asked in self.state.interrupts.items() if asked.about == "handoff"), None)
-        if asked is not None:
-            self._expire(asked)
+        if any(asked.about == "handoff" for asked in self.state.interrupts.values()):
             return
         why = f" ({handoff.reason})" if handoff.reason else ""
         question = f"{handoff.by} took the run over{why}: how does it go on?"
@@ -95,10 +96,7 @@ class People(Ends):
         interrupt = self.state.plan_asked
         if interrupt is not None:
             if self.state.interrupts[interrupt].digest == shown:
-                self._expire(interrupt)
-                if self.state.unjudged is None:
-                    self._settle_all()
-                return self.state.unjudged is not None
+                return True
             self._rule(e.InterruptWithdrawn(interrupt=interrupt, reason="the plan, or the policy, changed"))
         steps, calls = self._shown_steps(plan, ruling)
         tools = ", ".join(dict.fromkeys(step.tool for step in plan.steps))
