@@ -64,8 +64,6 @@ class Ends(Minds):
             state = self.state
         if state.weighing:
             self._weigh()
-        if self._waits_for_words():
-            self._settle_questions()
         if self._waits_for_words() or self._stopping():
             return
         state = self.state

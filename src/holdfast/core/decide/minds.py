@@ -62,11 +62,6 @@ class Minds(Calls):
             else:
                 self._rule(e.Inferred(question=question, why=weighed.why))
 
-    def _settle_questions(self) -> None:
-        for interrupt, asked in list(self.state.interrupts.items()):
-            if asked.about in ("question", "reasoner"):
-                self._expire(interrupt)
-
     # --- asking the reasoner --------------------------------------------------------------------------------------
 
     def _phase(self) -> Phase | None:
