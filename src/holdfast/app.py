@@ -44,6 +44,7 @@ from holdfast.memory import Recaller
 from holdfast.notify.base import Channel
 from holdfast.notify.outbox import Notifier
 from holdfast.runner.clock import Clock, SystemClock
+from holdfast.runner.observing import Observer
 from holdfast.runner.perform import Hands
 from holdfast.runner.threads import Threads
 from holdfast.saying import Delivered as Delivered
@@ -104,7 +105,7 @@ class Holdfast(Saying):
     lease_seconds: how long a dead worker's runs wait to be taken over. tenant_parallel: calls at once by tenant, "*" for
     the others. on_error: told of runs that cannot be advanced. on_rest: told of each run that was given back here.
     recaller: chooses what is recalled of a thread, by meaning; left out, its words do. notify: channels by which people are told
-    of what is asked and how runs ended, as long as runs are advanced here.
+    of what is asked and how runs ended, as long as runs are advanced here. observers: hear what is committed here (telemetry).
     """
 
     def __init__(
@@ -124,6 +125,7 @@ class Holdfast(Saying):
         recaller: Recaller | None = None,
         on_words: Callable[[str, int, str, str], None] | None = None,
         notify: Iterable[Channel] = (),
+        observers: Iterable[Observer] = (),
     ):
         self.journal: Journal = _store(db) if isinstance(db, (str, os.PathLike)) else db
         self._clock = clock or SystemClock()
@@ -145,6 +147,7 @@ class Holdfast(Saying):
             tenant_parallel=tenant_parallel,
             on_error=on_error,
             on_rest=self._rested,
+            observers=tuple(observers),
         )
         self.engine: Engine = self._embedded
         self._started = False

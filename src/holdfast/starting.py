@@ -69,6 +69,7 @@ def started(
         thinking=agent.thinking(asked.inputs),
         accept=agent.accept,
         policy=agent.policy,
+        records=1,
     )
     first = _as_read(first)
     row = NewRun(

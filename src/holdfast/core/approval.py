@@ -18,6 +18,13 @@ OPTIONS: dict[str, tuple[Option, ...]] = {
         Option(decision="reject", means="do not make it"),
         Option(decision="cancel", means="cancel the whole run"),
     ),
+    "forked": (
+        Option(decision="approve", means="make this call, as a new one beside those of the source"),
+        Option(decision="edit", means="make it with these arguments instead"),
+        Option(decision="respond", means="do not make it: this is its result (such as the source's)"),
+        Option(decision="reject", means="do not make it"),
+        Option(decision="cancel", means="cancel the whole run"),
+    ),
     "doubt": (
         Option(decision="respond", means="it happened, and this is its result"),
         Option(decision="approve", means="it did not happen: do it now"),

@@ -23,14 +23,15 @@ from holdfast.core.policy import Check, Policy, Rule, Ruling
 from holdfast.core.state import Setback, Standing, State, StepState, Turn
 from holdfast.core.thinking import Acceptance, Asking, Question, Thinking
 
-FOLD_VERSION = 4
+FOLD_VERSION = 5
 
 _RECORDS = (
     State, StepState, Step, Fallback, Expect, Goal, Contract, Rate, Breaker, Difference, Retry, Limits, Pending, events.Asked,
     events.Option, events.Failure, events.AgentChanged, events.CancelRequested, events.CallbackReceived, events.SignalReceived,
     events.Cut, events.ProposalRequested, Turn, Setback, Thinking, Asking, Question, Acceptance, ModelTerms, Price, Usage,
     Reserved, Part, Fact, Plan, Policy, Rule, Ruling, Check, Ladder, Rung, Hours, Standing, events.ChecksAnswered,
-    events.RunPaused, events.Instructed, events.HandoffRequested,
+    events.RunPaused, events.Instructed, events.HandoffRequested, events.RunForked, events.Recorded, events.Scripted, events.CallSucceeded,
+    events.CallPartial, events.CallDeferred, events.CallFailed, events.CallUnknown, events.Change,
 )  # fmt: skip
 FORM = digest([FOLD_VERSION, [[record.__name__, record.__struct_fields__] for record in _RECORDS]])
 _MAPS: dict[str, Any] = {
@@ -41,6 +42,8 @@ _MAPS: dict[str, Any] = {
     "done_calls": dict[str, str],
     "call_ids": dict[str, str],
     "decided": dict[str, str],
+    "fork_record": dict[str, tuple[int, ...]],
+    "fork_calls": dict[str, int],
 }
 
 

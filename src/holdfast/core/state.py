@@ -141,8 +141,10 @@ if TYPE_CHECKING:
     StepMap = HashTrieMap[str, StepState]
     NamesMap = HashTrieMap[str, tuple[str, ...]]
     NameMap = HashTrieMap[str, str]
+    PlacesMap = HashTrieMap[str, tuple[int, ...]]
+    CountMap = HashTrieMap[str, int]
 else:  # The class takes no parameters at run time, and `checkpoint` reads these annotations.
-    StepMap = NamesMap = NameMap = HashTrieMap
+    StepMap = NamesMap = NameMap = PlacesMap = CountMap = HashTrieMap
 
 
 class Turn(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -221,6 +223,10 @@ class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
     before that, or while `plan_asked`, the interrupt about it, is open. plan_checks: what functions said of it; checking_plan:
     the fence of that request. paused: nothing new begins. instructions: what people said it is to go by. handoff: somebody takes
     the run over.
+
+    records: whether all is written down that rulings are made under (see RunStarted). fork: where the run comes from, if it is a
+    fork; fork_record: where its record has each call; fork_calls: in a simulated one, how often each call was made since, and each
+    line of the script taken (under its number).
     """
 
     run_id: str
@@ -336,6 +342,10 @@ class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
     paused: e.RunPaused | None = None
     instructions: tuple[e.Instructed, ...] = ()
     handoff: e.HandoffRequested | None = None
+    records: int = 0
+    fork: e.RunForked | None = None
+    fork_record: PlacesMap = HashTrieMap()
+    fork_calls: CountMap = HashTrieMap()
 
 
 def contract_of(state: State, step: StepState) -> Contract | None:

@@ -22,6 +22,7 @@ from holdfast.errors import HoldfastError, JournalUnavailable
 from holdfast.journal.base import ENDED, Claim, Journal, Release, RunRow, Worker
 from holdfast.runner.advance import Advance, Terms
 from holdfast.runner.clock import Clock
+from holdfast.runner.observing import Observer, Observers
 from holdfast.runner.perform import Hands
 
 LEASE_SECONDS = 15.0
@@ -47,7 +48,7 @@ class Embedded:
 
     lease_seconds: how long a dead worker's runs wait to be taken over. parallel_runs: runs advanced at once.
     on_error: told of a run that cannot be advanced here; default: a line in the log. on_rest: told of each run that this
-    worker gave back, ended or parked.
+    worker gave back, ended or parked. observers: hear what is committed here.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Embedded:
         tenant_parallel: dict[str, int] | None = None,
         on_error: Callable[[str, HoldfastError], None] | None = None,
         on_rest: Callable[[str], None] | None = None,
+        observers: tuple[Observer, ...] = (),
     ):
         self.worker = worker or worker_name()
         self.agents: dict[str, Agent] = {}
@@ -75,7 +77,12 @@ class Embedded:
         self._schedules = Schedules(journal, hands.clock, self.agents, self._on_error)
         self._working = False
         self._terms = Terms(
-            journal=journal, hands=hands, worker=self.worker, lease_seconds=lease_seconds, tenant_parallel=tenant_parallel or {}
+            journal=journal,
+            hands=hands,
+            worker=self.worker,
+            lease_seconds=lease_seconds,
+            tenant_parallel=tenant_parallel or {},
+            observers=Observers(observers),
         )
         self._running: dict[str, tuple[Advance, asyncio.Task[None]]] = {}
         self._outdated: list[asyncio.Task[None]] = []

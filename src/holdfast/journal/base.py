@@ -24,6 +24,8 @@ from holdfast.core.gates import GateState, Outcome, Why
 from holdfast.core.memory import Memory
 from holdfast.core.schedule import Firing, Standing
 from holdfast.core.state import Status
+from holdfast.journal.keeping import Keeping
+from holdfast.journal.keeping import StoredBatch as StoredBatch
 from holdfast.journal.people import Decided, Judged, Notice, OpenInterrupt, PeopleStore
 
 MessageKind = Literal[
@@ -55,18 +57,6 @@ class History(msgspec.Struct, frozen=True):
 
     entries: list[Entry]
     head: Head
-
-
-class StoredBatch(msgspec.Struct, frozen=True, kw_only=True):
-    """A commit as it lies in the store: `count` events from number `first` on, as bytes, and its link of the hash chain (see
-    `journal/codec.py`)."""
-
-    first: int
-    count: int
-    fence: int
-    at: float
-    body: bytes
-    link: bytes
 
 
 class NewRun(msgspec.Struct, frozen=True, kw_only=True):
@@ -239,7 +229,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunRow(msgspec.Struct, frozen=True, kw_only=True):
-    """What a store knows of a run without reading its journal."""
+    """What a store knows of a run without reading its journal. imported: it came from another store, and is only looked at here.
+    source: the run that it is a fork of."""
 
     run_id: str
     agent: str
@@ -257,6 +248,8 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
     created_at: float
     changed_at: float
     parent: str = ""
+    imported: bool = False
+    source: str = ""
 
 
 class Worker(msgspec.Struct, frozen=True, kw_only=True):
@@ -287,7 +280,7 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
     asked: tuple[str, Message] | None = None
 
 
-class Journal(PeopleStore, Protocol):
+class Journal(PeopleStore, Keeping, Protocol):
     """A store of journals. See the module's text for the rules."""
 
     async def open(self) -> None:

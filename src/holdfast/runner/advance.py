@@ -18,10 +18,11 @@ from holdfast import inbox
 from holdfast.agent import Agent
 from holdfast.core import checkpoint
 from holdfast.core import events as e
-from holdfast.core.commands import ONCE, CallTool, CheckCall, Command, Recall
+from holdfast.core.commands import ONCE, CallTool, CheckCall, Command, Recall, RunProbe
 from holdfast.core.contract import Contract, differences
 from holdfast.core.decide import Decision, Room, decide
 from holdfast.core.evolve import evolve, fold
+from holdfast.core.forks import is_simulated, simulated
 from holdfast.core.memory import learned
 from holdfast.core.state import State, contract_of, status
 from holdfast.core.thinking import Thinking
@@ -33,6 +34,7 @@ from holdfast.runner.checking import check_call
 from holdfast.runner.children import report, start_child
 from holdfast.runner.judge import check_delivery
 from holdfast.runner.notices import notices
+from holdfast.runner.observing import Committed, Observers
 from holdfast.runner.overdue import Judging, not_judged, overdue
 from holdfast.runner.perform import Hands, perform
 from holdfast.runner.reading import read_on
@@ -57,13 +59,14 @@ EMPTY = Room()
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
     """What holds for every run of a worker. tenant_parallel: calls at once of a tenant, over all workers; "*" for all
-    that are not named."""
+    that are not named. observers: who hears what was committed."""
 
     journal: Journal
     hands: Hands
     worker: str
     lease_seconds: float
     tenant_parallel: dict[str, int]
+    observers: Observers = Observers()
 
 
 class Advance:
@@ -143,13 +146,13 @@ class Advance:
                 await self._hear(state)
             now = self._now(state)
             base, outcomes = self._fold_outcomes(state, now)
-            decision = self._undecided(base) if self._stopping or state.ended else decide(base, now, room)
+            said, decision = self._decide(base, outcomes, now, room)
             if self._may_be_answered(base, decision, now):
                 self._mail = True
                 self._outcomes[:0] = outcomes
                 continue
             if self._is_being_judged(base, decision):
-                decision = Decision(events=(), commands=(), state=base, wake_at=None)
+                said, decision = self._defer(base, outcomes, now, "judging")
             if decision.state.ended:
                 self._drop_checks()
             release = (
@@ -157,12 +160,14 @@ class Advance:
                 if self._flights or decision.commands
                 else self._parking(decision, now, room is not EMPTY and _is_waited_for(room))
             )
-            events = (*outcomes, *decision.events)
+            events = (*outcomes, *said, *decision.events)
             blocked = await self._commit(state, decision, events, release, now)
             if blocked is not None:
                 room = holdings.room(blocked, room)
                 self._outcomes[:0] = outcomes
                 continue
+            if events and self.terms.observers:
+                self._tell(state, decision.state, events, now)
             state = decision.state
             if release is not None:
                 if not state.ended:
@@ -290,11 +295,37 @@ class Advance:
     def _fold_outcomes(self, state: State, now: float) -> tuple[State, tuple[e.AnyEvent, ...]]:
         outcomes, self._outcomes = tuple(self._outcomes), []
         for outcome in outcomes:
-            state = evolve(state, e.Entry(state.version + 1, now, self.claim.fence, outcome))
+            state = self._said(state, now, outcome)
         return state, outcomes
 
-    def _undecided(self, state: State) -> Decision:
-        return Decision(events=(), commands=(), state=state, wake_at=self._clock.now())
+    def _decide(
+        self, base: State, outcomes: tuple[e.AnyEvent, ...], now: float, room: Room
+    ) -> tuple[tuple[e.AnyEvent, ...], Decision]:
+        """What is ruled now, and before it what it was ruled under besides the state: whoever replays it has to know."""
+        if base.ended:
+            return (), Decision(events=(), commands=(), state=base, wake_at=None)
+        if self._stopping:
+            return self._defer(base, outcomes, now, "stopping")
+        if room is EMPTY:
+            return (), decide(base, now)
+        refused = e.RoomRefused(free=dict(room.free), held=dict(room.held), holders=dict(room.holders))
+        decision = decide(self._said(base, now, refused), now, room)
+        if outcomes or decision.events:
+            return (refused,), decision
+        return (), msgspec.structs.replace(decision, state=base)
+
+    def _defer(
+        self, base: State, outcomes: tuple[e.AnyEvent, ...], now: float, why: Literal["stopping", "judging"]
+    ) -> tuple[tuple[e.AnyEvent, ...], Decision]:
+        """Nothing is ruled now. Where something is written down all the same, that is written down with it."""
+        wake_at = self._clock.now() if why == "stopping" else None
+        if not outcomes:
+            return (), Decision(events=(), commands=(), state=base, wake_at=wake_at)
+        deferred = e.RulingDeferred(why=why)
+        return (deferred,), Decision(events=(), commands=(), state=self._said(base, now, deferred), wake_at=wake_at)
+
+    def _said(self, state: State, now: float, event: e.AnyEvent) -> State:
+        return evolve(state, e.Entry(state.version + 1, now, self.claim.fence, event))
 
     def _parking(self, decision: Decision, now: float, full: bool) -> Release | None:
         """How the run is left when nothing is in flight and nothing to do; None to wait for it here."""
@@ -347,6 +378,22 @@ class Advance:
             self._contents.pop(digest, None)
         return None
 
+    def _tell(self, before: State, after: State, events: tuple[e.AnyEvent, ...], now: float) -> None:
+        """Let those who observe know what is durable by now."""
+        self.terms.observers.committed(
+            Committed(
+                run_id=self.claim.run_id,
+                agent=self.agent.name,
+                worker=self.terms.worker,
+                fence=self.claim.fence,
+                first=before.version + 1,
+                at=now,
+                events=events,
+                before=before,
+                after=after,
+            )
+        )
+
     async def _arrived(self, batch: Batch) -> Head | None:
         """Whether a write that reported an error is in the journal all the same."""
         try:
@@ -368,6 +415,9 @@ class Advance:
         owed, paid = holdings.owed(state, after)
         opened, closed = asked.opened(state, after, events)
         shares = capacity is not None or self._shares(after) or (after.contracts is not state.contracts and self._shares(state))
+        # What a simulated run says happened did not: nothing of it counts for others, is remembered, or is told to people.
+        really = not is_simulated(after)
+        shares, secret = shares and really, secret if really else b""
         return Batch(
             run_id=self.claim.run_id,
             fence=self.claim.fence,
@@ -381,16 +431,16 @@ class Advance:
             gated=holdings.gated(state, commands) if shares else (),
             heard=holdings.heard(state, events) if shares else (),
             tokens=holdings.tokens(secret, after, commands, events, now) if secret else (),
-            owed=owed,
-            paid=paid,
+            owed=owed if really else (),
+            paid=paid if really else (),
             contents=dict(self._contents),
             opened=opened,
             closed=closed,
             commented=asked.commented(events),
-            judged=asked.judged(after, events, self._head.version + 1, now),
-            decided=asked.decided(state, after, events, now),
-            notices=notices(state, after, events, now),
-            memories=learned(after, now) if after.ended and not state.ended else (),
+            judged=asked.judged(after, events, self._head.version + 1, now) if really else (),
+            decided=asked.decided(state, after, events, now) if really else (),
+            notices=notices(state, after, events, now) if really else (),
+            memories=learned(after, now) if really and after.ended and not state.ended else (),
             release=release,
         )
 
@@ -417,6 +467,8 @@ class Advance:
     async def _fly(self, number: int, command: Command, state: State) -> None:
         if not await self._still_holds():
             self.lose()
+        elif is_simulated(state) and isinstance(command, (CallTool, RunProbe)):
+            self._land(number, simulated(state, command))
         elif isinstance(command, CallTool) and command.send_by is not None and self._clock.now() > command.send_by:
             why = "it was not sent: by now the other side may have forgotten its key"
             failure = e.Failure(kind="transient", message=why)

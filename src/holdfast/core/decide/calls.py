@@ -213,8 +213,9 @@ class Calls(Beliefs):
             return self._is_taken_back(step, contract, key) or self._is_under_way_elsewhere(step, contract, args)
         twin = state.business.get(key) if contract.business_key else None
         # A twin that fell back to another tool has made another call since: it is in nobody's way.
-        if twin is not None and twin != name and state.steps[twin].key == key and self._twin_in_the_way(step, state.steps[twin]):
-            return True
+        if twin is not None and twin != name and self._has_key(state.steps[twin], key):
+            if self._twin_in_the_way(step, state.steps[twin]):
+                return True
         if state.pending and contract.safety != "read" and self._is_owed(step, args):
             return True
         if step.suppressed_by and step.suppressed_by in state.steps and step.doubt_since is None:
@@ -223,6 +224,14 @@ class Calls(Beliefs):
                 self._rule(e.ReuseRuled(step=name, same_as=step.suppressed_by))
                 return True
         return bool(self.places) and self._is_under_way_elsewhere(step, contract, args)
+
+    def _has_key(self, twin: StepState, key: str) -> bool:
+        """Whether a step's call has this key, or would have it in this fork: what was begun before the point keeps the key that the
+        source gave it."""
+        if twin.key == key or self.state.fork is None:
+            return twin.key == key
+        contract = self.state.contracts.get(twin.tool)
+        return contract is not None and self._key(twin, contract, twin.args or {}) == key
 
     def _is_under_way_elsewhere(self, step: StepState, contract: Contract, args: dict[str, Any]) -> bool:
         """Whether another run of the store has the same call, by its business key, under way."""

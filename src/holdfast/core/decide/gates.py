@@ -19,6 +19,7 @@ from holdfast.core.approval import (
 from holdfast.core.commands import CheckCall
 from holdfast.core.contract import Contract, digest
 from holdfast.core.decide.desk import Desk
+from holdfast.core.forks import done_by_source, fork_gate
 from holdfast.core.policy import Rule, Ruling, Undecided, evaluate, policy_digest
 from holdfast.core.proposed import amount_in, proposed_call
 from holdfast.core.state import StepState
@@ -73,6 +74,8 @@ class Gates(Desk):
         policy, gates, default = self.state.policy, gates_of(contract, step.step), default_gate(contract)
         if not settled and step.step.ask_when and self._asks_when(step, args):
             gates = (*gates, Rule(name=f"{CONDITION_ASKS} {step.step.ask_when}", who=contract.approvers))
+        if forked := fork_gate(self.state, step, contract, args):
+            gates = (forked, *gates)
         if step.was_asked:
             gates = (*gates, Rule(name="asked before", who=contract.approvers, people=step.was_asked))
         if policy is None and not gates and default is None:
@@ -158,9 +161,13 @@ class Gates(Desk):
         if refused:
             ruling = replace(ruling, standing=False)  # What was said in advance does not go over a no.
         rule = f" {ruling.rule}" if ruling.rule.startswith(CONDITION_ASKS) else ""
-        question = f"may {step.tool} be called?{rule}"
+        question, options = f"may {step.tool} be called?{rule}", None
+        if (fork := self.state.fork) is not None and fork.mode != "simulate":
+            did = done_by_source(self.state, sameness(step.tool, args, contract))
+            made = f", which made the same call (its entry {did.entry})" if did is not None else ""
+            question, options = f"{question} this run is a fork of {fork.source}{made}", "forked"
         self._ask(
-            "call", "approval", question, call, step, args,
+            "call", "approval", question, call, step, args, options=options,
             ruling=ruling, not_by=tuple(dict.fromkeys(filter(None, refused))), rung=len(refused), amount=amount_in(contract,
             references.unmarked(args)),
         )  # fmt: skip

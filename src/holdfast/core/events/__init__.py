@@ -108,6 +108,15 @@ from holdfast.core.events.thinking import (
     ReobservationPlanned as ReobservationPlanned,
     ThinkingChanged as ThinkingChanged,
 )
+from holdfast.core.events.record import (
+    ForkMode as ForkMode,
+    Outcome as Outcome,
+    Recorded as Recorded,
+    RoomRefused as RoomRefused,
+    RulingDeferred as RulingDeferred,
+    RunForked as RunForked,
+    Scripted as Scripted,
+)
 from holdfast.core.events.entry import (
     AnyEvent as AnyEvent,
     Entry as Entry,

@@ -36,6 +36,7 @@ from holdfast.core.events.people import (
     StepDoneByHand,
     WordVoided,
 )
+from holdfast.core.events.record import RoomRefused, RulingDeferred, RunForked
 from holdfast.core.events.rulings import (
     Asked,
     CallHeld,
@@ -100,7 +101,8 @@ AnyEvent = (
     | PlanKept | QuestionsProposed | GoalInterpreted | MemoryRecalled | ModelCallLost | ReasonerHeld | Inferred
     | FactsLearned | FactsInvalidated | ReobservationPlanned | CheckPlanned | FinishRuled | PlanSuspected | PolicyChanged
     | PolicyRuled | ChecksIntended | ChecksAnswered | InterruptWithdrawn | Reminded | Escalated | ApprovalGiven | Commented
-    | RunPaused | RunContinued | Instructed | HandoffRequested | StepDoneByHand | WordVoided
+    | RunPaused | RunContinued | Instructed | HandoffRequested | StepDoneByHand | WordVoided | RoomRefused | RulingDeferred
+    | RunForked
 )  # fmt: skip
 
 INTENTS: tuple[type[Event], ...] = (ProposalRequested, RecallIntended, CallIntended, ProbeIntended, ChecksIntended)

@@ -11,6 +11,7 @@ from holdfast.core.contract import Contract, digest
 from holdfast.core.diagnosis import changed_the_world
 from holdfast.core.evolve.minds import spent_by
 from holdfast.core.evolve.steps import counted, finish, flying, following, open_pending, put, settled
+from holdfast.core.forks import chosen
 from holdfast.core.models import Reserved
 from holdfast.core.pending import Found, Pending, can_look, look_wait
 from holdfast.core.state import State, StepState, contract_of
@@ -32,6 +33,8 @@ def call_intended(state: State, event: e.CallIntended, entry: e.Entry) -> State:
             changes |= _held_for(state, event.step, event.reserved, again=again)
         if state.thinking is not None and contract.safety not in ("read", "idempotent"):
             changes["done_calls"] = state.done_calls.insert(digest([event.tool, event.args]), event.step)
+    if state.fork is not None and state.fork.mode == "simulate":
+        changes["fork_calls"] = chosen(state, event, contract)
     if event.step in state.outdated and step.doubt_since is None and not step.landed:
         # What it was called with before failed for certain; now it is called with what holds.
         changes["outdated"] = tuple(name for name in state.outdated if name != event.step)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from holdfast.core import events as e
-from holdfast.core.evolve import beliefs, calls, minds, people, rulings, runs, words
+from holdfast.core.evolve import beliefs, calls, forks, minds, people, rulings, runs, words
 from holdfast.core.state import State
 
 
@@ -100,6 +100,9 @@ RULES: dict[type[e.Event], Callable[[State, Any, e.Entry], State]] = {
     e.HandoffRequested: people.handoff_requested,
     e.StepDoneByHand: people.step_done_by_hand,
     e.WordVoided: words.only_noted,
+    e.RoomRefused: words.only_noted,
+    e.RulingDeferred: words.only_noted,
+    e.RunForked: forks.run_forked,
     e.RunCompleted: runs.run_completed,
     e.RunFailed: runs.run_failed,
     e.RunCancelled: runs.run_cancelled,

@@ -34,6 +34,7 @@ def started(event: e.RunStarted, entry: e.Entry) -> State:
         thinking=event.thinking,
         accept=event.accept,
         policy=event.policy,
+        records=event.records,
         facts=_told(event, entry) if event.thinking is not None else {},
         conversation_bytes=len(msgspec.json.encode(event.goal)) if event.thinking is not None else 0,
         version=entry.sequence,
