@@ -282,7 +282,31 @@ EVENTS: dict[type[e.Event], st.SearchStrategy[Any]] = {
         e.RunStarted, run_id=texts, agent=texts, goal=goals, contracts=some_contracts, agent_version=texts, limits=limits,
         tenant=texts, priority=st.integers(-9, 9), labels=st.dictionaries(texts, texts, max_size=2), on_stop=_on_stop, parent=texts,
         parent_step=texts, depth=st.integers(0, 8), thread=texts, thinking=st.none() | thinkings, accept=st.none() | acceptances,
-        policy=st.none() | policies,
+        policy=st.none() | policies, records=st.integers(0, 1),
+    ),
+    e.RoomRefused: st.builds(
+        e.RoomRefused, free=st.dictionaries(texts, st.integers(0, 9), max_size=2), holders=st.dictionaries(texts, texts, max_size=2),
+        held=st.dictionaries(texts, st.tuples(times, st.sampled_from(["circuit", "rate"])), max_size=2),
+    ),
+    e.RulingDeferred: st.builds(e.RulingDeferred, why=st.sampled_from(["stopping", "judging"])),
+    e.RunForked: st.builds(
+        e.RunForked, run_id=texts, source=texts, entry=counts, link=texts, agent=texts, contracts=some_contracts, agent_version=texts,
+        mode=st.sampled_from(get_args(e.ForkMode)), limits=limits, secrets=text_lists, on_stop=_on_stop,
+        thinking=st.none() | thinkings, accept=st.none() | acceptances, policy=st.none() | policies, by=texts, reason=texts,
+        recorded=st.lists(
+            st.builds(
+                e.Recorded, entry=counts, step=texts, tool=texts, key=texts, call=texts, came=json_values, came_by=texts,
+                after=st.booleans(), outcome=st.none() | st.builds(e.CallSucceeded, step=texts, attempt=counts, value=json_values),
+            ),
+            max_size=2,
+        ).map(tuple),
+        script=st.lists(
+            st.builds(
+                e.Scripted, tool=texts, when=texts, result=json_values, fails=st.none() | st.sampled_from(get_args(e.FailureKind)),
+                message=texts, times=st.integers(0, 3),
+            ),
+            max_size=2,
+        ).map(tuple),
     ),
     e.RunResumed: st.builds(e.RunResumed, worker=texts),
     e.AgentChanged: st.builds(

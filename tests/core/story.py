@@ -22,6 +22,7 @@ from holdfast.core.commands import AskReasoner, CallTool, Command, RunProbe, chi
 from holdfast.core.contract import Contract, Retry
 from holdfast.core.decide import Decision, Room, decide
 from holdfast.core.evolve import evolve, fold
+from holdfast.core.forks import carried, recorded
 from holdfast.core.limits import Limits
 from holdfast.core.plan import Goal, Plan, Step
 from holdfast.core.state import State, StepState
@@ -163,6 +164,30 @@ class Story:
         found = differences(self.state.contracts, {contract.tool: contract for contract in contracts})
         assert any(d.weaker for d in found) is weaker, f"{found} is {'not ' if weaker else ''}weaker"
         return self.tell(e.AgentChanged(differences=found, contracts=contracts, weaker=weaker))
+
+    def fork(self, at: int | None = None, *, mode: Any = "blocked", contracts: Any = None, **fields: Any) -> Story:
+        """A fork of this run after its entry `at`, as whoever makes one begins it."""
+        at = len(self.entries) if at is None else at
+        before, run = fold(self.entries[:at]), self.run
+        forked = e.RunForked(
+            run_id=fields.pop("run_id", "f1"),
+            source=run.run_id,
+            entry=at,
+            link="",
+            mode=mode,
+            agent=run.agent,
+            contracts=tuple(run.contracts.values()) if contracts is None else contracts,
+            limits=fields.pop("limits", run.limits),
+            thinking=run.thinking,
+            accept=run.accept,
+            policy=fields.pop("policy", run.policy),
+            recorded=recorded(self.entries, run, at, whole=mode == "simulate"),
+            **fields,
+        )
+        told = Story.__new__(type(self))
+        told.__dict__ |= self.__dict__ | {"entries": self.entries[:at], "state": before, "commands": [], "last": None}
+        told.fence = before.fence + 1
+        return told.tell(forked, *carried(self.entries, run, before)).tell(e.RunResumed(worker="w"))
 
     # --- what the core says ---------------------------------------------------------------------------------------
 

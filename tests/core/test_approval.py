@@ -27,8 +27,8 @@ def test_a_plan_can_ask_where_the_tool_does_not_and_never_the_other_way_round(to
 
 def test_every_subject_has_its_options_and_each_says_what_follows() -> None:
     """A person can always refuse, and cancel what has not stopped yet; nothing is offered twice. What is owed is asked about
-    in three ways: a result, a rest, and what nobody sees."""
-    assert OPTIONS.keys() == set(get_args(InterruptSubject)) | {"rest", "sight"}
+    in three ways: a result, a rest, and what nobody sees. A call of a fork may have a result: its source's."""
+    assert OPTIONS.keys() == set(get_args(InterruptSubject)) | {"rest", "sight", "forked"}
     for subject, options in OPTIONS.items():
         names = [option.decision for option in options]
         assert len(names) == len(set(names))

@@ -28,6 +28,7 @@ NAMES = {
     "approval_given", "checks_answered", "checks_intended", "commented", "escalated", "handoff_requested", "instructed",
     "interrupt_withdrawn", "policy_changed", "policy_ruled", "reminded", "run_continued", "run_paused", "step_done_by_hand",
     "word_voided",
+    "room_refused", "ruling_deferred", "run_forked",
     "reasoner_held", "recall_intended", "reobservation_planned", "thinking_changed",
 }  # fmt: skip
 

@@ -35,7 +35,7 @@ from holdfast.core.state import State
 from holdfast.journal import codec
 from holdfast.journal.base import EMPTY
 from tests.core.story import step, tool, weaker
-from tests.histories import record_people
+from tests.histories import record_looking_back, record_people
 from tests.histories.record_thinking import stores
 from tests.histories.recorder import Recorder
 
@@ -87,6 +87,10 @@ def summary(state: State) -> dict[str, Any]:
         "plan_asked": state.plan_asked, "plan_checks": state.plan_checks is not None, "checking_plan": state.checking_plan,
         "paused": msgspec.to_builtins(state.paused), "handoff": msgspec.to_builtins(state.handoff),
         "instructions": [[instructed.by, instructed.text] for instructed in state.instructions],
+        # From the fifth form on.
+        "fork": [state.fork.source, state.fork.entry, state.fork.mode] if state.fork is not None else None,
+        "run_id": state.run_id, "records": state.records, "business": dict(sorted(state.business.items())),
+        "fork_calls": dict(sorted(state.fork_calls.items())),
     }  # fmt: skip
 
 
@@ -366,7 +370,7 @@ def elsewhere() -> Recorder:
 
 RUNS: tuple[Callable[[], Recorder], ...] = (
     completed, failed, given_up, cancelled, thought, not_to_be_had, limited, changed, owed, taken_back, elsewhere,
-    *record_people.RUNS,
+    *record_people.RUNS, *record_looking_back.RUNS,
 )  # fmt: skip
 
 

@@ -27,6 +27,7 @@ WRITTEN = {
     "0001_first_form": "a3fc8b2e25acb77ee4a16ff91dd20d014d3a6cb27dc8ec073114168226b6860a",
     "0002_messy_outcomes": "d246516df63c09be311fbc4c31ded4d7da522ad10ff65ec8152e7af0cb11e9e3",
     "0003_thinking": "275611b20f2370e03ebe6c78fc74ebe42ccf3fd6704ff2c2c1a6d7e4423a8220",
+    "0004_people": "8f428193eaeeec733e27db8a0e77b959db1a0bfd0f73905c22c2861b33d6748e",
 }
 
 

@@ -26,7 +26,7 @@ class Doubts(Gates):
 
     def _settle_probing(self, step: StepState) -> None:
         if step.fence < self.state.fence:
-            self._probe(step)
+            self._settle_probe_wait(step)  # Whoever asked is gone; what was delivered meanwhile need not be asked again.
 
     def _settle_doubt(self, step: StepState) -> None:
         if step.callback is not None:
