@@ -17,13 +17,13 @@ from holdfast.core import events as e
 from holdfast.core.approval import asks_first
 from holdfast.core.contract import Contract
 from holdfast.core.decide import Room, decide
-from holdfast.core.evolve import evolve, fold
+from holdfast.core.evolve import evolve
 from holdfast.core.state import State, StepState
-from holdfast.errors import JournalCorrupt
-from holdfast.journal.base import EMPTY, Claim, Full, Message
+from holdfast.journal.base import Claim, Full, Message
 from holdfast.runner import holdings
 from holdfast.testing.simulation import promises
 from holdfast.testing.simulation.laws_people import PeopleLaws
+from holdfast.testing.simulation.laws_record import check_record
 from holdfast.testing.simulation.laws_thinking import ThinkingLaws
 from holdfast.testing.simulation.tools import BUSINESS, STORE_WIDE
 from holdfast.testing.world import Effect, Request
@@ -512,7 +512,7 @@ class Laws:
     def check_end(self) -> None:
         """Once everything has landed: what the runs say is what the world saw, and the record is whole."""
         for run_id, state in self.states.items():
-            self._check_record(run_id, state)
+            check_record(self._stage.store, run_id, state, self._break)
             if not state.ended:
                 self._break("every run ends", f"{run_id} has not ended")
             for name in state.order:
@@ -522,18 +522,6 @@ class Laws:
         self.people.check_end()
         if self.thinking is not None:
             self.thinking.check_end(self.states)
-
-    def _check_record(self, run_id: str, state: State) -> None:
-        try:
-            history = self._stage.store.read(run_id, EMPTY)
-        except JournalCorrupt as corrupt:
-            self._break("what is read back is what was known", str(corrupt))
-            return
-        if fold(history.entries) != state:
-            self._break("what is read back is what was known", f"{run_id}: the fold of what is stored is another state")
-        half = len(history.entries) // 2
-        if half and fold(history.entries[half:], fold(history.entries[:half])) != state:
-            self._break("a prefix and the rest give the whole", f"{run_id}: split at {half}")
 
     def _check_truth(self, state: State, step: StepState) -> None:
         name, run_id = step.step.id, state.run_id
