@@ -25,7 +25,11 @@ CHECK = tool("check", "keyed", key_ttl_seconds=600.0, callback=True, owed_within
 
 def night(*more: Any) -> Story:
     """A run of three effects, of which the last one failed for good."""
-    steps = [step("a", "pay", args={"amount": 1}), step("b", "pay", args={"of": ref("steps.a.n")}), step("c", "pay", after=("b",))]
+    steps = [
+        step("a", "pay", args={"amount": 1}),
+        step("b", "pay", args={"of": ref("steps.a.n")}),
+        step("c", "pay", after=("b",)),
+    ]
     told = Story([*steps, *more], PAY, LOOK, MAIL, BOOK, WIRE, CHECK)
     told.decide()
     told.succeed("a", {"n": 7}).decide()

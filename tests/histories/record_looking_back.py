@@ -55,7 +55,10 @@ def morning() -> Recorder:
 def simulated() -> Recorder:
     """A fork in which nothing happens: one call comes to what it came to, one to what a script says."""
     source = night()
-    script = (e.Scripted(tool="pay", when="to == 'ben'", result={"receipt": "none"}, times=1), e.Scripted(tool="pay", fails="denied"))
+    script = (
+        e.Scripted(tool="pay", when="to == 'ben'", result={"receipt": "none"}, times=1),
+        e.Scripted(tool="pay", fails="denied"),
+    )
     run = source.wait(40_000.0).fork(3, run_id="bank/3", mode="simulate", script=script)
     assert isinstance(run, Recorder)
     run.run_id, run.batches = "bank/3", []

@@ -30,8 +30,8 @@ _RECORDS = (
     events.Option, events.Failure, events.AgentChanged, events.CancelRequested, events.CallbackReceived, events.SignalReceived,
     events.Cut, events.ProposalRequested, Turn, Setback, Thinking, Asking, Question, Acceptance, ModelTerms, Price, Usage,
     Reserved, Part, Fact, Plan, Policy, Rule, Ruling, Check, Ladder, Rung, Hours, Standing, events.ChecksAnswered,
-    events.RunPaused, events.Instructed, events.HandoffRequested, events.RunForked, events.Recorded, events.Scripted, events.CallSucceeded,
-    events.CallPartial, events.CallDeferred, events.CallFailed, events.CallUnknown, events.Change,
+    events.RunPaused, events.Instructed, events.HandoffRequested, events.RunForked, events.Recorded, events.Scripted,
+    events.CallSucceeded, events.CallPartial, events.CallDeferred, events.CallFailed, events.CallUnknown, events.Change,
 )  # fmt: skip
 FORM = digest([FOLD_VERSION, [[record.__name__, record.__struct_fields__] for record in _RECORDS]])
 _MAPS: dict[str, Any] = {

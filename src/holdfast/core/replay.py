@@ -12,24 +12,21 @@ The driver owes this: the batches of one run, in order, each as it was committed
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Literal
 
 import msgspec
 
 from holdfast.core import events as e
 from holdfast.core.decide import Decision, Room, decide
-from holdfast.core.evolve import evolve, fold
+from holdfast.core.evolve import fold
 from holdfast.core.state import State
 
-# What the core may rule as well as the world say: a call whose worker was lost, what a result teaches, the end of a pause.
-_EITHER = (e.CallUnknown, e.FactsLearned, e.FactsInvalidated, e.RunContinued)
 _RULED = frozenset(
     {
         e.ProposalRequested, e.RecallIntended, e.CallIntended, e.ProbeIntended, e.ChecksIntended, e.RetryRuled, e.RecoveryRuled,
         e.FallbackRuled, e.ReuseRuled, e.StepSkipped, e.PendingRuled, e.RestPlanned, e.FollowUpSuppressed, e.CallHeld,
         e.CallRefused, e.UndoPlanned, e.StepFailed, e.Asked, e.InterruptExpired, e.LimitReached, e.RunCompleted, e.RunFailed,
         e.RunCancelled, e.ModelCallLost, e.ReasonerHeld, e.Inferred, e.ReobservationPlanned, e.CheckPlanned, e.FinishRuled,
-        e.PlanSuspected, e.PolicyRuled, e.InterruptWithdrawn, e.Reminded, e.Escalated, *_EITHER,
+        e.PlanSuspected, e.PolicyRuled, e.InterruptWithdrawn, e.Reminded, e.Escalated, e.FactsInvalidated,
     }
 )  # fmt: skip
 
@@ -91,20 +88,14 @@ class Walk:
             self.state = self._compare(self.state, batch, cut)
 
     def _compare(self, state: State, batch: Sequence[e.Entry], cut: bool) -> State:
-        from_outside = _from_outside(batch)
-        differs: Divergence | None = None
-        while True:
-            base = fold(batch[:from_outside], state) if from_outside else state
-            divergence, after = self._ruled(base, batch, from_outside, cut)
-            if divergence is None:
-                self.rulings += len(batch) - from_outside
-                return after
-            differs = differs or divergence
-            if not from_outside or type(batch[from_outside - 1].event) not in _EITHER:
-                break
-            from_outside -= 1
-        self.divergences.append(differs)
-        return fold(batch, state)
+        first = next((number for number, entry in enumerate(batch) if is_ruled(entry.event)), len(batch))
+        base = fold(batch[:first], state) if first else state
+        divergence, after = self._ruled(base, batch, first, cut)
+        if divergence is None:
+            self.rulings += len(batch) - first
+            return after
+        self.divergences.append(divergence)
+        return fold(batch[first:], base) if first < len(batch) else base
 
     def _ruled(self, base: State, batch: Sequence[e.Entry], first: int, cut: bool) -> tuple[Divergence | None, State]:
         """What is ruled on `base`, compared with the batch from its `first` entry on; and the state after both."""
@@ -142,12 +133,14 @@ def replay(batches: Iterable[Sequence[e.Entry]]) -> Walk:
     return walk
 
 
-def _from_outside(batch: Sequence[e.Entry]) -> int:
-    """How many of a batch's entries came from outside, at most: up to the first that only the core may say."""
-    for number, entry in enumerate(batch):
-        if type(entry.event) in _RULED and type(entry.event) not in _EITHER:
-            return number
-    return len(batch)
+def is_ruled(event: e.AnyEvent) -> bool:
+    """Whether an event is what the core made of things, and not what it was told. Three kinds may be either: a call that is
+    unknown because its worker was lost, facts that a step taught, and a pause that is over."""
+    if isinstance(event, e.CallUnknown):
+        return event.crashed
+    if isinstance(event, e.FactsLearned):
+        return event.step != ""
+    return event.by == "" if isinstance(event, e.RunContinued) else type(event) in _RULED
 
 
 def _room(outside: Sequence[e.Entry]) -> Room:

@@ -225,8 +225,8 @@ class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
     the run over.
 
     records: whether all is written down that rulings are made under (see RunStarted). fork: where the run comes from, if it is a
-    fork; fork_record: where its record has each call; fork_calls: in a simulated one, how often each call was made since, and each
-    line of the script taken (under its number).
+    fork; fork_record: where its record has each call; fork_calls: in a simulated one, how often each call was made since, and
+    what it comes to (see `forks.chosen`).
     """
 
     run_id: str

@@ -213,9 +213,9 @@ class Calls(Beliefs):
             return self._is_taken_back(step, contract, key) or self._is_under_way_elsewhere(step, contract, args)
         twin = state.business.get(key) if contract.business_key else None
         # A twin that fell back to another tool has made another call since: it is in nobody's way.
-        if twin is not None and twin != name and self._has_key(state.steps[twin], key):
-            if self._twin_in_the_way(step, state.steps[twin]):
-                return True
+        same = twin is not None and twin != name and self._has_key(state.steps[twin], key)
+        if same and self._twin_in_the_way(step, state.steps[twin]):
+            return True
         if state.pending and contract.safety != "read" and self._is_owed(step, args):
             return True
         if step.suppressed_by and step.suppressed_by in state.steps and step.doubt_since is None:
@@ -226,8 +226,8 @@ class Calls(Beliefs):
         return bool(self.places) and self._is_under_way_elsewhere(step, contract, args)
 
     def _has_key(self, twin: StepState, key: str) -> bool:
-        """Whether a step's call has this key, or would have it in this fork: what was begun before the point keeps the key that the
-        source gave it."""
+        """Whether a step's call has this key, or would have it in this fork: what was begun before the point keeps the key
+        that the source gave it."""
         if twin.key == key or self.state.fork is None:
             return twin.key == key
         contract = self.state.contracts.get(twin.tool)

@@ -17,7 +17,7 @@ class RunStarted(Event, frozen=True, kw_only=True):
     """A goal was taken on. contracts: what each tool promised then. secrets: names that are never written down, beside
     those that never are. on_stop: what becomes of what was done when the run fails or is cancelled. parent, parent_step:
     the run and step that started it; depth: how many runs are above it. thread: the conversation that it belongs to. thinking:
-    how it thinks, where a model is asked. accept: what counts as done. policy: when a person is asked. records: 1 where everything
+    how it thinks, where a model is asked. accept: what counts as done. policy: when a person is asked. records: 1 where all
     is written down that rulings are made under (`RoomRefused`, `RulingDeferred`); older runs have 0."""
 
     run_id: str

@@ -6,9 +6,6 @@ saw, and what the contracts promise. (The one exception is named `replay`: decid
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from functools import reduce
-from itertools import combinations
 from typing import Any, Protocol
 
 import msgspec
@@ -16,11 +13,9 @@ import msgspec
 from holdfast.core import events as e
 from holdfast.core.approval import asks_first
 from holdfast.core.contract import Contract
-from holdfast.core.decide import Room, decide
 from holdfast.core.evolve import evolve
 from holdfast.core.state import State, StepState
-from holdfast.journal.base import Claim, Full, Message
-from holdfast.runner import holdings
+from holdfast.journal.base import Claim, Message
 from holdfast.testing.simulation import promises
 from holdfast.testing.simulation.laws_people import PeopleLaws
 from holdfast.testing.simulation.laws_record import check_record
@@ -28,14 +23,6 @@ from holdfast.testing.simulation.laws_thinking import ThinkingLaws
 from holdfast.testing.simulation.tools import BUSINESS, STORE_WIDE
 from holdfast.testing.world import Effect, Request
 
-# Events that come from outside or from the world; all others must follow from the state by themselves.
-_OUTSIDE = (
-    e.RunStarted, e.RunResumed, e.AgentChanged, e.CancelRequested, e.Answered, e.AnswerVoided, e.PlanAdopted, e.ProposalFailed,
-    e.FinishProposed, e.GiveUpProposed, e.CallbackReceived, e.CallbackRefused, e.SignalReceived, e.ChildEnded,
-    e.CallSucceeded, e.CallPartial, e.CallDeferred, e.CallFailed, e.ProbeAnswered, e.ModelAnswered, e.ModelFailed, e.PlanKept,
-    e.QuestionsProposed, e.GoalInterpreted, e.GoalChanged, e.ThinkingChanged, e.MemoryRecalled, e.PolicyChanged,
-    e.ChecksAnswered, e.ApprovalGiven, e.Commented, e.RunPaused, e.Instructed, e.HandoffRequested, e.StepDoneByHand, e.WordVoided,
-)  # fmt: skip
 # Failures that say nothing of the world: the tool answered, and broke its contract.
 _BROKEN = ("invalid_output", "crashed")
 _SLACK = 0.002
@@ -43,8 +30,6 @@ _SLACK = 0.002
 _FORBIDDEN, _CHANGED = "the policy forbids it by now", "changed since it was approved"
 # Far longer than a run is ever left alone, clock jumps included.
 _UNATTENDED = 110.0
-# So many answers of the store are tried in all combinations when a decision is made again.
-ROOMS_MAX = 6
 
 
 class LawBroken(AssertionError):
@@ -123,7 +108,6 @@ class Laws:
         self.claims: dict[str, Claim] = {}
         self.heard: dict[str, list[str]] = {}
         self.expired: dict[tuple[str, str], e.Asked] = {}
-        self.full: dict[str, list[Full]] = {}
         self.promises = promises.Promises(stage, self)
         self.thinking: ThinkingLaws | None = None
         self.people = PeopleLaws(stage)
@@ -154,13 +138,6 @@ class Laws:
                 self._break("a run has one owner", f"{claim.run_id}: {before.worker} has it until {before.until}")
         self.claims[claim.run_id] = claim
 
-    def refused(self, run_id: str, full: Full) -> None:
-        """The store had no room for what a batch asked for."""
-        told = self.full.setdefault(run_id, [])
-        if full in told:
-            told.remove(full)
-        told.append(full)
-
     def lease(self, run_id: str, worker: str, until: float) -> None:
         """A lease was made longer, or given back."""
         claim = self.claims[run_id]
@@ -172,8 +149,6 @@ class Laws:
         if claim is not None and fence != claim.fence:
             self._break("a worker that lost its claim writes nothing", f"{run_id} was written under {fence}, not {claim.fence}")
         state = self.states.get(run_id)
-        if state is not None:
-            self._check_replay(state, first, fence, at, events)
         for offset, event in enumerate(events):
             if state is not None:
                 check = _CHECKS.get(type(event))
@@ -197,33 +172,7 @@ class Laws:
                     "every wait has a deadline", f"{asked.interrupt} is open {at - asked.expires_at:.0f} s after it expired"
                 )
         self.states[run_id] = state
-        self.full.pop(run_id, None)
         self._check_slots()
-
-    def _check_replay(self, state: State, first: int, fence: int, at: float, events: tuple[e.AnyEvent, ...]) -> None:
-        """Decided again from what is written, the same is decided."""
-        outside = 0
-        for event in events:
-            if not (isinstance(event, _OUTSIDE) or _comes_from_outside(event)):
-                break
-            state = evolve(state, e.Entry(first + outside, at, fence, event))
-            outside += 1
-        ruled = events[outside:]
-        if ruled and not any(decide(state, at, room).events == ruled for room in self._rooms(state.run_id)):
-            again = decide(state, at).events
-            what = f"{state.run_id} at {first}: {ruled} was written, {again} is decided"
-            self._break("replay: the same is decided again", what)
-
-    def _rooms(self, run_id: str) -> Iterable[Room]:
-        """What the store may have said that there is no room for, since it last took something of this run: all of it, the
-        later part (a decision without events is forgotten), or some of it (an answer of the store may get lost)."""
-        told = self.full.get(run_id, [])[-ROOMS_MAX:]
-        yield Room()
-        for first in range(len(told)):
-            yield reduce(_with_less, told[first:], Room())
-        for count in range(1, len(told)):
-            for some in combinations(told, count):
-                yield reduce(_with_less, some, Room())
 
     def _check_slots(self) -> None:
         used: dict[str, int] = {}
@@ -578,19 +527,6 @@ class Laws:
         approved = standing.approvals if standing is not None else ()
         barred = name in asked.not_by or name in approved
         return office is None or (asked.people == 1 and office.may(name, asked.who) and not barred)
-
-
-def _comes_from_outside(event: e.AnyEvent) -> bool:
-    """Of the kinds that come from outside, and follow from the state as well: those that did come from there."""
-    if isinstance(event, e.FactsLearned):
-        return not event.step
-    if isinstance(event, e.RunContinued):
-        return event.by != ""
-    return isinstance(event, e.CallUnknown) and not event.crashed
-
-
-def _with_less(room: Room, full: Full) -> Room:
-    return holdings.room(full, room)
 
 
 def _shown(effects: list[Effect]) -> str:

@@ -461,9 +461,7 @@ class WatchedStore(MemoryStore):
             self._stage.counter["two owners at once"] += 1
             self._stage.note("store", "superseded", f"{batch.run_id} f{batch.fence}")
             raise
-        if isinstance(written, Full):
-            self._stage.laws.refused(batch.run_id, written)
-        else:
+        if not isinstance(written, Full):
             if batch.release is not None:
                 self._stage.laws.lease(batch.run_id, "", 0.0)
             if batch.opened or batch.closed:
