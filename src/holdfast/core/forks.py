@@ -7,7 +7,7 @@ doubted where the answer is known. From there on the fork has keys of its own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jmespath
@@ -21,6 +21,8 @@ from holdfast.core.state import CountMap, State, StepState, contract_of
 
 # What asks in a fork: the words that stand for a rule then.
 FORK_ASKS, SOURCE_ASKS = "a fork asks", "the source did it"
+# How the failure of a simulated call begins that nobody has an answer to.
+NO_ANSWER = "the simulation knows no answer"
 _OUTCOMES = (e.CallSucceeded, e.CallPartial, e.CallDeferred, e.CallFailed, e.CallUnknown)
 # Steps of which the source may have learned later what became of their calls.
 _OPEN = frozenset({"flying", "doubt", "probing", "probe_wait", "owed"})
@@ -28,18 +30,22 @@ _OPEN = frozenset({"flying", "doubt", "probing", "probe_wait", "owed"})
 
 def recorded(entries: Sequence[e.Entry], state: State, point: int, *, whole: bool) -> tuple[e.Recorded, ...]:
     """The calls of a run, `entries` and `state` its whole journal and what that comes to, that a fork after the entry `point`
-    is to know: those that change the world and were made after it, or (whole) all of them."""
+    is to know: those that change the world and were made after it, or (whole) all of them. Where the run is a fork itself, what it
+    was told of its own source counts too."""
     calls: dict[tuple[str, int], e.Recorded] = {}
+    told: list[e.Recorded] = []
     for entry in entries:
         event = entry.event
-        if isinstance(event, e.CallIntended):
+        if isinstance(event, e.RunForked):
+            told += (_with(call, run=call.run or event.source) for call in event.recorded if call.after)
+        elif isinstance(event, e.CallIntended):
             contract = state.contracts.get(event.tool)
             if whole or (entry.sequence > point and (contract is None or contract.safety != "read")):
                 calls[event.step, event.attempt] = _intended(entry, event, contract, point)
         elif isinstance(event, _OUTCOMES) and (event.step, event.attempt) in calls:
             call = calls[event.step, event.attempt]
             calls[event.step, event.attempt] = _with(call, outcome=event)
-    return tuple(_settled(call, state) for call in calls.values())
+    return (*told, *(_settled(call, state) for call in calls.values()))
 
 
 def carried(entries: Sequence[e.Entry], state: State, at_point: State) -> tuple[e.AnyEvent, ...]:
@@ -62,8 +68,20 @@ def carried(entries: Sequence[e.Entry], state: State, at_point: State) -> tuple[
                 continue
         after = state.steps.get(name)
         if after is not None and after.phase == "done" and after.key == step.key and after.settled_by not in ("", "reuse"):
-            told.append(e.CallbackReceived(step=name, key=step.key, value=after.value, by=f"the record of {state.run_id}"))
-    return tuple(told)
+            told.append(_delivered(state, after))
+    return (*told, *_rests_settled(state, at_point))
+
+
+def _rests_settled(state: State, at_point: State) -> Iterator[e.AnyEvent]:
+    """Of what was owed to steps that were done: that it came, where the source learned so."""
+    for name, owed in at_point.pending.items():
+        after = state.steps[name]
+        if owed.about != "result" and name not in state.pending and name not in state.flagged and not after.left:
+            yield _delivered(state, after)
+
+
+def _delivered(state: State, step: StepState) -> e.CallbackReceived:
+    return e.CallbackReceived(step=step.step.id, key=step.key, value=step.value, by=f"the record of {state.run_id}")
 
 
 def _is_asked_about(state: State, step: StepState) -> bool:
@@ -112,11 +130,29 @@ def done_by_source(state: State, call: str) -> e.Recorded | None:
     if state.fork is None:
         return None
     found = [state.fork.recorded[place] for place in state.fork_record.get(call) or ()]
-    return next((one for one in reversed(found) if not _failed(one)), None)
+    return next((one for one in reversed(found) if was_done(one)), None)
 
 
-def _failed(call: e.Recorded) -> bool:
-    return isinstance(call.outcome, e.CallFailed) and not call.outcome.failure.landed and not call.came_by
+def known_result(state: State, asked: e.Asked) -> e.Recorded | None:
+    """The call of the source whose result can be taken for the one that a person is asked about; None where there is none."""
+    if state.fork is None or not asked.tool or asked.about not in ("call", "doubt", "failure", "owed"):
+        return None
+    call = sameness(asked.tool, asked.args, state.contracts.get(asked.tool))
+    found = [state.fork.recorded[place] for place in state.fork_record.get(call) or ()]
+    return next((one for one in reversed(found) if one.came_by or isinstance(one.outcome, e.CallSucceeded)), None)
+
+
+def result_in(call: e.Recorded) -> Any:
+    """What came of a call of the source that has a result."""
+    if call.came_by:
+        return call.came
+    assert isinstance(call.outcome, e.CallSucceeded), "a call without a result"
+    return call.outcome.value
+
+
+def was_done(call: e.Recorded) -> bool:
+    """Whether a call of the source had its effect, or may have had it."""
+    return not isinstance(call.outcome, e.CallFailed) or call.outcome.failure.landed or bool(call.came_by)
 
 
 # --- simulation ---------------------------------------------------------------------------------------------------
@@ -153,7 +189,7 @@ def simulated(state: State, command: CallTool | RunProbe) -> e.AnyEvent:
         return _probed(state, command)
     place = state.fork_calls.get(f"step:{command.step}")
     if place is None:
-        said = f"the simulation knows no answer: neither the record of {state.fork.source} nor the script has such a call"
+        said = f"{NO_ANSWER}: neither the record of {state.fork.source} nor the script has such a call"
         return _as_failed(command, "not_found", said)
     if place >= 0:
         return _as_recorded(state.fork.recorded[place], command)

@@ -5,15 +5,19 @@ what was made of it (rulings, intents). The first part is taken as it stands; th
 more, from the state that the record gives, at the time of the batch. The two are compared event by event. So a batch is judged
 by itself: one that differs does not make those after it differ, and the first that does is where to look.
 
+Given `instead`, it is asked what would be ruled by another agent: its contracts, its policy. Then the two sides are compared without the
+digests in them, which are other ones wherever anything is.
+
 The driver owes this: the batches of one run, in order, each as it was committed, from the first one on; and what a run with
 `records` of 0 did not write down is supposed in its favour (see `_supposed`), and counted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
+from msgspec.structs import replace
 
 from holdfast.core import events as e
 from holdfast.core.decide import Decision, Room, decide
@@ -29,6 +33,9 @@ _RULED = frozenset(
         e.PlanSuspected, e.PolicyRuled, e.InterruptWithdrawn, e.Reminded, e.Escalated, e.FactsInvalidated,
     }
 )  # fmt: skip
+
+
+Instead = Callable[[State], State]
 
 
 class Divergence(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,7 +60,8 @@ class Walk:
     how many commits it was supposed what an older release did not write down. divergences: in order; see `Divergence`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, instead: Instead | None = None) -> None:
+        self._instead = instead
         self.state: State | None = None
         self.entries = 0
         self.batches = 0
@@ -103,6 +111,11 @@ class Walk:
         recorded = [entry.event for entry in batch[first:]]
         if first and isinstance(batch[first - 1].event, e.RulingDeferred):
             return (None, base) if not recorded else (_divergence(base, batch, first, ()), base)
+        if self._instead is not None:
+            decision = decide(self._instead(base), at, _room(batch[:first]))
+            if _same([_plain(one) for one in recorded], [_plain(one) for one in decision.events], cut):
+                return None, fold(batch[first:], base) if recorded else base
+            return _divergence(base, batch, first, decision.events, _alike), base
         decision = decide(base, at, _room(batch[:first]))
         if _same(recorded, decision.events, cut):
             return None, decision.state if len(recorded) == len(decision.events) else fold(batch[first:], base)
@@ -124,9 +137,9 @@ class Walk:
         return supposed.state
 
 
-def replay(batches: Iterable[Sequence[e.Entry]]) -> Walk:
-    """Walk all batches of a run."""
-    walk = Walk()
+def replay(batches: Iterable[Sequence[e.Entry]], instead: Instead | None = None) -> Walk:
+    """Walk all batches of a run. instead: what is ruled on in place of a state, to see what would be ruled then."""
+    walk = Walk(instead)
     for batch in batches:
         walk.feed(batch)
     walk.end()
@@ -184,10 +197,24 @@ def _written(event: e.AnyEvent) -> bytes:
     return msgspec.json.encode(event, order="deterministic")
 
 
-def _divergence(base: State, batch: Sequence[e.Entry], first: int, ruled: Sequence[e.AnyEvent]) -> Divergence:
+def _plain(event: e.AnyEvent) -> e.AnyEvent:
+    """An event without the digests that it is bound by."""
+    if isinstance(event, e.Asked):
+        ruling = replace(event.ruling, digest="") if event.ruling is not None else None
+        return replace(event, digest="", ruling=ruling, calls={})
+    return replace(event, call="", ruling=replace(event.ruling, digest="")) if isinstance(event, e.PolicyRuled) else event
+
+
+def _alike(recorded: e.AnyEvent, ruled: e.AnyEvent) -> bool:
+    return _is(_plain(recorded), _plain(ruled))
+
+
+def _divergence(
+    base: State, batch: Sequence[e.Entry], first: int, ruled: Sequence[e.AnyEvent], is_same: Callable[..., bool] | None = None
+) -> Divergence:
     recorded = tuple(entry.event for entry in batch[first:])
     same = 0
-    while same < min(len(recorded), len(ruled)) and _is(recorded[same], ruled[same]):
+    while same < min(len(recorded), len(ruled)) and (is_same or _is)(recorded[same], ruled[same]):
         same += 1
     left, right = recorded[same:], tuple(ruled[same:])
     return Divergence(

@@ -75,7 +75,8 @@ class StepState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, g
     and the step for it. cut: what was kept of a result that was too large. done_at: the entry that made it done. tainted: a
     model planned it that had read what an untrusted tool returned. approved_until: when the approval lapses; approved_by: who
     gave it. was_asked: a person was asked about it, and the question was withdrawn: it is asked whatever the policy says by
-    now. ruled: the digest of the call that the last ruling was for. checks: what functions said of it."""
+    now. ruled: the digest of the call that the last ruling was for. checks: what functions said of it. begun_before: in a fork,
+    the occurrence of the call that its source had begun and that may have had its effect; 0: none."""
 
     step: Step
     phase: Phase = "blocked"
@@ -135,6 +136,7 @@ class StepState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, g
     was_asked: int = 0
     ruled: str = ""
     checks: e.ChecksAnswered | None = None
+    begun_before: int = 0
 
 
 if TYPE_CHECKING:

@@ -57,6 +57,13 @@ def plain_secrets(value: Any, names: frozenset[str]) -> Iterator[str]:
             yield from plain_secrets(part, names)
 
 
+def redacted(value: Any, names: frozenset[str]) -> Any:
+    """A value without what is never written down, by its name."""
+    if isinstance(value, dict):
+        return {key: REDACTED if key in names else redacted(part, names) for key, part in value.items()}
+    return [redacted(part, names) for part in value] if isinstance(value, (list, tuple)) else value
+
+
 def redacted_in(value: Any) -> bool:
     """Whether something in it was not written down, and so is lost."""
     if isinstance(value, dict):

@@ -46,6 +46,9 @@ def entry_line(entry: e.Entry) -> EntryLine:
             parts[key] = [member[part] for member in parts[key]]
     if "plan" in parts:
         parts["plan"] = [step["id"] for step in parts["plan"]["steps"]]
+    for key in ("recorded", "script"):
+        if isinstance(entry.event, e.RunForked) and key in parts:
+            parts[key] = len(parts[key])
     if isinstance(entry.event, e.UndoPlanned):
         parts["steps"] = [step["id"] for step in parts.get("steps", ())]
     if isinstance(entry.event, e.RestPlanned):
@@ -153,6 +156,10 @@ def _of_run(event: e.AnyEvent, state: State | None) -> str | None:
             return f"started, agent {agent}" + (f", by step {event.parent_step} of run {parent}" if parent else "")
         case e.RunResumed():
             return "taken on again"
+        case e.RunForked(source=source, entry=entry, mode=mode):
+            return f"from here on it is a fork of {source}, from after its entry {entry} ({mode})"
+        case e.RoomRefused(free=free):
+            return f"there was no room for {listed(free)}" if free else None
         case e.PlanAdopted(plan=plan, revision=revision, reason=reason, dropped=dropped):
             dropping = f"; dropped: {listed(dropped)}" if dropped else ""
             # Of a plan that is there as a whole nobody asks why.

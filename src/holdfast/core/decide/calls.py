@@ -126,7 +126,7 @@ class Calls(Beliefs):
             self._give_up(step, str(missing), step.step.on_failure)
             return
         anew = not settled and step.edited is None and step.sent != "" and digest(args) != step.sent
-        key = step.key if again else self._key(step, contract, args)
+        key = step.key if again or self._was_begun_before(step, args) else self._key(step, contract, args)
         if anew and key == step.key:
             # Something else is believed than when it failed: another call is another key.
             key = self._key(step, contract, args, step.occurrence + 1)
@@ -197,6 +197,11 @@ class Calls(Beliefs):
             step.occurrence if occurrence is None else occurrence, contract.business_scope,
         )  # fmt: skip
 
+    def _was_begun_before(self, step: StepState, args: dict[str, Any]) -> bool:
+        """Whether this is a call that the source of this fork had begun, which a person wants made all the same: it goes out under
+        the key that it had, so that the other side can drop it if it did happen."""
+        return step.insisted and step.begun_before == step.occurrence and step.key != "" and step.args == args
+
     def _send_by(self, step: StepState) -> float | None:
         """Until when a repeat of a call in doubt may go out: whoever sends it may have been stopped since this was decided."""
         contract = self._contract(step)
@@ -213,8 +218,12 @@ class Calls(Beliefs):
             return self._is_taken_back(step, contract, key) or self._is_under_way_elsewhere(step, contract, args)
         twin = state.business.get(key) if contract.business_key else None
         # A twin that fell back to another tool has made another call since: it is in nobody's way.
-        same = twin is not None and twin != name and self._has_key(state.steps[twin], key)
-        if same and self._twin_in_the_way(step, state.steps[twin]):
+        if (
+            twin is not None
+            and twin != name
+            and self._has_key(state.steps[twin], key)
+            and self._twin_in_the_way(step, state.steps[twin])
+        ):
             return True
         if state.pending and contract.safety != "read" and self._is_owed(step, args):
             return True

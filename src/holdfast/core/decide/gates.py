@@ -19,7 +19,7 @@ from holdfast.core.approval import (
 from holdfast.core.commands import CheckCall
 from holdfast.core.contract import Contract, digest
 from holdfast.core.decide.desk import Desk
-from holdfast.core.forks import done_by_source, fork_gate
+from holdfast.core.forks import FORK_ASKS, SOURCE_ASKS, done_by_source, fork_gate
 from holdfast.core.policy import Rule, Ruling, Undecided, evaluate, policy_digest
 from holdfast.core.proposed import amount_in, proposed_call
 from holdfast.core.state import StepState
@@ -58,11 +58,17 @@ class Gates(Desk):
             return False
         if again or step.landed:
             before = "an earlier call happened, and its answer could not be used; " if step.landed else ""
-            why = f"the policy forbids it by now (rule {ruling.rule})" if ruling.verdict == "block" else _CHANGED
+            why = f"the policy forbids it by now (rule {ruling.rule})" if ruling.verdict == "block" else self._why_again(ruling)
             self._ask_about_doubt(step, contract, f"{before}{why}")
         else:
             self._ask_first(step, contract, args, ruling, call)
         return True
+
+    def _why_again(self, ruling: Ruling) -> str:
+        fork = self.state.fork
+        if fork is None or ruling.rule not in (FORK_ASKS, SOURCE_ASKS):
+            return _CHANGED
+        return f"{fork.source} had begun it, and in a fork of it nothing is repeated unasked; it would go out under the same key"
 
     def _has_lapsed(self, step: StepState) -> bool:
         return step.approved_until is not None and step.approved_until <= self.now
@@ -164,7 +170,8 @@ class Gates(Desk):
         question, options = f"may {step.tool} be called?{rule}", None
         if (fork := self.state.fork) is not None and fork.mode != "simulate":
             did = done_by_source(self.state, sameness(step.tool, args, contract))
-            made = f", which made the same call (its entry {did.entry})" if did is not None else ""
+            which = "which" if did is not None and not did.run else f"and {did.run}" if did is not None else ""
+            made = f", {which} made the same call (its entry {did.entry})" if did is not None else ""
             question, options = f"{question} this run is a fork of {fork.source}{made}", "forked"
         self._ask(
             "call", "approval", question, call, step, args, options=options,

@@ -90,6 +90,7 @@ def _step_forked(state: State, name: str) -> State:
     changes: dict[str, Any] = {}
     if step.phase not in ENDED:
         changes = {"approved": None, "approved_by": (), "approved_until": None, "ruled": "", "checks": None}
+        changes["begun_before"] = step.occurrence if step.key and _was_made(step) else 0
         if step.phase == "checking":
             changes |= {"phase": "waiting", "due_at": state.at}
     contract = state.contracts.get(step.tool)
