@@ -30,8 +30,8 @@ _OPEN = frozenset({"flying", "doubt", "probing", "probe_wait", "owed"})
 
 def recorded(entries: Sequence[e.Entry], state: State, point: int, *, whole: bool) -> tuple[e.Recorded, ...]:
     """The calls of a run, `entries` and `state` its whole journal and what that comes to, that a fork after the entry `point`
-    is to know: those that change the world and were made after it, or (whole) all of them. Where the run is a fork itself, what it
-    was told of its own source counts too."""
+    is to know: those that change the world and were made after it, or (whole) all of them. Where the run is a fork itself, what
+    it was told of its own source counts too."""
     calls: dict[tuple[str, int], e.Recorded] = {}
     told: list[e.Recorded] = []
     for entry in entries:

@@ -178,7 +178,8 @@ def find(value: Any, roots: tuple[str, ...] = PLAN_ROOTS, *, bare: bool = False)
                 yield parse(str(value[REF]), roots)
         elif SECRET not in value and LITERAL not in value:
             for part in value.values():
-                yield from find(part, roots, bare=bare)
+                if isinstance(part, (dict, list, tuple)):  # Most parts are plain values, and a generator for each would cost.
+                    yield from find(part, roots, bare=bare)
     elif isinstance(value, (list, tuple)):
         for part in value:
             yield from find(part, roots, bare=bare)

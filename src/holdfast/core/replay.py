@@ -96,7 +96,9 @@ class Walk:
             self.state = self._compare(self.state, batch, cut)
 
     def _compare(self, state: State, batch: Sequence[e.Entry], cut: bool) -> State:
-        first = next((number for number, entry in enumerate(batch) if is_ruled(entry.event)), len(batch))
+        first = 0
+        while first < len(batch) and not is_ruled(batch[first].event):
+            first += 1
         base = fold(batch[:first], state) if first else state
         divergence, after = self._ruled(base, batch, first, cut)
         if divergence is None:

@@ -81,7 +81,8 @@ class Decider(People):
         before = -1
         while before != len(self.events) and not self._stopping() and not self.state.ended:
             before = len(self.events)
-            self._check_limits()
+            if before:
+                self._check_limits()  # They were looked at before anything was ruled.
             self._observe()
             self._suspect()
             if not self._stopping() and not self._must_think_first():

@@ -26,7 +26,7 @@ class Ends(Minds):
             return
         bound = limits.reached(
             state.limits,
-            steps=len(state.order) - len(self._looks()),
+            steps=len(state.order) - (len(self._looks()) if state.checks else 0),
             started_at=state.started_at,
             now=self.now,
             changes=state.changes,

@@ -15,7 +15,7 @@ from holdfast.core.diagnosis import PASSING
 from holdfast.core.facts import STEP_PREFIX
 from holdfast.core.pending import Pending, can_look, look_wait
 from holdfast.core.plan import Plan, Step, believes, needs, reads, stand_ins, waits_for
-from holdfast.core.state import AT_REST, ENDED, Phase, SettledBy, State, StepState
+from holdfast.core.state import AT_REST, ENDED, Phase, SettledBy, State, StepMap, StepState
 
 Named = TypeVar("Named")
 # A result of so many bytes says the same in answer to any question.
@@ -42,19 +42,15 @@ def put(state: State, entry: e.Entry, step: StepState, **changes: Any) -> State:
             changes["ready"] = state.ready[:at] + state.ready[at + 1 :]
         elif step.phase == "ready":
             changes["ready"] = (*state.ready, name)
+    steps = state.steps.insert(name, step)
+    ends = step.phase in ENDED and before not in ENDED
+    if ends:
+        steps, changes["ready"] = _released(state, steps, changes.get("ready", state.ready), name)
+        changes["open_steps"] = state.open_steps - 1
     changed = replace(
-        state,
-        version=entry.sequence,
-        at=max(state.at, entry.at),
-        fence=entry.fence,
-        steps=state.steps.insert(name, step),
-        **changes,
-    )
-    if step.phase not in ENDED or before in ENDED:
-        return changed
-    if name in changed.reserved:
-        changed = replace(changed, **settled(changed, name))
-    return _release_dependents(changed, step)
+        state, version=entry.sequence, at=max(state.at, entry.at), fence=entry.fence, steps=steps, **changes
+    )  # fmt: skip
+    return replace(changed, **settled(changed, name)) if ends and name in changed.reserved else changed
 
 
 def settled(state: State, *names: str) -> dict[str, Any]:
@@ -67,9 +63,9 @@ def settled(state: State, *names: str) -> dict[str, Any]:
     return {"reserved": rest, "spent": sum((budget.lost(each, requests=int(not name)) for name, each in held), state.spent)}
 
 
-def _release_dependents(state: State, ended: StepState) -> State:
-    steps, ready = state.steps, state.ready
-    for name in state.dependents.get(ended.step.id) or ():
+def _released(state: State, steps: StepMap, ready: tuple[str, ...], ended: str) -> tuple[StepMap, tuple[str, ...]]:
+    """The steps, and those that are ready, after one has ended that others may wait for."""
+    for name in state.dependents.get(ended) or ():
         waiting = steps[name]
         missing = waiting.missing - 1
         if missing == 0 and waiting.phase == "blocked":
@@ -77,7 +73,7 @@ def _release_dependents(state: State, ended: StepState) -> State:
             steps = steps.insert(name, replace(waiting, missing=0, phase="ready"))
         else:
             steps = steps.insert(name, replace(waiting, missing=missing))
-    return replace(state, steps=steps, ready=ready, open_steps=state.open_steps - 1)
+    return steps, ready
 
 
 def add_steps(state: State, entry: e.Entry, added: Iterable[Step], **changes: Any) -> State:
