@@ -1,6 +1,6 @@
 """Speed and size, each printed beside the floor that was measured in the same run.
 
-python -m bench.run [one] [crowd] [growth] [parked] [resume] [imports] [owed] [promises] [turns] [people]      (default: all)
+python -m bench.run [one] [crowd] [growth] [parked] [resume] [imports] [owed] [promises] [turns] [people] [replay]      (default: all)
 """
 
 from __future__ import annotations
@@ -18,37 +18,17 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from bench import floor, people, promises, thinking
+from bench import floor, people, promises, replaying, thinking
 from bench import owed as owed_bench
-from holdfast import Agent, Holdfast, Limits, Plan, Step, tool
+from bench.crowds import PAYLOAD, chain, cpu
+from holdfast import Agent, Holdfast, Plan, Step, tool
 from holdfast.journal.sqlite import SqliteJournal
-
-PAYLOAD = "x" * 1000
-
-
-@tool(safety="idempotent")
-async def noop(n: int) -> str:
-    """Do nothing, and say so in 1 KB."""
-    return PAYLOAD
 
 
 @tool(safety="irreversible")
 async def pay(amount: int) -> str:
     """Never called here: every run parks at the question."""
     return "paid"
-
-
-def chain(steps: int) -> Agent:
-    """An agent with a plan of so many steps, one after the other."""
-    return Agent(
-        "bench",
-        tools=[noop],
-        plan=Plan(
-            steps=tuple(Step(id=f"s{n}", tool="noop", args={"n": n}, after=(f"s{n - 1}",) if n else ()) for n in range(steps)),
-            result={},
-        ),
-        limits=Limits(attempts_max=1_000_000, steps_max=1_000_000),
-    )
 
 
 async def one(folder: Path) -> None:
@@ -221,14 +201,10 @@ def best_cpu(arguments: list[str]) -> float:
     return min(times)
 
 
-def cpu() -> float:
-    """User and system seconds of this process, all threads."""
-    return time.process_time()
-
-
 BENCHES: dict[str, Callable[[Path], Awaitable[None]]] = {
     "one": one, "crowd": crowd, "growth": growth, "parked": parked, "resume": resume, "imports": imports,
     "owed": owed, "promises": promises.measure, "turns": thinking.turns, "people": people.measure,
+    "replay": replaying.measure,
 }  # fmt: skip
 
 
