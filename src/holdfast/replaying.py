@@ -101,6 +101,8 @@ async def replay_run(
         kept = await journal.checkpoint(run_id)
         if kept is not None and kept.form != checkpoint.FORM:
             kept, compared = None, "older"
+        elif kept is not None:
+            compared = "differs"  # Until it was met, and found to be what the events come to.
         with _without_collecting():
             for batch in batches:
                 walk.feed(await contents.entries(batch))
@@ -109,15 +111,24 @@ async def replay_run(
         compared = _compared(kept, walk, compared)
     except JournalCorrupt as damaged:
         return _replayed(run_id, walk, compared, problem=damaged.what)
+    except HoldfastError:
+        raise
+    except Exception as surprise:  # noqa: BLE001 — the border: rules of today that break on a record are a finding, too.
+        return _replayed(run_id, walk, compared, problem=_broken(walk, surprise))
     return _replayed(run_id, walk, compared)
 
 
 def replay_batches(run_id: str, batches: Iterable[Sequence[Entry]], *, instead: Instead | None = None) -> Replayed:
     """Walk a run that is at hand, such as one that was exported."""
     walk = Walk(instead)
-    for batch in batches:
-        walk.feed(batch)
-    walk.end()
+    try:
+        for batch in batches:
+            walk.feed(batch)
+        walk.end()
+    except HoldfastError:
+        raise
+    except Exception as surprise:  # noqa: BLE001 — as above.
+        return _replayed(run_id, walk, "none", problem=_broken(walk, surprise))
     return _replayed(run_id, walk, "none")
 
 
@@ -150,6 +161,11 @@ def _compared(kept: Checkpoint | None, walk: Walk, before: str) -> str:
         if checkpoint.from_bytes(kept.body) == walk.state:
             return "agrees"
     return "differs"
+
+
+def _broken(walk: Walk, surprise: Exception) -> str:
+    known = walk.state.version if walk.state is not None else 0
+    return f"today's rules break on what follows entry {known}: {type(surprise).__name__}: {surprise}"
 
 
 def _replayed(run_id: str, walk: Walk, compared: str, problem: str = "") -> Replayed:
