@@ -72,6 +72,17 @@ def agents_of(spec: str) -> list[Agent]:
     return distinct(loaded.agents.values())
 
 
+def named(spec: str) -> Any:
+    """What `FILE.py:NAME` or `MODULE:NAME` names, whatever it is (a world, a script); LoadError where it is not there."""
+    target, name = _split(spec)
+    if not name:
+        raise LoadError(f"{spec!r} names nothing in that file", hint="write FILE.py:NAME")
+    module = _file_module(_file(Path(target))) if _looks_like_a_file(target) else _named_module(target)
+    if not hasattr(module, name):
+        raise LoadError(f"{target} has no {name}{_near(name, vars(module))}")
+    return getattr(module, name)
+
+
 def policy_file(path: str | Path) -> Policy:
     """The policy that a file holds; LoadError where it cannot be read, DefinitionError with all that is wrong in it. Which tools
     and checks there are is not looked at."""

@@ -124,17 +124,30 @@ def _unreachable(agent: Agent) -> list[str]:
 SCHEMA_EXAMPLES = examples(
     "holdfast schema plan > plan.schema.json",
     "holdfast schema policy > policy.schema.json",
+    "holdfast schema monitors > monitors.schema.json",
+    "holdfast schema eval > eval.schema.json",
     "holdfast schema plan | jq '.properties | keys'",
 )
 
 
 def schema(
-    what: Annotated[Literal["plan", "policy"], typer.Argument(metavar="plan|policy", help="Of what.", show_default=False)],
+    what: Annotated[
+        Literal["plan", "policy", "monitors", "eval"],
+        typer.Argument(metavar="plan|policy|monitors|eval", help="Of what.", show_default=False),
+    ],
 ) -> int:
-    """The JSON Schema of plan files, or of policies, for editors."""
+    """The JSON Schema of a kind of file, for editors."""
     import json
 
-    from holdfast.cli.schema import plan_schema, policy_schema
+    from holdfast.cli.schema import DIALECT, plan_schema, policy_schema
+    from holdfast.cli.schema_eval import eval_schema
+    from holdfast.monitors.form import settings_schema
 
-    put(json.dumps(plan_schema() if what == "plan" else policy_schema(), indent=2))
+    if what == "eval":
+        made = eval_schema()
+    elif what == "monitors":
+        made = {"$schema": DIALECT, **settings_schema()}
+    else:
+        made = plan_schema() if what == "plan" else policy_schema()
+    put(json.dumps(made, indent=2))
     return DONE

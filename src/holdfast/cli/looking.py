@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
-from holdfast.cli.options import DONE, FAILED, AsJson, Db, RunId, command, examples, in_store, wrong
+from holdfast.cli.options import DONE, FAILED, AsJson, Db, RunId, check_store, command, examples, in_store, wrong
 from holdfast.cli.text import one_line, put, put_json, say
 
 if TYPE_CHECKING:
     from holdfast.app import Holdfast
     from holdfast.core.events import Entry
+    from holdfast.errors import JournalCorrupt
+    from holdfast.journal.base import Journal, RunRow
     from holdfast.views import SpentView
+    from holdfast.views.why import NoSuchStep
 
 
 def register(app: typer.Typer) -> None:
@@ -94,6 +99,10 @@ async def _spent(app: Holdfast, ids: list[str]) -> dict[str, SpentView]:
 
 SHOW_EXAMPLES = examples(
     "holdfast show order-7",
+    "holdfast show order-7 --why             # why it is as it is, back to the first cause",
+    "holdfast show order-7 --why pay         # why this step was called so, then, again, and ended so",
+    "holdfast show order-7 --why 57          # what this entry of its journal is, and why",
+    "holdfast show order-7 --why --markdown | gh issue comment 12 -F -",
     "holdfast show order-7 --events          # its journal: number, time, fence, event",
     "holdfast show order-7 --step report --whole   # its result, also where it was too large to be kept whole",
     "holdfast show trip-3 --turns            # what its model said, a line a turn",
@@ -105,6 +114,15 @@ SHOW_EXAMPLES = examples(
 
 def show(
     id: RunId,
+    about: Annotated[
+        str | None,
+        typer.Argument(metavar="[STEP]", help="With --why: a step, or the number of an entry.", show_default=False),
+    ] = None,
+    why: Annotated[
+        bool, typer.Option("--why", help="Why it is as it is; with a STEP behind it, why that is: what led to it, and to that.")
+    ] = False,
+    every: Annotated[bool, typer.Option("--all", help="With --why: every step in full.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="With --why: as Markdown, for a ticket.")] = False,
     events: Annotated[bool, typer.Option("--events", help="Its journal, an entry a line.")] = False,
     step: Annotated[
         str | None, typer.Option("--step", metavar="STEP", help="The result of this step, as JSON.", show_default=False)
@@ -126,25 +144,37 @@ def show(
     runs that they started, and until when it waits; where a model plans it, also what it thinks, what it spent, what it
     believes and what of that is a guess. A run whose journal is damaged says so, and the exit code is 5.
     """
+    if (about or every or markdown) and not why:
+        named = about or ("--all" if every else "--markdown")
+        wrong(f"{named} is of --why", command(db, "show", id, "--why", *([about] if about else [])))
     if whole and step is None:
         wrong("--whole is of the result of a step", f"{command(db, 'show', id, '--step', 'STEP', '--whole')}")
     if shown and turn is None:
         wrong("--shown is of a turn", f"{command(db, 'show', id, '--turn', 'N', '--shown')}")
-    given = {"--events": events, "--step": step is not None, "--facts": facts, "--turns": turns, "--turn": turn is not None}
+    given = {
+        "--why": why,
+        "--events": events,
+        "--step": step is not None,
+        "--facts": facts,
+        "--turns": turns,
+        "--turn": turn is not None,
+    }
     if len(asked := [name for name, is_given in given.items() if is_given]) > 1:
         wrong(f"{' and '.join(asked)} are {'two' if len(asked) == 2 else 'several'} questions", "ask one of them")
-    from holdfast.errors import JournalCorrupt, RunNotFound
-    from holdfast.journal.base import RunRow
+    if why:
+        if json and markdown:
+            wrong("--json and --markdown are two forms", "take one of them")
+        if every and about:
+            wrong("--all is of the whole run", f"{command(db, 'show', id, '--why', about)} has all of {about}")
+        return _explain(id, about or "", every, "json" if json else "markdown" if markdown else "text", db)
+    from holdfast.errors import JournalCorrupt
 
     async def go(app: Holdfast) -> int:
-        row = await app.journal.row(id)
-        if row is None:
-            raise RunNotFound("there is no such run in this store", run_id=id, hint=f"{command(db, 'runs')} lists them")
+        row = await _there(app.journal, id, db)
         try:
             entries = await app.history(id)
         except JournalCorrupt as error:
-            _damaged(row, error)
-            error.hint = error.hint or "restore the store from a backup; the other runs go on"
+            _damaged(row, error, json)
             raise
         if events:
             _events(entries, json)
@@ -155,13 +185,6 @@ def show(
         else:
             await page(app, row, entries)
         return DONE
-
-    def _damaged(row: RunRow, error: JournalCorrupt) -> None:
-        if json:
-            put_json([{"run_id": row.run_id, "agent": row.agent, "status": row.status, "damaged": error.what}])
-        else:
-            put(f"{row.run_id}  damaged: {error.what}")
-            put(f"  the store has it as {row.status}, agent {row.agent}, {row.version} entries")
 
     async def page(app: Holdfast, row: RunRow, entries: list[Entry]) -> None:
         from holdfast.cli import render
@@ -180,6 +203,92 @@ def show(
             render.show(seen, db, now)
 
     return in_store(db, go)
+
+
+async def _there(journal: Journal, id: str, db: str) -> RunRow:
+    from holdfast.cli.given import no_such_run
+
+    if (row := await journal.row(id)) is None:
+        raise await no_such_run(journal, id, db)
+    return row
+
+
+def _damaged(row: RunRow, error: JournalCorrupt, json: bool) -> None:
+    """What the store knows of a run whose journal cannot be trusted."""
+    if json:
+        put_json([{"run_id": row.run_id, "agent": row.agent, "status": row.status, "damaged": error.what}])
+    else:
+        put(f"{row.run_id}  damaged: {error.what}")
+        put(f"  the store has it as {row.status}, agent {row.agent}, {row.version} entries")
+    error.hint = error.hint or "restore the store from a backup; the other runs go on"
+
+
+def _explain(id: str, about: str, every: bool, form: Literal["text", "json", "markdown"], db: str) -> int:
+    """`show --why`: from the journal alone, so that nothing has to be loaded that could advance a run."""
+    check_store(db)
+    with _uncollected():
+        import asyncio
+        import time
+
+        from holdfast.views.why import NoSuchStep
+        from holdfast.views.why import why as explained
+
+        entries = asyncio.run(_journal(id, form == "json", db))
+        try:
+            found = explained(entries, time.time(), about, every=every)
+        except NoSuchStep as unknown:
+            _no_such_step(id, unknown, db)
+    if form == "json":
+        put_json([found])
+    elif form == "markdown":
+        from holdfast.views.why.markdown import markdown as as_markdown
+
+        put(as_markdown(found, command=_command_of(db)).rstrip("\n"))
+    else:
+        from holdfast.cli import render_why
+
+        render_why.page(found, db)
+    return DONE
+
+
+async def _journal(id: str, json: bool, db: str) -> list[Entry]:
+    """The entries of a run, without an engine."""
+    from holdfast.errors import JournalCorrupt
+    from holdfast.journal.sqlite import SqliteJournal
+
+    journal = SqliteJournal(db)
+    await journal.open()
+    try:
+        row = await _there(journal, id, db)
+        try:
+            return (await journal.read(id)).entries
+        except JournalCorrupt as error:
+            _damaged(row, error, json)
+            raise
+    finally:
+        await journal.close()
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """What is loaded and read meanwhile is all kept, so it is not looked through for garbage again and again."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def _command_of(db: str) -> Callable[..., str]:
+    return lambda *words, ends="": command(db, *words, ends=ends)
+
+
+def _no_such_step(id: str, unknown: NoSuchStep, db: str) -> NoReturn:
+    meant = f"did you mean {' or '.join(unknown.close)}? " if unknown.close else ""
+    has = f"it has {unknown.steps} steps, and the entries 1 to {unknown.entries}"
+    wrong(f"run {id}: there is no step {unknown.name}", f"{meant}{has}: {command(db, 'show', id)}")
 
 
 def _thoughts(entries: list[Entry], turn: int | None, facts: bool, shown: bool, json: bool, db: str) -> None:

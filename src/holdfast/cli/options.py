@@ -82,7 +82,7 @@ def in_store(db: str, work: Callable[[Holdfast], Coroutine[Any, Any, int]], *, n
 
     from holdfast.app import Holdfast
 
-    _check_store(db, new)
+    check_store(db, new)
 
     async def whole() -> int:
         async with Holdfast(db, **options) as app:
@@ -91,7 +91,8 @@ def in_store(db: str, work: Callable[[Holdfast], Coroutine[Any, Any, int]], *, n
     return asyncio.run(whole())
 
 
-def _check_store(db: str, new: bool) -> None:
+def check_store(db: str, new: bool = False) -> None:
+    """Refuse a store that is none, or that is not there, unless it may be `new`."""
     path = Path(db)
     if not db or db.startswith(":") or "://" in db:
         wrong(f"--db {db!r} is no file", "a store is an SQLite file")

@@ -179,12 +179,17 @@ def shown(
 
 def origins(state: State, asked: e.Asked, now: float) -> Iterator[Origin]:
     """Where each value of the arguments comes from that a person is shown; nothing for what is not about a call."""
-    step = state.steps.get(asked.step)
+    yield from call_origins(state, asked.step, asked.tool, asked.args, now)
+
+
+def call_origins(state: State, called: str, tool: str, args: dict[str, Any], now: float) -> Iterator[Origin]:
+    """Where each value of the arguments of a step's call comes from, as it stands at `now`; nothing for no step."""
+    step = state.steps.get(called)
     if step is None:
         return
-    form = _form(step, asked.tool)
+    form = _form(step, tool)
     by_itself: From = "model" if state.thinking is not None else "plan"
-    for name, value in asked.args.items():
+    for name, value in args.items():
         if step.edited is not None and (name not in form or _meant(state, form[name]) != references.unmarked(value)):
             yield Origin(value=name, comes_from="person")
         elif name in form:

@@ -47,7 +47,7 @@ class ScriptedModel:
     def __init__(self, script: Script, *, name: str = "script"):
         self.name = f"scripted:{name.removeprefix('scripted:')}"
         self.requests: list[Request] = []
-        self._script = script
+        self.script = script
         self._tries: Counter[tuple[str, str, int]] = Counter()
         # A server asks from several threads.
         self._lock = threading.Lock()
@@ -82,11 +82,11 @@ class ScriptedModel:
             return turns.turns[min(self._tries[key], len(turns.turns)) - 1]
 
     def _said(self, request: Request, place: int) -> Said:
-        if callable(self._script):
-            return self._script(request)
-        if place >= len(self._script):
-            raise ScriptEnded(f"{self.name} has {len(self._script)} turns, and is asked for turn {place + 1}")
-        return self._script[place]
+        if callable(self.script):
+            return self.script(request)
+        if place >= len(self.script):
+            raise ScriptEnded(f"{self.name} has {len(self.script)} turns, and is asked for turn {place + 1}")
+        return self.script[place]
 
 
 async def _fail(fault: Fault, request: Request) -> None:
