@@ -294,7 +294,8 @@ def _first(thing: object) -> str:
 
 def commands() -> list[str]:
     """Every command, in the order of the help; those of a group behind the group."""
-    from holdfast.cli.main import GROUPS, app
+    from holdfast.cli.group import GROUPS
+    from holdfast.cli.main import app
 
     groups = {str(group.name): group.typer_instance for group in app.registered_groups}
     names = [str(command.name) for command in app.registered_commands]

@@ -25,19 +25,21 @@ STOREYS = """
 __main__
 cli
 labs
+evaluation
 testing loading
 holdfast
 app
-saying scheduling
-engines
+saying scheduling forking replaying
+engines telemetry
 runner
 starting
 agent
 judges mind
 models
-inbox memory audit figures notify
+monitors
+inbox memory audit archive figures notify
 journal tools reasoners views pricing policyfile
-policyfile
+policyfile scriptfile
 datafile
 core datafile
 errors
@@ -116,6 +118,7 @@ def test_nothing_is_imported_by_its_text() -> None:
     """An import by a computed name is for the public names, a room's own modules, and the files and modules of users."""
     assert {name for name in MODULES if any(imports_by_text(TREES[name]))} <= {
         "holdfast",
+        "holdfast.cli.start",
         "holdfast.labs.registry",
         "holdfast.loading",
         "holdfast.testing.crash_walk.worker",

@@ -33,11 +33,11 @@ from holdfast.errors import (
     GoalMismatch,
     HoldfastError,
     JournalCorrupt,
-    RunNotFound,
     UsageError,
 )
 from holdfast.figures.judgement import Judgement
 from holdfast.inbox import Inbox
+from holdfast.journal import retention
 from holdfast.journal.base import Journal, Owed, RunRow, Worker
 from holdfast.journal.sqlite import SqliteJournal
 from holdfast.memory import Recaller
@@ -230,6 +230,7 @@ class Holdfast(Saying):
         wanted, goal_digest = goal_of(agent, goal, inputs)
         existing = await self.journal.row(id)
         if existing is None:
+            await retention.check_not_pruned(self.journal, id)
             agent.check_inputs(wanted.inputs)
             return False
         _check_same(existing, agent, goal_digest, asked=goal is not None or inputs is not None)
@@ -267,6 +268,8 @@ class Holdfast(Saying):
             if claim is not None:
                 return run_id, claim if here else None
             existing = await self.journal.row(run_id)  # Somebody was faster with the same id.
+            if existing is None:
+                await retention.check_not_pruned(self.journal, run_id)
         if existing is not None:
             _check_same(existing, agent, goal_digest, asked=text is not None or inputs is not None)
         return run_id, None
@@ -379,7 +382,7 @@ class Holdfast(Saying):
         """A run as it stands."""
         row = await self.journal.row(run_id)
         if row is None:
-            raise RunNotFound("there is no such run in this store", run_id=run_id, hint="`holdfast runs` lists them")
+            raise await retention.missing(self.journal, run_id)
         state = await self.state(run_id)
         return Run(
             id=run_id,

@@ -95,7 +95,7 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[Any] = set()
         for key_node, _ in node.value:
-            if key_node.tag == _BOOL and key_node.value == "on":  # A word of policies.
+            if key_node.tag == _BOOL and key_node.value in ("on", "off"):  # Words of policies, and of monitors.
                 key_node.tag = "tag:yaml.org,2002:str"
             key = self.construct_object(key_node, deep=True)
             if not isinstance(key, str):

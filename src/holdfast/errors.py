@@ -7,6 +7,7 @@
     │   ├── LoadError              … in a file or module that was named
     │   ├── GoalMismatch           … this id already belongs to another goal
     │   ├── RunNotFound            … no such run
+    │   │   └── RunPruned          … it was there; only the proof of it is left
     │   ├── AnswerRefused          … an answer that is late, second or not allowed
     │   ├── CallbackRefused        … a delivery by token that is late, second or of no result
     │   ├── CallbackUnknown        … a token that nobody was given
@@ -15,6 +16,7 @@
     ├── JournalError               the operator: the record cannot be kept
     │   ├── JournalUnavailable     … not now (disk full, locked, read-only, I/O error)
     │   ├── JournalCorrupt         … what was read is not what was written
+    │   │   └── ArchiveRefused     … in the file of an export; names the line
     │   └── JournalTooNew          … written by a later release
     ├── Superseded                 nobody: another worker has the run now
     └── ToolFailure                the runtime: a tool says that its call failed; a ruling follows
@@ -76,6 +78,10 @@ class RunNotFound(UsageError):
     """There is no run of that id in this store."""
 
 
+class RunPruned(RunNotFound):
+    """The run was pruned: only the proof of it is left, and its id is not taken again."""
+
+
 class AnswerRefused(UsageError):
     """An answer that cannot be taken: nothing is open, it expired, somebody was first, or it is not an option."""
 
@@ -111,6 +117,19 @@ class JournalCorrupt(JournalError):
     def __init__(self, what: str, *, run_id: str | None = None, sequence: int | None = None, hint: str | None = None):
         super().__init__(what, run_id=run_id, hint=hint)
         self.sequence = sequence
+
+
+class ArchiveRefused(JournalCorrupt):
+    """An exported file is not what was written. `line` is the first bad one, counted from 1."""
+
+    def __init__(
+        self, what: str, *, line: int, run_id: str | None = None, sequence: int | None = None, hint: str | None = None
+    ):
+        super().__init__(what, run_id=run_id, sequence=sequence, hint=hint)
+        self.line = line
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {super().__str__()}"
 
 
 class JournalTooNew(JournalError):

@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 import msgspec
 
 from holdfast.agent import Agent
+from holdfast.archive import redaction_of
 from holdfast.core import checkpoint
 from holdfast.core.events import Entry
 from holdfast.core.replay import Instead, Walk
@@ -27,6 +28,9 @@ from holdfast.views.replays import DivergenceView, divergence_view
 
 # Contents that many runs share (contracts, plans, policies) are kept while runs are walked, up to so many bytes.
 SHARED_BYTES_MAX = 64_000_000
+RUNS_MAX = 1_000_000
+# Why a run cannot be walked whose values were taken out.
+REDACTED = "it was redacted when it was exported, and rulings rest on values"
 
 
 class Replayed(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,6 +99,9 @@ async def replay_run(
 ) -> Replayed:
     """Walk a run of a store. instead: see `core.replay`. RunNotFound; that a journal is damaged stands in what comes back."""
     contents = contents or Contents(journal)
+    row = await journal.row(run_id)
+    if row is not None and row.imported and redaction_of(row.labels) is not None:
+        return Replayed(run_id=run_id, problem=REDACTED)
     walk, kept, compared = Walk(instead), None, "none"
     try:
         batches = await journal.batches(run_id)
@@ -196,15 +203,16 @@ def _without_collecting() -> Iterator[None]:
             gc.enable()
 
 
-def replay_part(db: str, run_ids: list[str]) -> list[Replayed]:
-    """Walk some runs of a store in a process of their own."""
+def replay_part(db: str, run_ids: list[str] | None = None) -> list[Replayed]:
+    """Walk some runs of a store, or all of them, where no loop runs: in a process of their own, or at the end of a program."""
     return asyncio.run(_part(db, run_ids))
 
 
-async def _part(db: str, run_ids: list[str]) -> list[Replayed]:
+async def _part(db: str, run_ids: list[str] | None) -> list[Replayed]:
     journal = SqliteJournal(db)
     await journal.open()
     try:
-        return [found async for found in replay_all(journal, run_ids)]
+        ids = [row.run_id for row in await journal.rows(limit=RUNS_MAX)] if run_ids is None else run_ids
+        return [found async for found in replay_all(journal, ids)]
     finally:
         await journal.close()

@@ -10,8 +10,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
 
 from holdfast import __version__
+from holdfast.cli import start
+from holdfast.cli.main import ROOMS
 from tests.cli.kit import SOURCE, Cli
 
 COMMANDS = (
@@ -20,6 +23,10 @@ COMMANDS = (
     "runs",
     "show",
     "verify",
+    "diff",
+    "timeline",
+    "replay",
+    "fork",
     "watch",
     "inbox",
     "answer",
@@ -42,12 +49,31 @@ COMMANDS = (
     "figures",
     "what-if",
     "audit",
+    "monitors",
+    "metrics",
+    "export",
+    "import",
+    "prune",
+    "backup",
+    "doctor",
     "schedule",
     "memory",
+    "eval",
     "check",
     "schema",
     "lab",
 )
+
+
+def test_what_begins_a_command_knows_the_room_of_each() -> None:
+    """Only that one is loaded; a command that nobody knows of would be found by the slow way, and nobody would notice."""
+    found: dict[str, tuple[str, ...]] = {}
+    for room in ROOMS:
+        app = typer.Typer()
+        room.register(app)
+        names = (*(command.name for command in app.registered_commands), *(group.name for group in app.registered_groups))
+        found[room.__name__.rpartition(".")[2]] = tuple(name or "" for name in names)
+    assert found == start.COMMANDS
 
 
 def test_the_help_lists_every_command_and_every_exit_code(cli: Cli) -> None:

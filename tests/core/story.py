@@ -178,7 +178,7 @@ class Story:
             agent=run.agent,
             contracts=tuple(run.contracts.values()) if contracts is None else contracts,
             limits=fields.pop("limits", run.limits),
-            thinking=run.thinking,
+            thinking=fields.pop("thinking", run.thinking),
             accept=run.accept,
             policy=fields.pop("policy", run.policy),
             recorded=recorded(self.entries, run, at, whole=mode == "simulate"),

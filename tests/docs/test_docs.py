@@ -29,11 +29,11 @@ from tests.thorough import ALL
 DOCS = ROOT / "docs"
 PAGES = [*sorted(DOCS.glob("*.md")), ROOT / "README.md"]
 # A page that only shows a transcript in the words of a story may leave lines out without saying so.
-SHORT = {"README.md", "labs.md"}
+SHORT = {"README.md", "labs.md", "morning-after.md"}
 # It takes a minute; `make exhaustive` does it.
 LONG = {"models.md"}
 # They run for minutes, and are run by the tests of the labs.
-NOT_TYPED = {"labs.md"} if ALL else {"labs.md", *LONG}
+NOT_TYPED = {"labs.md", "morning-after.md"} if ALL else {"labs.md", "morning-after.md", *LONG}
 PAGES_AT_ONCE = 4
 
 Performed = dict[Path, Future[list[str]]]

@@ -494,7 +494,7 @@ async def test_a_damaged_file_is_damage(path: Path) -> None:
     """And other errors of SQLite are told as they are."""
     async with opened(path) as journal:
         claim, head = await created(journal, "r")
-        for number in range(50):
+        for number in range(150):
             head = await appended(journal, claim, head, "x" * 4000 + str(number))
     raw = bytearray(path.read_bytes())
     raw[len(raw) // 2 :] = bytes(len(raw) - len(raw) // 2)

@@ -11,6 +11,7 @@ from holdfast.labs.drift.agents import trip
 from holdfast.labs.flight.agents import booking
 from holdfast.labs.forty_seven.agents import agents
 from holdfast.labs.http_call import STORE, WORLD
+from holdfast.labs.morning_after.agents import morning, night
 from holdfast.labs.news.agents import agent as news
 from holdfast.labs.runaway.agents import agent as runaway
 from holdfast.labs.second_run.agents import agent as rooms
@@ -107,6 +108,18 @@ def one_visit(config: dict[str, Any]) -> Story:
     go_ahead(config["later"])
     inputs = {"guest": config["guest"], "town": config["town"]}
     return Story(agent=rooms(config["guest"]), run_id=config["run_id"], inputs=inputs, thread=config["guest"])
+
+
+def one_night(config: dict[str, Any]) -> Story:
+    """The night of the lab `morning_after`. config: {world, day}."""
+    os.environ[WORLD] = config["world"]
+    return Story(agent=night, run_id=f"settlement-{config['day']}", inputs={"day": config["day"]})
+
+
+def one_morning(config: dict[str, Any]) -> Story:
+    """Its fork, which is in the store. config: {world, day}."""
+    os.environ[WORLD] = config["world"]
+    return Story(agent=morning, run_id=f"settlement-morning-{config['day']}")
 
 
 def some_payouts(config: dict[str, Any]) -> list[Story]:

@@ -16,11 +16,17 @@ if TYPE_CHECKING:
     from holdfast.core.thinking import Question
 
 
-async def given(app: Holdfast, run_id: str, interrupt: str | None, words: list[str], option: int | None) -> Any:
-    """The value of `respond`. AnswerRefused for one that the question does not take, with what it does in words."""
+async def given(
+    app: Holdfast, run_id: str, interrupt: str | None, words: list[str], option: int | None, recorded: bool = False
+) -> Any:
+    """The value of `respond`. recorded: the one that the source of a fork has on record. AnswerRefused for one that the question
+    does not take, with what it does in words."""
     from holdfast.views import prepared
 
-    asked = _asked(await app.state(run_id), interrupt)
+    state = await app.state(run_id)
+    asked = _asked(state, interrupt)
+    if recorded:
+        return _recorded(state, asked)
     question = asked.asks if asked is not None else None
     if question is None or asked is None:
         if option is not None:
@@ -44,6 +50,23 @@ def _asked(state: State, interrupt: str | None) -> Asked | None:
     if interrupt is not None:
         return open_ones.get(interrupt)
     return next(iter(open_ones.values())) if len(open_ones) == 1 else None
+
+
+def _recorded(state: State, asked: Asked | None) -> Any:
+    """What came of the same call in the run that this one is a fork of."""
+    from holdfast.core.forks import known_result, result_in
+
+    if state.fork is None:
+        wrong(f"run {state.run_id} is no fork, so no source has a result of this", "respond VALUE")
+    if asked is None:
+        several = f"it asks {len(state.interrupts)} questions" if state.interrupts else "it asks nothing"
+        hint = f"name one of {', '.join(state.interrupts)}" if state.interrupts else None
+        raise AnswerRefused(several, run_id=state.run_id, hint=hint)
+    found = known_result(state, asked)
+    if found is None:
+        said = f"the record of {state.fork.source} has no result of the call that {asked.interrupt} is about"
+        raise AnswerRefused(said, run_id=state.run_id, hint="respond VALUE, or another answer")
+    return result_in(found)
 
 
 def _result(words: list[str]) -> Any:

@@ -109,7 +109,7 @@ def _from_file(word: str) -> Side:
 
 async def _side(app: Holdfast, word: str, db: str) -> Side:
     """What a word on the command line means. A run's id may have an @ or a # in it, so whole ids come first."""
-    from holdfast.errors import RunNotFound
+    from holdfast.cli.given import no_such_run
     from holdfast.views.compare import entry_before, revision_side, run_side
 
     if await app.journal.row(word) is not None:
@@ -132,7 +132,7 @@ async def _side(app: Holdfast, word: str, db: str) -> Side:
         return run_side(word, entries[:until])
     if Path(word).suffix in SUFFIXES:
         wrong(f"there is no file {word}", "a plan file, or the id of a run")
-    raise RunNotFound("there is no such run in this store", run_id=word, hint=f"{command(db, 'runs')} lists them")
+    raise await no_such_run(app.journal, word, db)
 
 
 def _revisions(entries: list[Entry]) -> str:

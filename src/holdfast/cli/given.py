@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from holdfast.cli.options import command, wrong
-from holdfast.errors import AnswerRefused, UsageError
+from holdfast.errors import AnswerRefused, RunNotFound, UsageError
 
 if TYPE_CHECKING:
     from holdfast.app import Holdfast
     from holdfast.inbox import Speaker
+    from holdfast.journal.base import Journal
 
 
 async def speaker(app: Holdfast, by: str | None, db: str) -> Speaker:
@@ -27,6 +28,13 @@ async def speaker(app: Holdfast, by: str | None, db: str) -> Speaker:
         hint = f"say who you are with --by NAME; {command(db, 'people')} lists who is known, and {adding} adds somebody"
         raise AnswerRefused(f"{found.name} is not among the people of this store", hint=hint)
     return found
+
+
+async def no_such_run(journal: Journal, run_id: str, db: str) -> RunNotFound:
+    """For a run that is not there; it says so where it was pruned."""
+    from holdfast.journal import retention
+
+    return await retention.missing(journal, run_id, command(db, "runs"))
 
 
 def seconds(word: str, what: str) -> float:

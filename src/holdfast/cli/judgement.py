@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from holdfast.cli.given import past
+from holdfast.cli.given import no_such_run, past
 from holdfast.cli.options import DONE, FAILED, AsJson, Db, command, examples, in_store, wrong
 from holdfast.cli.text import clean, put, put_json, say
-from holdfast.errors import LoadError, RunNotFound
+from holdfast.errors import LoadError
 
 if TYPE_CHECKING:
     from holdfast.app import Holdfast
@@ -231,7 +231,7 @@ def audit(
         now = SystemClock().now()
         for run_id in ids or ():
             if await app.journal.row(run_id) is None:
-                raise RunNotFound("there is no such run in this store", run_id=run_id, hint=f"{command(db, 'runs')} lists them")
+                raise await no_such_run(app.journal, run_id, db)
         records = written.audit(
             app.journal, ids or None, agent=agent, tenant=tenant, since=past(since, now, "--since"),
             until=past(until, now, "--until"), proof=form == "jsonl",

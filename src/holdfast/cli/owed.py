@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from holdfast.cli.options import DONE, AsJson, By, Db, RunId, WordId, command, examples, in_store, wrong
+from holdfast.cli.options import DONE, AsJson, By, Db, RunId, WordId, examples, in_store, wrong
 from holdfast.cli.text import one_line, put, put_json, say
 
 if TYPE_CHECKING:
@@ -70,10 +70,10 @@ def pending(
 
 
 async def _check_run(app: Holdfast, run_id: str, db: str) -> None:
-    from holdfast.errors import RunNotFound
+    from holdfast.cli.given import no_such_run
 
     if await app.journal.row(run_id) is None:
-        raise RunNotFound("there is no such run in this store", run_id=run_id, hint=f"{command(db, 'runs')} lists them")
+        raise await no_such_run(app.journal, run_id, db)
 
 
 # --- words that settle it -----------------------------------------------------------------------------------------

@@ -50,6 +50,9 @@ def answer(
         int | None,
         typer.Option("--option", metavar="N", min=1, help="With respond: the N-th of the prepared answers.", show_default=False),
     ] = None,
+    recorded: Annotated[
+        bool, typer.Option("--recorded", help="With respond, in a fork: the result that its source has on record.")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Also where somebody else has it in hand.")] = False,
     standing: Annotated[
         str | None,
@@ -96,13 +99,15 @@ def answer(
     decision, rest = words[at], words[at + 1 :]
     if option is not None and (decision != "respond" or rest):
         wrong("--option is an answer by itself", f"{command(db, 'answer', id, *words[:at], 'respond', '--option', str(option))}")
+    if recorded and (decision != "respond" or rest or option is not None):
+        wrong("--recorded is an answer by itself", f"{command(db, 'answer', id, *words[:at], 'respond', '--recorded')}")
     wanted = advance.Wanted.of(decision, standing, same_args, amount_max, uses)
     meant, said = (None, "") if decision == "respond" else _meant(decision, rest)
     if said and note:
         wrong("the reason is given twice", "either reject 'WHY' or --note")
 
     async def go(app: Holdfast) -> int:
-        value = await answers.given(app, id, interrupt, rest, option) if decision == "respond" else meant
+        value = await answers.given(app, id, interrupt, rest, option, recorded) if decision == "respond" else meant
         who = await speaker(app, by, db)
         approval = await wanted.given(app, id, interrupt, who, note) if wanted is not None else None
         answered = await app.inbox.decide(

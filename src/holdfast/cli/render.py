@@ -19,6 +19,7 @@ from holdfast.cli.drawing import styled as styled
 from holdfast.cli.drawing import table as table
 from holdfast.cli.drawing import when as when
 from holdfast.cli.options import command
+from holdfast.cli.render_fork import fork_facts
 from holdfast.cli.text import as_json, one_line, put
 from holdfast.views import PLACES, changes_words, cut, cut_words, listed, moment, owed_words, replaced_words, span, spent_briefly
 
@@ -201,6 +202,7 @@ def _facts(run: Summary, db: str, now: float) -> Iterable[tuple[str, str]]:
     yield "agent", " ".join(filter(None, (run.agent, run.agent_version)))
     yield "tenant", run.tenant
     yield "priority", str(run.priority or "")
+    yield from fork_facts(run)
     yield "parent", f"run {run.parent}, step {run.parent_step}" if run.parent else ""
     yield "labels", " ".join(f"{name}={value}" for name, value in run.labels.items())
     yield "started", moment(run.started_at)

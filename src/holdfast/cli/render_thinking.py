@@ -221,6 +221,8 @@ def ways(asked: Question, choice: Choice) -> Iterator[tuple[list[str], str, str]
         free = "another answer" if asked.asks.options else choice.means
         yield ["respond"], f" {_EXAMPLES.get(str(asked.asks.answer_schema.get('type', '')), 'VALUE')}", free
         return
+    if choice.decision == "respond" and asked.recorded:
+        yield ["respond", "--recorded"], "", "do not make it: its result is the one that the source has on record"
     more = _MORE.get(choice.decision, "")
     if choice.decision == "edit" and asked.about == "fact" and len(asked.facts) == 1:
         more = f" {_shell(asked.facts[0].name)}=VALUE"

@@ -45,25 +45,21 @@ def replay(
     all: Annotated[bool, typer.Option("--all", help="All runs of the store.")] = False,
     since: Annotated[
         str | None,
-        typer.Option(
-            "--since", metavar="TIME", help="With --all: those changed since, as 30d or a time.", show_default=False
-        ),
+        typer.Option("--since", metavar="TIME", help="With --all: those changed since, as 30d or a time.", show_default=False),
     ] = None,
     of: Annotated[
         str | None, typer.Option("--of", metavar="NAME", help="With --all: only runs of this agent.", show_default=False)
     ] = None,
     agent: Annotated[
         str | None,
-        typer.Option(
-            "--agent", metavar="FILE", help="Rule by this agent's tools, policy, bounds instead.", show_default=False
-        ),
+        typer.Option("--agent", metavar="FILE", help="Rule by this agent's tools, policy, bounds instead.", show_default=False),
     ] = None,
     differing: Differs = False,
     jobs: Annotated[int, typer.Option("--jobs", metavar="N", min=0, help="Processes; 0: as many as it pays to have.")] = 0,
     json: AsJson = False,
     db: Db = "holdfast.db",
 ) -> int:
-    """Walk runs again from their record, with today's rules, and say where a ruling would be another one.
+    """Walk runs again, and find rulings that would differ.
 
     Nothing is called, asked or written. What came from outside (results, answers, times) is taken as it was recorded; what was
     made of it is ruled once more and compared. The chain of hashes and the kept snapshot of each run are checked as well. Exit
@@ -90,9 +86,9 @@ def replay(
         ids = [name for name in names if name not in files]
         rows = [row for run_id in ids if (row := await app.journal.row(run_id)) is not None]
         if missing := sorted(set(ids) - {row.run_id for row in rows}):
-            from holdfast.errors import RunNotFound
+            from holdfast.cli.given import no_such_run
 
-            raise RunNotFound("there is no such run in this store", run_id=missing[0], hint=f"{command(db, 'runs')} lists them")
+            raise await no_such_run(app.journal, missing[0], db)
         if all:
             begin = past(since, SystemClock().now(), "--since") or 0.0
             rows = [row for row in await app.runs(agent=of, limit=ALL_MAX) if row.changed_at >= begin]
@@ -121,12 +117,13 @@ def _agent(file: str | None) -> Instead | None:
 
 def _walked(file: str, instead: Instead | None) -> Iterator[Replayed]:
     """The runs of an exported file."""
-    from holdfast.archive import read_archive
-    from holdfast.replaying import Replayed, replay_batches
+    from holdfast.archive import checked, read_archive
+    from holdfast.replaying import REDACTED, Replayed, replay_batches
 
+    checked(Path(file))  # All of it, before anything is said of a part.
     for run in read_archive(Path(file)):
         if run.redacted:
-            yield Replayed(run_id=run.header.run_id, problem="it was redacted when it was exported, and rulings rest on values")
+            yield Replayed(run_id=run.header.run_id, problem=REDACTED)
         else:
             yield replay_batches(run.header.run_id, run.entries(), instead=instead)
 

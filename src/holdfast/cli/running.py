@@ -10,6 +10,7 @@ import typer
 
 from holdfast.cli.options import UNFINISHED, AsJson, Db, Lease, code_of, command, examples, in_store, label_of, wrong
 from holdfast.cli.streaming import Stream
+from holdfast.cli.telemetry import Content, LogFormat, LogLevel, Target, watched
 from holdfast.cli.text import put, put_json, say
 from holdfast.cli.wanted import Terms, Trouble, Wanted, code_of_run, summary_of
 
@@ -101,6 +102,10 @@ def run(
     stream: Annotated[bool, typer.Option("--stream", help="What its models say, while they say it, on stderr.")] = False,
     parallel: Annotated[int, typer.Option("--parallel", metavar="N", min=1, help="With --each: runs at once.")] = 20,
     lease: Lease = 15.0,
+    telemetry: Target = "none",
+    telemetry_content: Content = False,
+    log_format: LogFormat = None,
+    log_level: LogLevel = "info",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing while it goes on.")] = False,
     json: AsJson = False,
     db: Db = "holdfast.db",
@@ -143,24 +148,28 @@ def run(
     if each is None:
         wanted = Wanted(id=new_id(agent) if id is None else id, inputs=inputs)
         words = Stream(wanted.id) if stream else None
+        with watched(telemetry, telemetry_content, log_format, log_level) as seen:
+            return in_store(
+                db,
+                lambda app: see_through(app, terms, wanted, trouble, words),
+                new=True,
+                lease_seconds=lease,
+                on_error=trouble.note,
+                on_words=words,
+                notify=channels,
+                observers=seen.observers,
+            )
+    table = rows.table(each, str(id), as_name or "row", inputs or {})
+    with watched(telemetry, telemetry_content, log_format, log_level) as seen:
         return in_store(
             db,
-            lambda app: _one(app, terms, wanted, trouble, words),
+            lambda app: rows.see_through(app, terms, table, trouble, parallel),
             new=True,
             lease_seconds=lease,
             on_error=trouble.note,
-            on_words=words,
             notify=channels,
+            observers=seen.observers,
         )
-    table = rows.table(each, str(id), as_name or "row", inputs or {})
-    return in_store(
-        db,
-        lambda app: rows.see_through(app, terms, table, trouble, parallel),
-        new=True,
-        lease_seconds=lease,
-        on_error=trouble.note,
-        notify=channels,
-    )
 
 
 def _without_file(id: str | None, db: str) -> int:
@@ -183,7 +192,8 @@ def _without_file(id: str | None, db: str) -> int:
 # --- one run ------------------------------------------------------------------------------------------------------
 
 
-async def _one(app: Holdfast, terms: Terms, wanted: Wanted, trouble: Trouble, words: Stream | None) -> int:
+async def see_through(app: Holdfast, terms: Terms, wanted: Wanted, trouble: Trouble, words: Stream | None = None) -> int:
+    """Go on with one run until it rests, and tell how it was left; the exit code."""
     from holdfast.cli.following import following
     from holdfast.cli.signals import stopping
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from holdfast.cli.options import DONE, AsJson, Db, RunId, command, examples, in_store, wrong
+from holdfast.cli.options import DONE, AsJson, Db, RunId, examples, in_store, wrong
 from holdfast.cli.text import one_line, put, put_json, say
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def timeline(
     how: Fold = "never" if fold == "never" else "auto"
 
     async def go(app: Holdfast) -> int:
-        from holdfast.errors import RunNotFound
+        from holdfast.cli.given import no_such_run
         from holdfast.journal.base import ENDED
         from holdfast.runner.clock import SystemClock
         from holdfast.views.timeline import folded, picture, svg
@@ -62,7 +62,7 @@ def timeline(
 
         row = await app.journal.row(id)
         if row is None:
-            raise RunNotFound("there is no such run in this store", run_id=id, hint=f"{command(db, 'runs')} lists them")
+            raise await no_such_run(app.journal, id, db)
         goes_on = row.status not in ENDED and not row.imported
         found = read(await app.history(id), SystemClock().now() if goes_on else None)
         if json:

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from holdfast.cli.options import AsJson, Db, RunId, code_of, command, examples, in_store
+from holdfast.cli.options import AsJson, Db, RunId, code_of, examples, in_store
 from holdfast.cli.text import one_line, put, put_json
-from holdfast.errors import RunNotFound
 
 if TYPE_CHECKING:
     from holdfast.app import Holdfast
@@ -34,12 +33,13 @@ def watch(id: RunId, json: AsJson = False, db: Db = "holdfast.db") -> int:
     the journal, from its first. The exit code is that of the run: 0 where it completed, 1 where it did not.
     """
     from holdfast.cli.following import Follower
+    from holdfast.cli.given import no_such_run
 
     async def go(app: Holdfast) -> int:
         follower = Follower(app, id)
         await follower.look()
         if follower.row is None:
-            raise RunNotFound("there is no such run in this store", run_id=id, hint=f"{command(db, 'runs')} lists them")
+            raise await no_such_run(app.journal, id, db)
         if sys.stdout.isatty() and not json:
             await _live(app, follower)
         else:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from holdfast.cli.options import DONE, AsJson, Db, Lease, examples, in_store, wrong
+from holdfast.cli.telemetry import Content, Listen, LogFormat, LogLevel, Target, watched
 from holdfast.cli.text import one_line, put_json, say
 from holdfast.errors import HoldfastError
 
@@ -26,6 +27,7 @@ EXAMPLES = examples(
     "holdfast work refunds.py onboarding.yaml",
     "holdfast work shop.agents:refunds --db /var/lib/shop/runs.db --parallel 50",
     "holdfast work onboarding.yaml --until-idle",
+    "holdfast work shop.agents --telemetry otlp --metrics-listen 127.0.0.1:9464 --log-format json",
 )
 
 
@@ -37,6 +39,11 @@ def work(
     until_idle: Annotated[bool, typer.Option("--until-idle", help="End when nothing is due any more.")] = False,
     parallel: Annotated[int, typer.Option("--parallel", metavar="N", min=1, help="Runs at once.")] = 100,
     lease: Lease = 15.0,
+    telemetry: Target = "none",
+    telemetry_content: Content = False,
+    metrics_listen: Listen = None,
+    log_format: LogFormat = None,
+    log_level: LogLevel = "info",
     json: AsJson = False,
     db: Db = "holdfast.db",
 ) -> int:
@@ -61,7 +68,7 @@ def work(
     async def go(app: Holdfast) -> int:
         say(f"works for {', '.join(agent.name for agent in agents)} in {db}; Ctrl-C stops it")
         teller = asyncio.create_task(_tell(app, rested, json))
-        async with stopping(app.stop):
+        async with stopping(app.stop), seen.gauges(app):
             await app.work(*agents, until_idle=until_idle)
         told = asyncio.create_task(rested.join())
         await asyncio.wait((told, teller), return_when=asyncio.FIRST_COMPLETED)
@@ -70,16 +77,18 @@ def work(
         await asyncio.gather(teller, return_exceptions=True)
         return DONE
 
-    return in_store(
-        db,
-        go,
-        new=True,
-        lease_seconds=lease,
-        parallel_runs=parallel,
-        on_error=on_error,
-        on_rest=rested.put_nowait,
-        notify=channels_from(os.environ),
-    )
+    with watched(telemetry, telemetry_content, log_format, log_level, metrics_listen) as seen:
+        return in_store(
+            db,
+            go,
+            new=True,
+            lease_seconds=lease,
+            parallel_runs=parallel,
+            on_error=on_error,
+            on_rest=rested.put_nowait,
+            notify=channels_from(os.environ),
+            observers=seen.observers,
+        )
 
 
 async def _tell(app: Holdfast, rested: asyncio.Queue[str], json: bool) -> None:

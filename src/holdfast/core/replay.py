@@ -5,8 +5,8 @@ what was made of it (rulings, intents). The first part is taken as it stands; th
 more, from the state that the record gives, at the time of the batch. The two are compared event by event. So a batch is judged
 by itself: one that differs does not make those after it differ, and the first that does is where to look.
 
-Given `instead`, it is asked what would be ruled by another agent: its contracts, its policy. Then the two sides are compared without the
-digests in them, which are other ones wherever anything is.
+Given `instead`, it is asked what would be ruled by another agent: its contracts, its policy. Then the two sides are compared
+without the digests in them, which are other ones wherever anything is.
 
 The driver owes this: the batches of one run, in order, each as it was committed, from the first one on; and what a run with
 `records` of 0 did not write down is supposed in its favour (see `_supposed`), and counted.

@@ -366,6 +366,11 @@ class Journal(PeopleStore, Keeping, Protocol):
     ) -> list[RunRow]:
         """Runs, the latest changed first."""
 
+    async def ended(
+        self, before: float, statuses: Iterable[str], *, agent: str | None = None, tenant: str | None = None, limit: int = 1000
+    ) -> list[RunRow]:
+        """Runs that ended before a time, in one of these statuses, the longest ended first."""
+
     async def next_due(self, agents: Iterable[str], now: float) -> float | None:
         """When the next run of these agents is due or its lease ends; None where nothing is to come."""
 

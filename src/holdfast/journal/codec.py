@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from holdfast.core.events import AgentChanged, AnyEvent, Entry, PlanAdopted, PolicyChanged, RunStarted, ThinkingChanged
+from holdfast.core.events import AgentChanged, AnyEvent, Entry, PlanAdopted, PolicyChanged, RunForked, RunStarted, ThinkingChanged
 from holdfast.core.values import REDACTED
 from holdfast.errors import JournalCorrupt, JournalTooNew
 from holdfast.journal.base import StoredBatch
@@ -27,12 +27,13 @@ LARGE_BYTES = 16_384
 # a plan that was written down as a whole. What a reasoner proposes turn by turn is no one else's.
 _SHARED = {
     "run_started": ("contracts", "thinking", "policy"),
+    "run_forked": ("contracts", "thinking", "policy"),
     "agent_changed": ("contracts",),
     "thinking_changed": ("thinking",),
     "policy_changed": ("policy",),
     "plan_adopted": ("plan",),
 }
-_SHARED_TYPES = frozenset({RunStarted, AgentChanged, ThinkingChanged, PolicyChanged})
+_SHARED_TYPES = frozenset({RunStarted, RunForked, AgentChanged, ThinkingChanged, PolicyChanged})
 _BLOB_MARK = BLOB.encode()
 
 _encode = msgspec.json.Encoder().encode

@@ -9,6 +9,7 @@ Times are seconds since the epoch and come from the caller.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Literal, Protocol
 
 import msgspec
@@ -202,7 +203,9 @@ class Person(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     tenants: tuple[str, ...] = ()
 
 
-NoticeKind = Literal["asked", "reminded", "escalated", "handed_off", "expired", "withdrawn", "failed", "cancelled", "flagged"]
+NoticeKind = Literal[
+    "asked", "reminded", "escalated", "handed_off", "expired", "withdrawn", "failed", "cancelled", "flagged", "found"
+]  # fmt: skip
 
 
 class Notice(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -288,6 +291,9 @@ class PeopleStore(Protocol):
 
     async def remove_person(self, name: str) -> bool:
         """Forget somebody; what they decided stays. Whether they were there."""
+
+    async def tell(self, notices: Iterable[Notice]) -> None:
+        """Keep notices that no commit of a run carries; one with an id that is known is not told again."""
 
     async def claim_notices(self, channel: str, now: float, lease_seconds: float, limit: int) -> list[Sending]:
         """Notices that this channel is to send now; nobody else is given them before the lease is over. A notice that the channel

@@ -11,16 +11,18 @@ LABS: Mapping[str, str] = {
     "drift": "a trip is booked while the price moves, the goal changes, and what is remembered of the guest is wrong",
     "flight": "a flight is booked from half a sentence: guesses, a correction, a seat that is gone, a person who decides",
     "forty_seven": "a follow-up agent is woken 47 times before its mail shows anywhere, and mails once",
+    "morning_after": "a settlement fails at night: it is explained, walked again and forked, and nobody is paid twice",
     "news": "three stories are summarised, from pages of which one gives orders, and a judge looks them up",
     "onboarding": "new hires get mailbox, VPN, laptop and mail while services fail and the worker is killed",
     "payment": "one transfer through each of three gateways, with the worker killed before it is recorded",
     "runaway": "a model that repeats itself, one that never has enough, one that re-plans for ever, one that spends",
     "second_run": "somebody comes back after a week: nothing is asked twice, and what is too old is looked up again",
+    "silent": "a travel desk where everything completes, ten things that are wrong all the same, and the monitors that see them",
     "weekend": "a getaway with no flights, no room in the first town and nothing to do; then it is cancelled",
 }
 """Each lab and its story in a line."""
 
-WITH_MODEL = frozenset({"drift", "flight", "news", "runaway", "second_run", "weekend"})
+WITH_MODEL = frozenset({"drift", "flight", "morning_after", "news", "runaway", "second_run", "weekend"})
 """The labs whose agents can ask a model: their drivers take `model`."""
 
 

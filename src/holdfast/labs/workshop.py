@@ -28,6 +28,7 @@ from holdfast.labs.http_call import WORLD
 from holdfast.labs.reasoning import MODEL, in_words
 from holdfast.labs.services import Services
 from holdfast.labs.services.ledger import RequestRow
+from holdfast.replaying import replay_part
 
 WIDTH = 98
 STORE = "runs.db"
@@ -117,7 +118,9 @@ class Workshop:
             self.line("  ".join(_aligned(cell, width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
     def verdict(self, claims: Sequence[str], problems: Sequence[str]) -> int:
-        """What was checked, and how it came out; the exit code."""
+        """What was checked, and how it came out; the exit code. The record of every run is walked again, too."""
+        walked, differing = self._walked()
+        claims, problems = [*claims, *walked], [*problems, *differing]
         self.heading("Check")
         for line in [f"WRONG: {problem}" for problem in problems]:
             self.say(f"  {line}")
@@ -127,6 +130,18 @@ class Workshop:
         if self.keep:
             self.say(f"  kept in {self.directory}")
         return 1 if problems else 0
+
+    def _walked(self) -> tuple[list[str], list[str]]:
+        """What a replay of all runs in the lab's stores says, and what is wrong there."""
+        found = [one for db in sorted(self.directory.rglob("*.db")) for one in replay_part(str(db))]
+        wrong = [
+            f"a replay of {one.run_id}: "
+            + (f"it would be ruled otherwise at entry {one.divergence.sequence}" if one.divergence is not None else one.problem)
+            for one in found
+            if not one.agrees
+        ]
+        rulings = sum(one.rulings for one in found)
+        return ([f"{len(found)} runs, walked again from their record: {rulings} rulings as recorded."] if found else []), wrong
 
     # --- commands -------------------------------------------------------------------------------------------------
 

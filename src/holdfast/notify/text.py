@@ -31,10 +31,12 @@ _HEADS: dict[NoticeKind, str] = {
     "failed": "{run} failed: {reason}",
     "cancelled": "{run} was cancelled: {reason}",
     "flagged": "{run} completed, and somebody should look: {reason}",
+    "found": "{run}: a monitor found: {reason}",
 }
 # Values of the body that are shown as they are, in this order, with what stands in front of them.
 _LINES = (
     ("reason", "why"),
+    ("monitor", "monitor"),
     ("tool", "tool"),
     ("step", "step"),
     ("amount", "amount"),
@@ -64,7 +66,7 @@ def subject(notice: Notice) -> str:
     amount = notice.body.get("amount")
     tail = f" ({amount:,.2f})" if notice.interrupt and isinstance(amount, (int, float)) else ""
     words = {name: one_line(str(notice.body.get(name) or "")) for name in ("question", "reason")}
-    head = _HEADS[notice.what].format(run=one_line(notice.run_id, 80), **words).rstrip(": ")
+    head = _HEADS[notice.what].format(run=one_line(notice.run_id, 80), **words).strip(": ")
     return f"[holdfast] {one_line(head, SUBJECT_MAX - len(tail) - 11)}{tail}"
 
 
@@ -82,9 +84,8 @@ def _opening(notice: Notice) -> str:
     run = one_line(notice.run_id)
     agent = f" (agent {one_line(notice.agent)})" if notice.agent else ""
     tenant = f" for {one_line(notice.tenant)}" if notice.tenant else ""
-    return _HEADS[notice.what].format(run=f"Run {run}{agent}{tenant}", question="", reason="").rstrip(": ") + (
-        ":" if notice.interrupt else "."
-    )
+    whose = f"Run {run}{agent}{tenant}" if run else ""
+    return _HEADS[notice.what].format(run=whose, question="", reason="").strip(": ") + (":" if notice.interrupt else ".")
 
 
 def _facts(notice: Notice) -> str:
@@ -130,7 +131,7 @@ def _answers(notice: Notice) -> str:
 
 
 def _ends(notice: Notice) -> str:
-    return f"All of it: {_command('show', notice.run_id)}" if _fits_a_command(notice) else ""
+    return f"All of it: {_command('show', notice.run_id)}" if notice.run_id and _fits_a_command(notice) else ""
 
 
 def _fits_a_command(notice: Notice) -> bool:

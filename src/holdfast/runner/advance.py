@@ -407,6 +407,12 @@ class Advance:
             return later.head
         raise Superseded("another worker has written to it since", run_id=batch.run_id)
 
+    def _contents_of(self, events: tuple[e.AnyEvent, ...]) -> dict[str, bytes]:
+        """The contents that these events refer to. One that came ahead of its outcome would be one that nobody refers to, and
+        whoever prunes the store might take it for that."""
+        digests = (cut.digest for event in events if (cut := getattr(event, "cut", None)) is not None)
+        return {digest: self._contents[digest] for digest in digests if digest in self._contents}
+
     def _batch(
         self, state: State, decision: Decision, events: tuple[e.AnyEvent, ...], release: Release | None, now: float
     ) -> Batch:
@@ -433,7 +439,7 @@ class Advance:
             tokens=holdings.tokens(secret, after, commands, events, now) if secret else (),
             owed=owed if really else (),
             paid=paid if really else (),
-            contents=dict(self._contents),
+            contents=self._contents_of(events),
             opened=opened,
             closed=closed,
             commented=asked.commented(events),

@@ -15,8 +15,8 @@ _log = logging.getLogger("holdfast")
 
 
 class Committed(msgspec.Struct, frozen=True, kw_only=True):
-    """One commit of one run. before, after: the state that it found and the one that it left. first: the number of its first entry;
-    at: its time, in seconds since the epoch. agent, worker: whose."""
+    """One commit of one run. before, after: the state that it found and the one that it left. first: the number of its first
+    entry; at: its time, in seconds since the epoch. agent, worker: whose."""
 
     run_id: str
     agent: str
@@ -50,6 +50,6 @@ class Observers:
         for observer in tuple(self._listening):
             try:
                 observer.committed(commit)
-            except Exception:  # the border: whatever a listener does is not the run's concern.
+            except Exception:  # noqa: BLE001 — the border: whatever a listener does is not the run's concern.
                 self._listening.remove(observer)
                 _log.exception("%s hears of no more commits: it raised", type(observer).__name__)

@@ -28,6 +28,10 @@ from holdfast.views.entries_thinking import FOR_PHASE as FOR_PHASE
 from holdfast.views.entries_thinking import answered_words as answered_words
 from holdfast.views.entries_thinking import call_words as call_words
 from holdfast.views.entries_thinking import routes_words as routes_words
+from holdfast.views.forks import ForkView as ForkView
+from holdfast.views.forks import Unanswered as Unanswered
+from holdfast.views.forks import fork_view as fork_view
+from holdfast.views.forks import unanswered as unanswered
 from holdfast.views.gates import GateView as GateView
 from holdfast.views.gates import gate_view as gate_view
 from holdfast.views.memory import RecalledView as RecalledView

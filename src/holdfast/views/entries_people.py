@@ -6,6 +6,7 @@ from typing import Any
 
 from holdfast.core import events as e
 from holdfast.core.approval import PLAN_ASKS, SAFETY_ASKS, TOOL_ASKS
+from holdfast.core.forks import FORK_ASKS, SOURCE_ASKS
 from holdfast.core.ladder import Ladder
 from holdfast.core.policy import Check, Policy, Rule, Ruling, policy_title
 from holdfast.views.words import FIELD_MAX, cut, listed, moment, shares, span
@@ -124,7 +125,7 @@ def ruled_words(ruling: Ruling, what: str = "the call") -> str:
 
 
 # What asks beside every policy.
-_OWN = (PLAN_ASKS, TOOL_ASKS, SAFETY_ASKS)
+_OWN = (PLAN_ASKS, TOOL_ASKS, SAFETY_ASKS, FORK_ASKS, SOURCE_ASKS)
 
 
 def rule_words(ruling: Ruling) -> str:

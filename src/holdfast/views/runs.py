@@ -9,11 +9,13 @@ import msgspec
 
 from holdfast.core import events as e
 from holdfast.core.facts import is_guess
+from holdfast.core.forks import known_result
 from holdfast.core.policy import policy_title
 from holdfast.core.state import ENDED, Standing, State, StepState, status
 from holdfast.views.beliefs import FactView, fact_views
 from holdfast.views.deadlines import next_of
 from holdfast.views.entries_people import ON_STOP, asked_by
+from holdfast.views.forks import ForkView, fork_view
 from holdfast.views.minds import AsksView, SpentView, asks_view, spent_view
 from holdfast.views.owed import OwedView, owed
 
@@ -122,7 +124,8 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
 
     rule: which one wants it, in words; empty where the tool or the plan does. who: roles or names of those who may decide (empty:
     anybody); not_by: those who refused the same before, and are not asked again. people: how many must approve; approvals: who
-    did. rung: of the ladder, counted from 0. next_at, next: when something happens by itself before it expires, and what, in
+    did. recorded: the source of this fork made the same call, and its result can be taken for this one. rung: of the ladder,
+    counted from 0. next_at, next: when something happens by itself before it expires, and what, in
     words."""
 
     interrupt: str
@@ -141,6 +144,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     not_by: tuple[str, ...] = ()
     people: int = 1
     approvals: tuple[str, ...] = ()
+    recorded: bool = False
     rung: int = 0
     next_at: float | None = None
     next: str = ""
@@ -195,7 +199,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     on. parent, parent_step: who started it. spent: what its models and tools used. outdated: steps that are done and rest on what
     turned out not to be so; guessed: facts that were inferred or remembered, and that nobody confirmed. paused, taken_over: by
     whom nothing new begins. instructions: what people said it is to go by. policy: by which it is ruled whether a person is
-    asked."""
+    asked. fork: where it comes from, if it is a fork."""
 
     run_id: str
     agent: str
@@ -246,6 +250,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     taken_over: Held | None = None
     instructions: tuple[Instruction, ...] = ()
     policy: str = ""
+    fork: ForkView | None = None
 
     @property
     def ended(self) -> bool:
@@ -271,7 +276,7 @@ def summary(state: State, row: Row, now: float, served: Collection[str] = (), un
         note="" if served_too else line.note or _unserved(row.agent), started_at=state.started_at, changed_at=row.changed_at,
         entries=state.version, attempts=state.attempts, revision=state.revision,
         questions=questions(state, now), unheard=unheard, spent=spent_view(state), outdated=state.outdated,
-        paused=held(state, state.paused), taken_over=held(state, state.handoff),
+        fork=fork_view(state), paused=held(state, state.paused), taken_over=held(state, state.handoff),
         instructions=instructions(state),
         policy=policy_title(state.policy) if state.policy is not None else "",
         guessed=_guessed(state), owed=owed(state), changes=_counted(state), undoing=state.undoing, kept=state.kept,
@@ -364,7 +369,8 @@ def _question(asked: e.Asked, state: State, believed: tuple[FactView, ...], now:
         expires_at=asked.expires_at, asks=None if asked.asks is None else asks_view(asked.asks, state.thinking),
         facts=tuple(fact for fact in believed if fact.name in asked.facts),
         rule=asked_by(asked), who=asked.who, not_by=asked.not_by, people=asked.people, approvals=standing.approvals,
-        rung=standing.rung, next_at=next_at if following else None, next=following,
+        recorded=known_result(state, asked) is not None, rung=standing.rung,
+        next_at=next_at if following else None, next=following,
     )  # fmt: skip
 
 

@@ -198,8 +198,8 @@ class Calls(Beliefs):
         )  # fmt: skip
 
     def _was_begun_before(self, step: StepState, args: dict[str, Any]) -> bool:
-        """Whether this is a call that the source of this fork had begun, which a person wants made all the same: it goes out under
-        the key that it had, so that the other side can drop it if it did happen."""
+        """Whether this is a call that the source of this fork had begun, and that a person wants made all the same: it goes out
+        under the key that it had, so that the other side can drop it if it did happen."""
         return step.insisted and step.begun_before == step.occurrence and step.key != "" and step.args == args
 
     def _send_by(self, step: StepState) -> float | None:

@@ -42,8 +42,8 @@ class RulingDeferred(Event, frozen=True, kw_only=True):
 class Recorded(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A call that the source of a fork made. entry: of its intent. call: what makes it the same one (`approval.sameness`).
     outcome: what came of it; None where the source does not know. came: the result where it came later (by probe, callback,
-    signal, a child run or a person), which is said by came_by. after: it was made after the point of the fork. run: which made it,
-    where it was not the source itself but one that the source is a fork of."""
+    signal, a child run or a person), which is said by came_by. after: it was made after the point of the fork. run: which made
+    it, where it was not the source itself but one that the source is a fork of."""
 
     entry: int
     step: str

@@ -9,6 +9,8 @@ from rpds import HashTrieMap
 
 from holdfast.core import events as e
 from holdfast.core.commands import call_key
+from holdfast.core.contract import digest
+from holdfast.core.evolve.runs import thinking_of
 from holdfast.core.evolve.steps import put
 from holdfast.core.state import ENDED, PlacesMap, State, StepState
 
@@ -18,6 +20,8 @@ def run_forked(state: State, event: e.RunForked, entry: e.Entry) -> State:
     made anew, for it changes nothing; an open call is in doubt, like one that a worker left: it may have happened."""
     for interrupt, asked in state.interrupts.items():
         state = _withdrawn(state, entry, interrupt, asked)
+    if event.thinking is not None and state.thinking is None:
+        state = _begins_to_think(state)
     state = replace(
         state,
         run_id=event.run_id,
@@ -43,6 +47,8 @@ def run_forked(state: State, event: e.RunForked, entry: e.Entry) -> State:
         records=1,
         interrupts={},
         standings={},
+        questions={},
+        weighing=(*state.weighing, *state.questions.values()) if event.thinking is not None else (),
         held_by=None,
         changed=None,
         paused=None,
@@ -61,6 +67,21 @@ def run_forked(state: State, event: e.RunForked, entry: e.Entry) -> State:
     for name in state.order:
         state = _step_forked(state, name)
     return state
+
+
+def _begins_to_think(state: State) -> State:
+    """A model takes over from a plan, or from code: it hears of all that was done, and none of it is done again at its wish."""
+    ended = [state.steps[name] for name in state.order if state.steps[name].phase in ENDED]
+    made = [step for step in ended if (step.phase == "done" or step.landed) and _changes(state, step)]
+    done = HashTrieMap({digest([step.tool, step.args]): step.step.id for step in made})
+    return replace(
+        state, done_calls=done, unseen=tuple(step.step.id for step in ended), **thinking_of(state.goal, state.started_at)
+    )  # fmt: skip
+
+
+def _changes(state: State, step: StepState) -> bool:
+    contract = state.contracts.get(step.tool)
+    return contract is None or contract.safety not in ("read", "idempotent")
 
 
 def _places(event: e.RunForked) -> PlacesMap:

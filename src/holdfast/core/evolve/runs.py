@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 from msgspec.structs import replace
 
@@ -10,6 +12,7 @@ from holdfast.core.budget import dollars
 from holdfast.core.evolve.minds import closed, drop_steps, has_begun, late_doubts, requested
 from holdfast.core.evolve.steps import add_steps, following, settled
 from holdfast.core.facts import Fact
+from holdfast.core.plan import Goal
 from holdfast.core.provenance import is_tainted
 from holdfast.core.state import State
 
@@ -35,8 +38,7 @@ def started(event: e.RunStarted, entry: e.Entry) -> State:
         accept=event.accept,
         policy=event.policy,
         records=event.records,
-        facts=_told(event, entry) if event.thinking is not None else {},
-        conversation_bytes=len(msgspec.json.encode(event.goal)) if event.thinking is not None else 0,
+        **(thinking_of(event.goal, entry.at) if event.thinking is not None else {}),
         version=entry.sequence,
         fence=entry.fence,
         at=entry.at,
@@ -44,9 +46,10 @@ def started(event: e.RunStarted, entry: e.Entry) -> State:
     )
 
 
-def _told(event: e.RunStarted, entry: e.Entry) -> dict[str, Fact]:
-    """What the run was given is what it was told."""
-    return {name: Fact(name=name, value=value, by="the goal", at=entry.at) for name, value in event.goal.inputs.items()}
+def thinking_of(goal: Goal, at: float) -> dict[str, Any]:
+    """The fields of the state of a run that a model thinks for: what it was given is what it was told."""
+    facts = {name: Fact(name=name, value=value, by="the goal", at=at) for name, value in goal.inputs.items()}
+    return {"facts": facts, "conversation_bytes": len(msgspec.json.encode(goal))}
 
 
 def proposal_requested(state: State, event: e.ProposalRequested, entry: e.Entry) -> State:

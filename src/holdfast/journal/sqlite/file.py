@@ -21,6 +21,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import apsw
 
@@ -35,13 +36,19 @@ T = TypeVar("T")
 _Work = Callable[[apsw.Connection], Any]
 
 
-class File:
-    """An open store. commits: transactions that were written so far."""
+class EarlierForm(JournalUnavailable):
+    """A store of an earlier release is to be looked at, and not changed."""
 
-    def __init__(self, path: str, *, busy_seconds: float = BUSY_SECONDS):
+
+class File:
+    """An open store. read_only: it is looked at and never written. commits: transactions that were written so far."""
+
+    def __init__(self, path: str, *, busy_seconds: float = BUSY_SECONDS, read_only: bool = False):
         self.path = path
         self.commits = 0
         self._busy_seconds = busy_seconds
+        self._read_only = read_only
+        self._tidies = False
         self._requests: queue.SimpleQueue[tuple[_Work, asyncio.Future[Any]] | None] = queue.SimpleQueue()
         self._writer: threading.Thread | None = None
         self._readers: ThreadPoolExecutor | None = None
@@ -53,6 +60,10 @@ class File:
 
     async def open(self) -> None:
         self._loop = asyncio.get_running_loop()
+        if self._read_only:
+            await self._loop.run_in_executor(None, self._look)
+            self._readers = ThreadPoolExecutor(2, thread_name_prefix="holdfast-read")
+            return
         connection = await self._loop.run_in_executor(None, self._open_writer)
         self._readers = ThreadPoolExecutor(2, thread_name_prefix="holdfast-read")
         self._writer = threading.Thread(target=self._write_loop, args=(connection,), name="holdfast-write", daemon=True)
@@ -70,20 +81,39 @@ class File:
         for connection in reversed(self._connections):
             connection.close()
         self._connections.clear()
+        if self._tidies:
+            tidy(self.path)
 
     def _connect(self, flags: int) -> apsw.Connection:
         try:
             connection = apsw.Connection(self.path, flags=flags)
             connection.set_busy_timeout(int(self._busy_seconds * 1000))
         except apsw.Error as error:
-            raise _translated(error, self.path) from error
+            raise translated(error, self.path) from error
         self._connections.append(connection)
         return connection
+
+    def _look(self) -> None:
+        """That this is a store of ours, in the form that this release reads; nothing is changed to make it so."""
+        self._tidies = not os.path.exists(self.path + "-wal")
+        try:
+            connection = read_only(self.path, self._busy_seconds)
+            self._connections.append(connection)
+            form = looked_at(connection, self.path)
+        except apsw.Error as error:
+            raise translated(error, self.path) from error
+        if not form:
+            raise EarlierForm(f"{self.path}: it is empty", hint="the first run that begins in it makes it a store")
+        if form < migrations()[-1][0]:
+            raise EarlierForm(
+                f"{self.path}: it has form {form}, of an earlier release",
+                hint="`holdfast runs` gives it the form of this one; `holdfast backup` works before that, too",
+            )
 
     def _open_writer(self) -> apsw.Connection:
         connection = self._connect(apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
         try:
-            applied = _looked_at(connection, self.path)  # Before anything of the file is changed.
+            applied = looked_at(connection, self.path)  # Before anything of the file is changed.
             # Another process may be turning the file to WAL at this very moment; that lock does not wait by itself.
             for tries in range(50):
                 try:
@@ -100,7 +130,7 @@ class File:
             if applied < migrations()[-1][0]:
                 _migrate(connection, self.path)
         except apsw.Error as error:
-            raise _translated(error, self.path) from error
+            raise translated(error, self.path) from error
         return connection
 
     # --- writing --------------------------------------------------------------------------------------------------
@@ -108,6 +138,8 @@ class File:
     async def write(self, work: Callable[[apsw.Connection], T]) -> T:
         """Run this in the writer's next transaction; its result once that is on the disk. Work that refuses must raise a
         HoldfastError before it writes anything."""
+        if self._read_only:
+            raise JournalUnavailable(f"{self.path}: the store was opened to be looked at only")
         if self._loop is None or self._writer is None:
             raise JournalUnavailable("the journal is not open")
         future: asyncio.Future[T] = self._loop.create_future()
@@ -154,9 +186,9 @@ class File:
                 connection.execute("rollback")
             if len(group) > 1 and not isinstance(error, (apsw.BusyError, apsw.FullError, apsw.IOError, apsw.ReadOnlyError)):
                 return [self._commit(connection, [work])[0] for work in group]
-            translated = _translated(error, self.path)
-            translated.__cause__ = error
-            return [translated] * len(group)
+            said = translated(error, self.path)
+            said.__cause__ = error
+            return [said] * len(group)
 
     # --- reading ---
 
@@ -170,14 +202,48 @@ class File:
         try:
             return work(self.reader())
         except apsw.Error as error:
-            raise _translated(error, self.path) from error
+            raise translated(error, self.path) from error
 
     def reader(self) -> apsw.Connection:
         """The connection of this reader's thread."""
         connection: apsw.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
-            connection = self._local.connection = self._connect(apsw.SQLITE_OPEN_READONLY)
+            connection = self._local.connection = self._reading_connection()
         return connection
+
+    def _reading_connection(self) -> apsw.Connection:
+        if not self._read_only:
+            return self._connect(apsw.SQLITE_OPEN_READONLY)
+        connection = read_only(self.path, self._busy_seconds)
+        self._connections.append(connection)
+        return connection
+
+
+def tidy(path: str) -> None:
+    """Remove what a connection that could not write had to make beside the file, if nobody else has the store open."""
+    try:
+        connection = apsw.Connection(path, flags=apsw.SQLITE_OPEN_READWRITE)
+        one_row(connection, "select 1 from sqlite_master")
+        connection.close()  # Whoever closes last and can write takes it away.
+    except apsw.Error:
+        """It cannot be written, or is damaged; then it stays."""
+
+
+def read_only(path: str, busy_seconds: float) -> apsw.Connection:
+    """A connection that cannot write. Where the folder cannot be written either and nobody has the store open, what SQLite keeps
+    beside the file cannot be made, and the file is read as it lies there. apsw.Error."""
+    connection = apsw.Connection(path, flags=apsw.SQLITE_OPEN_READONLY)
+    connection.set_busy_timeout(int(busy_seconds * 1000))
+    try:
+        one_row(connection, "select 1 from sqlite_master")
+    except (apsw.CantOpenError, apsw.ReadOnlyError):
+        connection.close()
+        log = path + "-wal"
+        if os.path.exists(log) and os.path.getsize(log):
+            raise  # What was written last is in there, and cannot be read.
+        name = f"file:{quote(os.path.abspath(path))}?immutable=1"
+        return apsw.Connection(name, flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI)
+    return connection
 
 
 def all_rows(connection: apsw.Connection, sql: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -200,7 +266,7 @@ def _deliver(futures: list[asyncio.Future[Any]], results: list[Any]) -> None:
             future.set_result(result)
 
 
-def _translated(error: Exception, path: str) -> HoldfastError:
+def translated(error: Exception, path: str) -> HoldfastError:
     """What an error of SQLite means for the operator."""
     if isinstance(error, HoldfastError):
         return error
@@ -256,7 +322,7 @@ def _check_ours(connection: apsw.Connection, path: str) -> int:
     return at
 
 
-def _looked_at(connection: apsw.Connection, path: str) -> int:
+def looked_at(connection: apsw.Connection, path: str) -> int:
     """The same in one look: another process may be making the store at this very moment."""
     connection.execute("begin")
     try:

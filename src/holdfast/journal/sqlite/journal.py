@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import threading
 from collections.abc import Iterable
-from functools import lru_cache
 from typing import Any
 
 import apsw
 import msgspec
 
-from holdfast.core.events import AnyEvent, Entry
+from holdfast.core.events import AnyEvent
 from holdfast.core.gates import GateState
 from holdfast.core.memory import Memory
 from holdfast.core.schedule import Firing, Standing
-from holdfast.errors import JournalCorrupt, JournalError
-from holdfast.journal import codec
+from holdfast.journal import codec, retention
 from holdfast.journal.base import (
     EMPTY,
+    ENDED,
     FIRINGS_MAX,
     MEMORIES_MAX,
     Batch,
@@ -39,35 +39,56 @@ from holdfast.journal.base import (
     Worker,
     is_empty,
 )
+from holdfast.journal.keeping import Adopted, Copied, Health, Proof
 from holdfast.journal.people import (
     NOTICES_MAX,
     InboxFilter,
     Judged,
     JudgedFilter,
+    Notice,
     OpenInterrupt,
     Person,
     Sending,
     Sent,
     StandingApproval,
 )
-from holdfast.journal.sqlite import directory, inbox, judged, mail, memories, notices, owed, places, schedules, standing, writing
+from holdfast.journal.sqlite import (
+    backup,
+    directory,
+    health,
+    inbox,
+    judged,
+    keeping,
+    mail,
+    memories,
+    notices,
+    owed,
+    places,
+    pruning,
+    record,
+    schedules,
+    standing,
+    writing,
+)
+from holdfast.journal.sqlite.contents import Contents, content_of
 from holdfast.journal.sqlite.file import BUSY_SECONDS, File, all_rows, one_row
-from holdfast.journal.sqlite.rows import COLUMNS, number_of, row_of, run_row
+from holdfast.journal.sqlite.rows import COLUMNS, number_of, run_row
 
 
 class SqliteJournal:
-    """See `Journal`. path: of the file; it is created, with its folder's `-wal` and `-shm` files, where it is missing."""
+    """See `Journal`. path: of the file; it is created, with its folder's `-wal` and `-shm` files, where it is missing. read_only:
+    nothing is created, changed or taken into this release's form; it works on a file and a folder that cannot be written."""
 
-    def __init__(self, path: str | os.PathLike[str], *, busy_seconds: float = BUSY_SECONDS):
+    def __init__(self, path: str | os.PathLike[str], *, busy_seconds: float = BUSY_SECONDS, read_only: bool = False):
         self.path = os.fspath(path)
-        self.file = File(self.path, busy_seconds=busy_seconds)
+        self.file = File(self.path, busy_seconds=busy_seconds, read_only=read_only)
         self._write = self.file.write
         self._read = self.file.read
         self._versions: dict[int, object] = {}
         self._changes = 0
         self._numbers: dict[str, int] = {}
-        self._stored: set[str] = set()
-        self._contents = lru_cache(maxsize=1024)(self._content)
+        self._contents = Contents(self.file)
+        self._store = self._contents.store
 
     async def open(self) -> None:
         await self.file.open()
@@ -102,8 +123,9 @@ class SqliteJournal:
                     return full
                 gates = found.passed
             connection.execute(
-                "update runs set version = ?, head = ? where id = ? and fence = ? and version = ?",
-                (head.version, head.link, number, batch.fence, batch.head.version),
+                # The id as well: the number of a run that was pruned is given to another one.
+                "update runs set version = ?, head = ? where id = ? and fence = ? and version = ? and run_id = ?",
+                (head.version, head.link, number, batch.fence, batch.head.version, batch.run_id),
             )
             if not connection.changes():
                 raise writing.superseded(batch)
@@ -123,12 +145,6 @@ class SqliteJournal:
 
         return await self._write(work)
 
-    def _store(self, connection: apsw.Connection, blobs: dict[str, bytes]) -> None:
-        for digest, content in blobs.items():
-            # What this process has stored and committed before need not be looked up again.
-            if digest not in self._stored:
-                connection.execute("insert or ignore into contents values (?, ?)", (digest, content))
-
     def _number(self, connection: apsw.Connection, run_id: str) -> int:
         number = self._numbers.get(run_id)
         if number is None:
@@ -137,6 +153,31 @@ class SqliteJournal:
                 self._numbers.clear()
             self._numbers[run_id] = number
         return number
+
+    async def adopt(self, run: Adopted) -> bool:
+        fetched: set[str] = set()
+
+        def fetch(connection: apsw.Connection, digest: str) -> bytes | None:
+            fetched.add(digest)
+            return content_of(connection, digest)
+
+        if await self._read(lambda c: keeping.is_taken(c, run.run_id)):
+            return False
+        head = await self._read(lambda c: retention.check_adopted(run, lambda digest: fetch(c, digest)))
+        return await self._write(keeping.adoption(self._store, run, head, frozenset(fetched)))
+
+    async def prune(self, run_ids: Iterable[str], by: str, at: float) -> list[Proof]:
+        return await pruning.prune(self.file, run_ids, by, at)
+
+    async def proofs(self, run_ids: Iterable[str] | None = None) -> list[Proof]:
+        wanted = None if run_ids is None else list(run_ids)
+        return await self._read(lambda c: pruning.proofs(c, wanted))
+
+    async def backup(self, path: str) -> Copied:
+        return await asyncio.get_running_loop().run_in_executor(None, backup.copy, self.path, path)
+
+    async def health(self, now: float, *, deep: bool = False) -> Health:
+        return await health.health(self.file, now, deep)
 
     # --- claims ---------------------------------------------------------------------------------------------------
 
@@ -149,7 +190,7 @@ class SqliteJournal:
                 connection,
                 "update runs set fence = fence + 1, worker = ?, lease_until = ?, status = 'running', changed_at = ? where id in ("
                 " select id from runs where due_at <= ? and lease_until <= ? and agent in (select value from json_each(?))"
-                " order by rank, id limit ?) returning run_id, agent, fence, version, rank",
+                " and not imported order by rank, id limit ?) returning run_id, agent, fence, version, rank",
                 (worker, until, now, now, now, wanted, limit),
             )
             rows.sort(key=lambda row: row[4])
@@ -168,7 +209,7 @@ class SqliteJournal:
                 connection,
                 "update runs set fence = fence + 1, worker = ?, lease_until = ?, status = 'running', changed_at = ?, due_at = ?,"
                 " rank = ? - priority * 60 where run_id = ? and lease_until <= ?"
-                " and status not in ('completed', 'failed', 'cancelled')"
+                " and status not in ('completed', 'failed', 'cancelled') and not imported"
                 " returning agent, fence, version",
                 (worker, until, now, now, now, run_id, now),
             )
@@ -237,43 +278,14 @@ class SqliteJournal:
 
     # --- reading --------------------------------------------------------------------------------------------------
 
-    def _content(self, digest: str) -> bytes:
-        body = _content_of(self.file.reader(), digest)
-        if body is None:
-            raise JournalCorrupt(f"the stored content {digest[:12]} is missing")
-        self._stored.add(digest)
-        return body
-
     async def content(self, digest: str) -> bytes | None:
-        return await self._read(lambda c: _content_of(c, digest))
+        return await self._read(lambda c: content_of(c, digest))
 
     async def read(self, run_id: str, after: Head = EMPTY) -> History:
-        return await self._read(lambda connection: self._history(connection, run_id, after))
+        return await self._read(lambda c: record.history(c, run_id, after, self._contents.fetch))
 
     async def batches(self, run_id: str) -> list[StoredBatch]:
-        return await self._read(lambda connection: _whole(connection, run_id))
-
-    def _history(self, connection: apsw.Connection, run_id: str, after: Head) -> History:
-        batches, expected, head = _stored_batches(connection, run_id, after.version)
-        found: list[Entry] = []
-        version, previous = after.version, after.link
-        for first, count, fence, at, body, stored in batches:
-            if first != version + 1 or not count:
-                raise JournalCorrupt(f"entry {version + 1} is missing", run_id=run_id, sequence=version + 1)
-            previous = codec.link(previous, run_id, first, fence, at, body)
-            if previous != stored:
-                raise JournalCorrupt(f"entry {first} is not what was written", run_id=run_id, sequence=first)
-            try:
-                found.extend(codec.entries(body, first, fence, at, self._contents))
-            except JournalError as error:
-                error.run_id = error.run_id or run_id
-                raise
-            version = found[-1].sequence if found else version
-        if version != expected or previous != head:
-            raise JournalCorrupt(
-                f"the journal ends at entry {version} instead of {expected}", run_id=run_id, sequence=version + 1
-            )
-        return History(found, Head(version, previous))
+        return await self._read(lambda c: record.whole(c, run_id))
 
     async def row(self, run_id: str) -> RunRow | None:
         row = await self._read(lambda c: one_row(c, f"select {COLUMNS} from runs where run_id = ?", (run_id,)))
@@ -291,6 +303,16 @@ class SqliteJournal:
             )
         )
         return [run_row(row) for row in rows]
+
+    async def ended(
+        self, before: float, statuses: Iterable[str], *, agent: str | None = None, tenant: str | None = None, limit: int = 1000
+    ) -> list[RunRow]:
+        wanted = json.dumps(sorted(set(statuses) & set(ENDED)))
+        query = (
+            f"select {COLUMNS} from runs where status in (select value from json_each(?1)) and changed_at < ?2"
+            " and (?3 is null or agent = ?3) and (?4 is null or tenant = ?4) order by changed_at, id limit ?5"
+        )
+        return [run_row(row) for row in await self._read(lambda c: all_rows(c, query, (wanted, before, agent, tenant, limit)))]
 
     async def children(self, run_id: str) -> list[RunRow]:
         query = f"select {COLUMNS} from runs where parent = ? and parent <> '' order by id"
@@ -410,6 +432,9 @@ class SqliteJournal:
     async def remove_person(self, name: str) -> bool:
         return await self._write(lambda c: directory.remove(c, name))
 
+    async def tell(self, told: Iterable[Notice]) -> None:
+        await self._write(lambda c: notices.keep(c, told))
+
     async def claim_notices(self, channel: str, now: float, lease_seconds: float, limit: int) -> list[Sending]:
         # Asked for every second by each worker: where there is nothing, nobody waits for the writer.
         if not await self._read(lambda c: notices.is_waiting(c, channel, now)):
@@ -461,33 +486,5 @@ class SqliteJournal:
         return Checkpoint(head=Head(row[0], bytes(row[1])), form=row[2], body=bytes(row[3])) if row else None
 
 
-def _stored_batches(connection: apsw.Connection, run_id: str, after: int) -> tuple[list[Any], int, bytes]:
-    """The rows of a run's batches after an entry, and its version and last link."""
-    with connection:  # One read transaction: the row and the batches of the same moment.
-        number, version, head = row_of(connection, run_id, "id, version, head")
-        rows = all_rows(
-            connection,
-            "select first, count, fence, at, body, link from batches where run = ? and first > ? order by first",
-            (number, after),
-        )
-    return rows, version, head
-
-
-def _whole(connection: apsw.Connection, run_id: str) -> list[StoredBatch]:
-    """All batches of a run, checked."""
-    rows, version, head = _stored_batches(connection, run_id, 0)
-    found = [
-        StoredBatch(first=first, count=count, fence=fence, at=at, body=bytes(body), link=bytes(stored))
-        for first, count, fence, at, body, stored in rows
-    ]
-    codec.check_chain(run_id, found, version, bytes(head))
-    return found
-
-
 def _nothing(connection: apsw.Connection) -> None:
     """No run is to be created."""
-
-
-def _content_of(connection: apsw.Connection, digest: str) -> bytes | None:
-    row = one_row(connection, "select body from contents where digest = ?", (digest,))
-    return bytes(row[0]) if row is not None else None

@@ -7,7 +7,7 @@ from typing import Any
 
 import apsw
 
-from holdfast.journal import mail
+from holdfast.journal import mail, retention
 from holdfast.journal.base import ENDED as ENDED_STATUSES
 from holdfast.journal.base import REFUSALS_MAX, Delivery, Message, Release, Token
 from holdfast.journal.sqlite.file import all_rows, one_row
@@ -24,7 +24,9 @@ def _put(connection: apsw.Connection, number: int, message: Message) -> int:
 
 def send(connection: apsw.Connection, run_id: str, message: Message) -> int:
     """See `Journal.send`."""
-    number, status = row_of(connection, run_id, "id, status")
+    number, status, imported = row_of(connection, run_id, "id, status, imported")
+    if imported:
+        raise retention.only_looked_at(run_id)
     first = None
     if message.slot is not None:
         first = one_row(connection, "select id, kind, body from messages where run = ? and slot = ?", (number, message.slot))
@@ -68,7 +70,7 @@ def tell_family(connection: apsw.Connection, run_id: str, release: Release, row:
     and when it ended."""
     parent, parent_step, at = row
     if parent:
-        above = one_row(connection, f"select id from runs where run_id = ? and status not in {ENDED}", (parent,))
+        above = one_row(connection, f"select id from runs where run_id = ? and status not in {ENDED} and not imported", (parent,))
         if above is not None:
             _put(connection, above[0], mail.child_ended(run_id, parent_step, release.report, at))
             make_due(connection, above[0], at)
@@ -86,7 +88,8 @@ def tell_family(connection: apsw.Connection, run_id: str, release: Release, row:
 
 def begin_orphan(connection: apsw.Connection, number: int, parent: str, at: float) -> None:
     """A run that ends with its parent is being created by a worker that does not know that the parent has ended."""
-    if one_row(connection, f"select 1 from runs where run_id = ? and status in {ENDED}", (parent,)) is not None:
+    over = f"select 1 from runs where run_id = ?1 and status in {ENDED} union all select 1 from proofs where run_id = ?1"
+    if one_row(connection, over, (parent,)) is not None:
         _put(connection, number, mail.parent_ended(parent, at))
 
 

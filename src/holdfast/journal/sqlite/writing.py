@@ -29,7 +29,8 @@ def creation(
         connection.execute(
             "insert or ignore into runs (run_id, agent, goal_digest, tenant, priority, labels, status, due_at, rank, version,"
             " head, fence, worker, lease_until, created_at, changed_at, parent, parent_step, ends_with_parent)"
-            " values (?,?,?,?,?,?,'running',?,?,?,?,?,?,?,?,?,?,?,?)",
+            " select ?1,?2,?3,?4,?5,?6,'running',?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18"
+            " where not exists (select 1 from proofs where run_id = ?1)",
             (
                 run.run_id,
                 run.agent,

@@ -12,6 +12,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from holdfast.labs.services.bank import bank_routes
 from holdfast.labs.services.checks import Checks
 from holdfast.labs.services.control import control_routes
 from holdfast.labs.services.customers import Customers
@@ -42,6 +43,7 @@ HOLDS = {
     "drift": {name: frozenset({name}) for name in ("rooms", "trains", "payments")},
     "flight": {name: frozenset({name}) for name in ("seats", "bookings")},
     "forty_seven": {"mail": frozenset({"mail"})},
+    "morning_after": {name: frozenset({name}) for name in ("payments", "closings")},
     "news": {},
     "onboarding": {name: frozenset({name}) for name in ("mailbox", "vpn", "orders", "mail", "background")},
     "payment": {
@@ -99,6 +101,8 @@ def _serve(lab: str, directory: Path, seed: int, faults: Faults) -> dict[str, ob
             routes += [*LaptopShop(ledger, ids, faults).routes(), *Checks(ledger, ids, faults).routes(), *mail.routes()]
         case "approvals":
             routes += payout_routes(ledger, ids, seed)
+        case "morning_after":
+            routes += bank_routes(ledger, ids, seed)
         case "payment":
             routes += transfer_routes(ledger, ids, faults)
         case "forty_seven":

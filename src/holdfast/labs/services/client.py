@@ -29,14 +29,15 @@ T = TypeVar("T")
 
 def start_services(
     lab: Literal[
-        "approvals", "drift", "flight", "forty_seven", "news", "onboarding", "payment", "runaway", "second_run", "weekend"
+        "approvals", "drift", "flight", "forty_seven", "morning_after", "news", "onboarding", "payment", "runaway", "second_run",
+        "weekend",
     ],
     directory: Path,
     faults: Mapping[str, object] | None = None,
     *,
     seed: int = 7,
     lifetime_seconds: float = 600.0,
-) -> "Services":
+) -> "Services":  # fmt: skip
     """Start the services of `lab` in a process of their own and wait until they listen.
 
     `directory` is made when missing and takes services.json, ledger.jsonl, held.json, faults.json and services.log;

@@ -268,6 +268,15 @@ class NoticeChecks:
         assert len(listed) == 120
         assert len(await claimed(journal, later, limit=1000)) == 120
 
+    async def test_what_no_run_says_is_told_as_well(self, store: Store) -> None:
+        """Beside what commits carry, once by its id."""
+        journal = await store.journal()
+        await told(journal, notice(1))
+        await journal.tell([notice(1), notice(2, run_id="", what="found"), notice(2, run_id="other")])
+        await journal.tell(iter([notice(2)]))
+        assert await claimed(journal, T0 + 5) == [("n-1", 1), ("n-2", 1)]
+        assert [sent.notice.run_id for sent in await journal.notices("")] == [""]
+
     # --- words that are said twice ------------------------------------------------------------------------------------
 
     async def test_a_word_that_is_said_again_in_the_same_way_is_one(self, store: Store) -> None:

@@ -103,6 +103,17 @@ class Inbox:
                 self._seen = {who: first for who, first in self._seen.items() if who[:2] != key}
                 self._left = {k: left for k, left in self._left.items() if left[1] >= at - rules.LEFT_SECONDS}
 
+    def oldest(self) -> float | None:
+        """When the oldest of what is open was asked."""
+        return min((asked.asked_at for asked in self._open.values()), default=None)
+
+    def drop(self, run_id: str) -> None:
+        """Forget all that is about a run."""
+        self._open = {key: asked for key, asked in self._open.items() if key[0] != run_id}
+        self._left = {key: left for key, left in self._left.items() if key[0] != run_id}
+        self._seen = {who: at for who, at in self._seen.items() if who[0] != run_id}
+        self._judged = {key: one for key, one in self._judged.items() if key[0] != run_id}
+
     def answer_opened(self, batch: Batch) -> None:
         """Answer what a batch opened and is still open, as far as it is covered."""
         for opened in batch.opened:

@@ -9,6 +9,7 @@ from holdfast.core.events import AnyEvent
 from holdfast.core.gates import GateState
 from holdfast.core.memory import Memory
 from holdfast.core.schedule import Firing, Standing
+from holdfast.errors import UsageError
 from holdfast.journal.base import (
     EMPTY,
     FIRINGS_MAX,
@@ -29,11 +30,13 @@ from holdfast.journal.base import (
     Turn,
     Worker,
 )
+from holdfast.journal.keeping import Adopted, Copied, Health, Proof
 from holdfast.journal.people import (
     NOTICES_MAX,
     InboxFilter,
     Judged,
     JudgedFilter,
+    Notice,
     OpenInterrupt,
     Person,
     Sending,
@@ -91,6 +94,21 @@ class MemoryJournal:
     async def batches(self, run_id: str) -> list[StoredBatch]:
         return await self._do("batches", self.store.batches, run_id)
 
+    async def adopt(self, run: Adopted) -> bool:
+        return await self._do("adopt", self.store.keeper.adopt, run)
+
+    async def prune(self, run_ids: Iterable[str], by: str, at: float) -> list[Proof]:
+        return await self._do("prune", self.store.keeper.prune, list(run_ids), by, at)
+
+    async def proofs(self, run_ids: Iterable[str] | None = None) -> list[Proof]:
+        return await self._do("proofs", self.store.keeper.proofs, None if run_ids is None else list(run_ids))
+
+    async def backup(self, path: str) -> Copied:
+        raise UsageError("a store in memory is nothing that can be copied to a file", hint="use a store in a file")
+
+    async def health(self, now: float, *, deep: bool = False) -> Health:
+        return await self._do("health", self.store.keeper.health, now, deep)
+
     async def claim_due(self, worker: str, agents: Iterable[str], now: float, lease_seconds: float, limit: int) -> list[Claim]:
         return await self._do("claim_due", self.store.claim_due, worker, list(agents), now, lease_seconds, limit)
 
@@ -146,6 +164,11 @@ class MemoryJournal:
         self, *, status: str | None = None, agent: str | None = None, tenant: str | None = None, limit: int = 1000
     ) -> list[RunRow]:
         return await self._do("rows", self.store.rows, status, agent, tenant, limit)
+
+    async def ended(
+        self, before: float, statuses: Iterable[str], *, agent: str | None = None, tenant: str | None = None, limit: int = 1000
+    ) -> list[RunRow]:
+        return await self._do("ended", self.store.ended, before, set(statuses), agent, tenant, limit)
 
     async def next_due(self, agents: Iterable[str], now: float) -> float | None:
         return await self._do("next_due", self.store.next_due, list(agents), now)
@@ -228,6 +251,9 @@ class MemoryJournal:
 
     async def remove_person(self, name: str) -> bool:
         return await self._do("remove_person", self._noted, self.store.notices.remove_person, name)
+
+    async def tell(self, notices: Iterable[Notice]) -> None:
+        await self._do("tell", self._noted, self.store.notices.keep, tuple(notices))
 
     async def claim_notices(self, channel: str, now: float, lease_seconds: float, limit: int) -> list[Sending]:
         return await self._do("claim_notices", self.store.claim_notices, channel, now, lease_seconds, limit)

@@ -70,6 +70,13 @@ class Notices:
             for rows in self._rows.values():
                 rows.pop(number, None)
 
+    def drop(self, run_id: str) -> None:
+        """Forget what was to be told of a run."""
+        for number in [number for number, notice in self._notices.items() if notice.run_id == run_id]:
+            del self._numbers[self._notices.pop(number).id]
+            for rows in self._rows.values():
+                rows.pop(number, None)
+
     def claim(self, channel: str, now: float, lease_seconds: float, limit: int) -> list[Sending]:
         rows = self._rows.setdefault(channel, {})
         due = [number for number in sorted(rows) if is_due(rows[number].due_at, now)]

@@ -11,9 +11,8 @@ import msgspec
 
 from holdfast.core.events import AnyEvent, Entry
 from holdfast.core.gates import GateState
-from holdfast.core.state import Status
-from holdfast.errors import JournalCorrupt, JournalError, RunNotFound, Superseded
-from holdfast.journal import codec, mail
+from holdfast.errors import JournalCorrupt, JournalError, Superseded
+from holdfast.journal import codec, mail, retention
 from holdfast.journal.base import (
     AGEING_SECONDS,
     ENDED,
@@ -31,67 +30,19 @@ from holdfast.journal.base import (
     Release,
     RunRow,
     StoredBatch,
-    Token,
     Worker,
     is_empty,
     rank,
 )
 from holdfast.journal.gating import Gating, gating
+from holdfast.journal.keeping import Adopted
 from holdfast.journal.people import Sending
 from holdfast.testing.memory.inbox import Inbox, as_written
+from holdfast.testing.memory.keeping import Keeper
 from holdfast.testing.memory.memories import Memories
 from holdfast.testing.memory.notices import Notices, as_told
+from holdfast.testing.memory.rows import Known, Letter, Row, Stored
 from holdfast.testing.memory.schedules import Schedules
-
-
-class _Stored(msgspec.Struct):
-    """A batch as it lies in the store."""
-
-    first: int
-    count: int
-    fence: int
-    at: float
-    body: bytes
-    link: bytes
-
-
-class _Letter(msgspec.Struct):
-    """A message as it lies in the store."""
-
-    message: Message
-    body: str
-    taken: bool = False
-
-
-class _Known(msgspec.Struct):
-    """A token as it lies in the store."""
-
-    run_id: str
-    token: Token
-    used_at: float | None = None
-    refusals: int = 0
-
-
-class _Run(msgspec.Struct):
-    """A run's row, its batches and its mailbox."""
-
-    number: int
-    new: NewRun
-    status: Status
-    due_at: float | None
-    rank: float
-    version: int
-    link: bytes
-    fence: int
-    worker: str
-    lease_until: float
-    created_at: float
-    changed_at: float
-    waits_for: str = ""
-    batches: list[_Stored] = []
-    letters: list[_Letter] = []
-    checkpoint: Checkpoint | None = None
-
 
 _NO_GATING = Gating()
 
@@ -102,48 +53,58 @@ class MemoryStore:
 
     def __init__(self, secret: bytes | None = None) -> None:
         self.secret = os.urandom(32) if secret is None else secret
-        self.runs: dict[str, _Run] = {}
+        self.runs: dict[str, Row] = {}
         self.contents: dict[str, bytes] = {}
         # By name and holder (run and step); until when one lasts beyond its call.
         self.slots: dict[str, dict[tuple[str, str], float | None]] = {}
         self.gates: dict[str, GateState] = {}
-        self.tokens: dict[str, _Known] = {}
+        self.tokens: dict[str, Known] = {}
         self.debts: dict[tuple[str, str], Owed] = {}
         self.seen: dict[str, Worker] = {}
         self.schedules = Schedules(self)
         self.memories = Memories()
         self.inbox = Inbox(self)
         self.notices = Notices(self._is_open)
+        self.keeper = Keeper(self)
         self.writes = 0
         self._letters = 0
+        self._numbers = 0
         # Told of each batch once it is written, for tests that look over the shoulder: run, first sequence, fence, time, events.
         self.on_commit: Callable[[str, int, int, float, tuple[AnyEvent, ...]], None] | None = None
 
-    def run(self, run_id: str) -> _Run:
-        """A run, or RunNotFound."""
+    def run(self, run_id: str) -> Row:
+        """A run, or RunNotFound; RunPruned where it was there."""
         found = self.runs.get(run_id)
         if found is None:
-            raise RunNotFound("there is no such run in this store", run_id=run_id, hint="`holdfast runs` lists them")
+            raise retention.not_found(run_id, self.keeper.proof(run_id))
         return found
 
     # --- writing --------------------------------------------------------------------------------------------------
 
     def create(self, run: NewRun, events: tuple[AnyEvent, ...], at: float, worker: str, lease_seconds: float) -> Claim | None:
-        if run.run_id in self.runs:
+        if run.run_id in self.runs or self.keeper.proof(run.run_id) is not None:
             return None
         body, blobs = codec.encode(events)
         link = codec.link(b"", run.run_id, 1, 1, at, body)
         until = at + lease_seconds if worker else 0.0
         self.contents.update(blobs)
-        self.runs[run.run_id] = _Run(
-            number=len(self.runs) + 1, new=run, status="running", due_at=at, rank=rank(at, run.priority), version=len(events),
+        self.runs[run.run_id] = Row(
+            number=self._number(), new=run, status="running", due_at=at, rank=rank(at, run.priority), version=len(events),
             link=link, fence=1, worker=worker, lease_until=until, created_at=at, changed_at=at,
         )  # fmt: skip
-        self._written(self.runs[run.run_id], _Stored(1, len(events), 1, at, body, link), events)
-        above = self.runs.get(run.parent)
-        if above is not None and run.ends_with_parent and above.status in ENDED:
+        self._written(self.runs[run.run_id], Stored(1, len(events), 1, at, body, link), events)
+        if run.parent and run.ends_with_parent and self._is_over(run.parent):
             self._put(self.runs[run.run_id], mail.parent_ended(run.parent, at))
         return Claim(run_id=run.run_id, agent=run.agent, fence=1, worker=worker, until=until)
+
+    def _number(self) -> int:
+        self._numbers += 1
+        return self._numbers
+
+    def _is_over(self, run_id: str) -> bool:
+        """Whether a run was there and has ended."""
+        run = self.runs.get(run_id)
+        return run.status in ENDED if run is not None else self.keeper.proof(run_id) is not None
 
     def append(self, batch: Batch) -> Head | Full:
         if is_empty(batch):
@@ -164,18 +125,18 @@ class MemoryStore:
             head = Head(head.version + len(batch.events), link)
             self.contents.update(blobs)
             run.version, run.link = head.version, head.link
-            self._written(run, _Stored(first, len(batch.events), batch.fence, batch.at, body, link), batch.events)
+            self._written(run, Stored(first, len(batch.events), batch.fence, batch.at, body, link), batch.events)
         self.contents.update(batch.contents)
         self.gates.update(gates.passed)
         self._follow_up(run, batch)
         self.writes += 1
         return head
 
-    def _check_writer(self, run: _Run, batch: Batch) -> None:
+    def _check_writer(self, run: Row, batch: Batch) -> None:
         if batch.fence != run.fence or batch.head.version != run.version:
             raise Superseded("another worker has written to it since", run_id=batch.run_id)
 
-    def _written(self, run: _Run, stored: _Stored, events: tuple[AnyEvent, ...]) -> None:
+    def _written(self, run: Row, stored: Stored, events: tuple[AnyEvent, ...]) -> None:
         run.batches.append(stored)
         self.writes += 1
         if self.on_commit is not None:
@@ -209,7 +170,7 @@ class MemoryStore:
                 full[name] = max(free, 0), holder
         return full
 
-    def _follow_up(self, run: _Run, batch: Batch) -> None:
+    def _follow_up(self, run: Row, batch: Batch) -> None:
         if batch.freed or batch.settled:
             freed, settled = set(batch.freed), set(batch.settled)
             self._free(lambda of, step, until: of == batch.run_id and (step in settled or (step in freed and until is None)))
@@ -220,7 +181,7 @@ class MemoryStore:
         for letter in run.letters:
             letter.taken = letter.taken or letter.message.id in batch.taken
         for token in batch.tokens:
-            known = self.tokens.setdefault(token.digest, _Known(batch.run_id, token))
+            known = self.tokens.setdefault(token.digest, Known(batch.run_id, token))
             if known.used_at is None:
                 known.token = msgspec.structs.replace(known.token, expires_at=token.expires_at)
         for step in batch.paid:
@@ -246,7 +207,7 @@ class MemoryStore:
             self._release(run, release, None)
             self.writes += 1
 
-    def _release(self, run: _Run, release: Release, at: float | None) -> None:
+    def _release(self, run: Row, release: Release, at: float | None) -> None:
         run.worker, run.lease_until = "", 0.0
         run.status, run.waits_for = release.status, release.waits_for
         run.changed_at = run.changed_at if at is None else at
@@ -261,13 +222,42 @@ class MemoryStore:
             self.inbox.end(run.new.run_id, run.changed_at)
             self._tell_family(run, release)
 
-    def _tell_family(self, run: _Run, release: Release) -> None:
+    def _tell_family(self, run: Row, release: Release) -> None:
         above, at = self.runs.get(run.new.parent), run.changed_at
-        if above is not None and above.status not in ENDED:
+        if above is not None and above.status not in ENDED and not above.imported:
             self._put(above, mail.child_ended(run.new.run_id, run.new.parent_step, release.report, at))
         for below in self.runs.values():
             if below.new.parent == run.new.run_id and below.new.ends_with_parent and below.status not in ENDED:
                 self._put(below, mail.parent_ended(run.new.run_id, at))
+
+    # --- whole runs -----------------------------------------------------------------------------------------------
+
+    def put_whole(self, new: NewRun, run: Adopted, version: int, link: bytes) -> None:
+        """A run with the journal that it comes with; checked before."""
+        due_at = None if run.imported else run.due_at
+        self.runs[run.run_id] = Row(
+            number=self._number(), new=new, status=run.status, due_at=due_at,
+            rank=rank(run.changed_at if due_at is None else due_at, run.priority), version=version, link=link, fence=run.fence,
+            worker="", lease_until=0.0, created_at=run.created_at, changed_at=run.changed_at, waits_for=run.waits_for,
+            batches=[Stored(**msgspec.structs.asdict(batch)) for batch in run.batches], imported=run.imported, source=run.source,
+        )  # fmt: skip
+
+    def holds_place(self, run_id: str, at: float) -> bool:
+        """Whether a run holds a place that outlives it."""
+        return any(
+            of == run_id and until is not None and until > at
+            for holders in self.slots.values()
+            for (of, _), until in holders.items()
+        )
+
+    def drop(self, run_id: str) -> None:
+        """Forget a run, with all that is kept of it."""
+        del self.runs[run_id]
+        self._free(lambda of, step, until: of == run_id)
+        self.tokens = {digest: known for digest, known in self.tokens.items() if known.run_id != run_id}
+        self.debts = {owner: owed for owner, owed in self.debts.items() if owner[0] != run_id}
+        self.inbox.drop(run_id)
+        self.notices.drop(run_id)
 
     # --- claims ---------------------------------------------------------------------------------------------------
 
@@ -283,12 +273,12 @@ class MemoryStore:
 
     def claim(self, run_id: str, worker: str, now: float, lease_seconds: float) -> Claim | None:
         run = self.runs.get(run_id)
-        if run is None or not self._is_free(run, now) or run.status in ENDED:
+        if run is None or not self._is_free(run, now) or run.status in ENDED or run.imported:
             return None
         run.due_at, run.rank = now, now - run.new.priority * AGEING_SECONDS
         return self._claimed(run, worker, now, lease_seconds)
 
-    def _claimed(self, run: _Run, worker: str, now: float, lease_seconds: float) -> Claim:
+    def _claimed(self, run: Row, worker: str, now: float, lease_seconds: float) -> Claim:
         run.fence = self._next_fence(run)
         run.worker, run.lease_until = worker, now + lease_seconds
         run.status, run.changed_at = "running", now
@@ -297,10 +287,10 @@ class MemoryStore:
             run_id=run.new.run_id, agent=run.new.agent, fence=run.fence, worker=worker, until=run.lease_until, version=run.version
         )  # fmt: skip
 
-    def _is_free(self, run: _Run, now: float) -> bool:
+    def _is_free(self, run: Row, now: float) -> bool:
         return run.lease_until <= now
 
-    def _next_fence(self, run: _Run) -> int:
+    def _next_fence(self, run: Row) -> int:
         return run.fence + 1
 
     def extend(self, claims: Iterable[Claim], until: float) -> list[Claim]:
@@ -320,6 +310,8 @@ class MemoryStore:
 
     def send(self, run_id: str, message: Message) -> int:
         run = self.run(run_id)
+        if run.imported:
+            raise retention.only_looked_at(run_id)
         taken = (letter for letter in run.letters if message.slot is not None and letter.message.slot == message.slot)
         first = next(taken, None)
         if first is not None and mail.says_the_same(message, first.message.kind, first.body):
@@ -331,10 +323,10 @@ class MemoryStore:
         self.writes += 1
         return self._put(run, message)
 
-    def _put(self, run: _Run, message: Message) -> int:
+    def _put(self, run: Row, message: Message) -> int:
         """Into its mailbox; and it is due, unless nothing more comes of it."""
         self._letters += 1
-        run.letters.append(_Letter(msgspec.structs.replace(message, id=self._letters), json.dumps(message.body)))
+        run.letters.append(Letter(msgspec.structs.replace(message, id=self._letters), json.dumps(message.body)))
         if run.status not in ENDED and (run.due_at is None or run.due_at > message.at):
             run.due_at, run.rank = message.at, rank(message.at, run.new.priority)
         return self._letters
@@ -443,7 +435,7 @@ class MemoryStore:
             run_id=run.new.run_id, agent=run.new.agent, goal_digest=run.new.goal_digest, tenant=run.new.tenant,
             priority=run.new.priority, labels=run.new.labels, status=run.status, waits_for=run.waits_for, due_at=run.due_at,
             version=run.version, fence=run.fence, worker=run.worker, lease_until=run.lease_until, created_at=run.created_at,
-            changed_at=run.changed_at, parent=run.new.parent,
+            changed_at=run.changed_at, parent=run.new.parent, imported=run.imported, source=run.source,
         )  # fmt: skip
 
     def rows(self, status: str | None, agent: str | None, tenant: str | None, limit: int) -> list[RunRow]:
@@ -454,6 +446,11 @@ class MemoryStore:
             for row in rows
             if status in (None, row.status) and agent in (None, row.agent) and tenant in (None, row.tenant)
         ][:limit]  # fmt: skip
+
+    def ended(self, before: float, statuses: set[str], agent: str | None, tenant: str | None, limit: int) -> list[RunRow]:
+        found = [row for status in statuses & set(ENDED) for row in self.rows(status, agent, tenant, len(self.runs))]
+        found.sort(key=lambda row: (row.changed_at, self.runs[row.run_id].number))
+        return [row for row in found if row.changed_at < before][:limit]
 
     def children(self, run_id: str) -> list[RunRow]:
         found = [run for run in self.runs.values() if run_id and run.new.parent == run_id]
