@@ -260,6 +260,24 @@ def test_a_live_fork_makes_calls_that_failed_in_the_source() -> None:
     assert source.fork(at=3, mode="live").called() == ["a"]
 
 
+def test_a_step_that_the_source_did_is_asked_about_whatever_its_arguments_are() -> None:
+    """Who pays the same person another amount has paid them twice. A failed one was not done."""
+    source = Story([step("r", "look"), step("a", "pay", args={"n": ref("steps.r")}, after=("r",))], PAY, LOOK)
+    source.decide()
+    source.succeed("r", 900).decide()
+    source.succeed("a").decide()
+    for mode in ("live", "blocked"):
+        told = source.fork(at=3, mode=mode)
+        told.decide()
+        told.succeed("r", 9).decide()
+        assert told.asked.args == {"n": 9} and told.asked.ruling is not None and told.asked.ruling.rule == SOURCE_ASKS
+        assert "which did this step with other arguments (its entry 6)" in told.asked.question
+    failed = Story([step("a", "pay", args={"n": 1}, on_failure="flag")], PAY)
+    failed.decide()
+    failed.fail("a", "denied").decide()
+    assert failed.fork(at=3, mode="live").called() == ["a"]
+
+
 # --- simulated --------------------------------------------------------------------------------------------------------
 
 

@@ -119,10 +119,10 @@ def fork_gate(state: State, step: StepState, contract: Contract, args: dict[str,
     fork = state.fork
     if fork is None or fork.mode == "simulate" or contract.safety == "read":
         return None
-    did = done_by_source(state, sameness(step.tool, args, contract)) is not None
-    if fork.mode == "live" and not did:
+    did = done_by_source(state, sameness(step.tool, args, contract)) or done_in_step(state, step)
+    if fork.mode == "live" and did is None:
         return None
-    return Rule(name=SOURCE_ASKS if did else FORK_ASKS, who=contract.approvers)
+    return Rule(name=SOURCE_ASKS if did is not None else FORK_ASKS, who=contract.approvers)
 
 
 def done_by_source(state: State, call: str) -> e.Recorded | None:
@@ -131,6 +131,15 @@ def done_by_source(state: State, call: str) -> e.Recorded | None:
         return None
     found = [state.fork.recorded[place] for place in state.fork_record.get(call) or ()]
     return next((one for one in reversed(found) if was_done(one)), None)
+
+
+def done_in_step(state: State, step: StepState) -> e.Recorded | None:
+    """The last call of the source by this step and tool, whatever its arguments, that was done after the point, or may have been:
+    who pays the same person another amount has paid them twice."""
+    if state.fork is None:
+        return None
+    found = (one for one in reversed(state.fork.recorded) if (one.step, one.tool) == (step.step.id, step.tool) and one.after)
+    return next((one for one in found if was_done(one)), None)
 
 
 def known_result(state: State, asked: e.Asked) -> e.Recorded | None:

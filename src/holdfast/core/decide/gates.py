@@ -19,7 +19,7 @@ from holdfast.core.approval import (
 from holdfast.core.commands import CheckCall
 from holdfast.core.contract import Contract, digest
 from holdfast.core.decide.desk import Desk
-from holdfast.core.forks import FORK_ASKS, SOURCE_ASKS, done_by_source, fork_gate
+from holdfast.core.forks import FORK_ASKS, SOURCE_ASKS, done_by_source, done_in_step, fork_gate
 from holdfast.core.policy import Rule, Ruling, Undecided, evaluate, policy_digest
 from holdfast.core.proposed import amount_in, proposed_call
 from holdfast.core.state import StepState
@@ -169,9 +169,11 @@ class Gates(Desk):
         rule = f" {ruling.rule}" if ruling.rule.startswith(CONDITION_ASKS) else ""
         question, options = f"may {step.tool} be called?{rule}", None
         if (fork := self.state.fork) is not None and fork.mode != "simulate":
-            did = done_by_source(self.state, sameness(step.tool, args, contract))
-            which = "which" if did is not None and not did.run else f"and {did.run}" if did is not None else ""
-            made = f", {which} made the same call (its entry {did.entry})" if did is not None else ""
+            same = done_by_source(self.state, sameness(step.tool, args, contract))
+            did = same or done_in_step(self.state, step)
+            how = "made the same call" if same is not None else "did this step with other arguments"
+            who = "which" if did is not None and not did.run else f"and {did.run}" if did is not None else ""
+            made = f", {who} {how} (its entry {did.entry})" if did is not None else ""
             question, options = f"{question} this run is a fork of {fork.source}{made}", "forked"
         self._ask(
             "call", "approval", question, call, step, args, options=options,
