@@ -29,6 +29,7 @@ evaluation
 testing loading
 holdfast
 app
+looking
 saying scheduling forking replaying
 engines telemetry
 runner

@@ -40,6 +40,7 @@ from holdfast.inbox import Inbox
 from holdfast.journal import retention
 from holdfast.journal.base import Journal, Owed, RunRow, Worker
 from holdfast.journal.sqlite import SqliteJournal
+from holdfast.looking import Looking
 from holdfast.memory import Recaller
 from holdfast.notify.base import Channel
 from holdfast.notify.outbox import Notifier
@@ -98,7 +99,7 @@ class Verified(msgspec.Struct, frozen=True, kw_only=True):
     sequence: int | None = None
 
 
-class Holdfast(Saying):
+class Holdfast(Saying, Looking):
     """A store of runs and the engine that advances them; use it as an async context manager.
 
     db: path of the SQLite file, or a Journal. secrets: where `{$secret: NAME}` comes from; default: the environment.
