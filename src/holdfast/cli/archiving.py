@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -78,26 +79,29 @@ def export(
         wrong("name the runs to export, or --all of them")
     if since is not None and not every:
         wrong("--since goes with --all")
-    to_stdout = out is None or str(out) == STREAM
+    to_stdout = out is None or str(out) == STREAM or _is_stdout(out)
     if json and to_stdout:
         wrong("--json says what was written to a file", "add --out FILE, or leave it out: lines of JSON are what is printed")
     if to_stdout and sys.stdout.isatty():
         wrong("a terminal is no place for a run's journal", "add --out FILE, or pipe it")
-    if out is not None and not to_stdout and (out.is_dir() or not out.parent.is_dir()):
-        wrong(f"--out {out} cannot be written: {'it is a directory' if out.is_dir() else f'there is no folder {out.parent}'}")
+    if out is not None and not to_stdout:
+        check_out(out, db)
     if "" in (redact or ()):
         wrong("--redact names nothing")
     left_out = _redaction(redact or [], redact_values, by)
 
     async def go(app: Holdfast) -> int:
         from holdfast import archive
+        from holdfast.views import listed
 
         wanted = await _wanted(app, ids, since, children)
         if not wanted:
             say(f"no run of {db} " + (f"changed since {since}" if since else "is there yet") + "; nothing was written")
             return DONE
         target = sys.stdout.buffer if out is None or to_stdout else out
-        exported = await archive.export(app.journal, wanted, target, redaction=left_out)
+        exported = await archive.export(app.journal, wanted, target, redaction=left_out, passes_over_missing=every)
+        if exported.missing:
+            say(f"left out, for they were pruned meanwhile: {one_line(listed(exported.missing))}")
         if out is None or to_stdout:
             sys.stdout.buffer.flush()
         elif json:
@@ -107,6 +111,25 @@ def export(
         return DONE
 
     return in_store(db, go)
+
+
+def _is_stdout(out: Path) -> bool:
+    """Whether a file is where results are printed, such as /dev/stdout: then nothing else may be."""
+    try:
+        return not out.is_file() and out.samefile(f"/dev/fd/{sys.stdout.fileno()}")
+    except (OSError, ValueError):
+        return False
+
+
+def check_out(out: Path, db: str) -> None:
+    """Refuse a file to write that cannot be one, or that belongs to the store: it would be gone. UsageError."""
+    try:
+        if out.is_dir() or not out.parent.is_dir():
+            wrong(f"--out {out} cannot be written: {'it is a directory' if out.is_dir() else f'there is no folder {out.parent}'}")
+        if any(out.exists() and out.samefile(db + end) for end in ("", "-wal", "-shm") if Path(db + end).exists()):
+            wrong(f"--out {out} is the store itself", "name another file")
+    except OSError as error:
+        wrong(f"--out {out} cannot be written: {error.strerror}")
 
 
 def _redaction(names: list[str], values: bool, by: str | None) -> Redaction | None:
@@ -181,7 +204,7 @@ def import_(
     What no file can show by itself is that all of it was made anew. A head that was noted elsewhere does (--head), and so does
     the store that it comes from: with --check, each run is held against the one of that id in --db, where that is there.
     """
-    with _on_disk(file) as path:
+    with on_disk(file) as path:
         headers = _checked(path, head or [])
 
         async def go(app: Holdfast) -> int:
@@ -207,15 +230,18 @@ def import_(
 
 
 @contextmanager
-def _on_disk(file: str) -> Iterator[Path]:
-    """The file, or what came on stdin as one, for it is read twice."""
-    if file != STREAM:
+def on_disk(file: str) -> Iterator[Path]:
+    """The file, or what came on stdin or through a pipe as one, for it is read twice. UsageError where it cannot be kept."""
+    if file != STREAM and not Path(file).is_fifo():
         yield Path(file)
         return
     with tempfile.NamedTemporaryFile(prefix="holdfast-") as kept:
-        while part := sys.stdin.buffer.read(1 << 20):
-            kept.write(part)
-        kept.flush()
+        try:
+            with nullcontext(sys.stdin.buffer) if file == STREAM else Path(file).open("rb") as pipe:
+                shutil.copyfileobj(pipe, kept, 1 << 20)
+            kept.flush()
+        except OSError as error:
+            wrong(f"what comes from {file} cannot be kept in {tempfile.gettempdir()}: {error.strerror}", "TMPDIR names another")
         yield Path(kept.name)
 
 

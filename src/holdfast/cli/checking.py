@@ -139,15 +139,10 @@ def schema(
     """The JSON Schema of a kind of file, for editors."""
     import json
 
-    from holdfast.cli.schema import DIALECT, plan_schema, policy_schema
+    from holdfast.cli.schema import plan_schema, policy_schema
     from holdfast.cli.schema_eval import eval_schema
-    from holdfast.monitors.form import settings_schema
+    from holdfast.cli.schema_monitors import monitors_schema
 
-    if what == "eval":
-        made = eval_schema()
-    elif what == "monitors":
-        made = {"$schema": DIALECT, **settings_schema()}
-    else:
-        made = plan_schema() if what == "plan" else policy_schema()
-    put(json.dumps(made, indent=2))
+    make = {"plan": plan_schema, "policy": policy_schema, "monitors": monitors_schema, "eval": eval_schema}[what]
+    put(json.dumps(make(), indent=2))
     return DONE

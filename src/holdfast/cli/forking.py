@@ -210,7 +210,7 @@ async def _list(app: Holdfast, run_id: str, json: bool) -> int:
     if json:
         put_json(found)
     else:
-        render_fork.points(found, run_id)
+        render_fork.points(found)
     return DONE
 
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from math import isfinite
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from holdfast.cli.options import command, wrong
+from holdfast.cli.options import MONITORS_VARIABLE, command, wrong
 from holdfast.errors import AnswerRefused, RunNotFound, UsageError
 
 if TYPE_CHECKING:
     from holdfast.app import Holdfast
     from holdfast.inbox import Speaker
     from holdfast.journal.base import Journal
+    from holdfast.monitors import Settings
 
 
 async def speaker(app: Holdfast, by: str | None, db: str) -> Speaker:
@@ -35,6 +38,14 @@ async def no_such_run(journal: Journal, run_id: str, db: str) -> RunNotFound:
     from holdfast.journal import retention
 
     return await retention.missing(journal, run_id, command(db, "runs"))
+
+
+def monitor_settings() -> Settings:
+    """What the monitors go by where no file is named: that of the environment, else what is usual."""
+    from holdfast import monitors
+
+    path = os.environ.get(MONITORS_VARIABLE)
+    return monitors.load(Path(path)) if path else monitors.Settings()
 
 
 def seconds(word: str, what: str) -> float:

@@ -6,6 +6,8 @@ by who must act next, the mistakes of a command line with how to get help.
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
@@ -92,6 +94,12 @@ class Commands(TyperGroup):
             code = options.INTERRUPTED
         except HoldfastError as error:
             code = _told(str(error), options.code_of_error(error))
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                raise
+            # What is printed goes into a file; what is left of it would be tried again when the process ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            code = _told(f"what is printed has no room where it goes ({error.strerror})", options.FAILED)
         sys.exit(code if isinstance(code, int) else options.DONE)
 
 

@@ -16,7 +16,6 @@ from holdfast.cli.text import put_json, say
 if TYPE_CHECKING:
     from holdfast.app import Holdfast
     from holdfast.journal.base import RunRow
-    from holdfast.monitors import Settings
     from holdfast.views.health import Finding
 
 # Failed runs are kept unless they are named: somebody may want to look.
@@ -119,8 +118,9 @@ def prune(
         else:
             render_keeping.pruned(found, db)
         if len(found) < len(rows):
-            left = sorted({row.run_id for row in rows} - {proof.run_id for proof in found})
-            render_keeping.passed_over(left)
+            left = {row.run_id for row in rows} - {proof.run_id for proof in found}
+            others = {proof.run_id for proof in await app.journal.proofs(left)}
+            render_keeping.passed_over(sorted(left - others), sorted(others))
         return DONE
 
     return in_store(db, go)
@@ -249,6 +249,7 @@ def doctor(
 
 async def _findings(db: str, deep: bool) -> tuple[Finding, ...]:
     from holdfast import __version__, monitors
+    from holdfast.cli.given import monitor_settings
     from holdfast.errors import JournalError
     from holdfast.journal.sqlite import SqliteJournal
     from holdfast.journal.sqlite.file import EarlierForm
@@ -260,7 +261,7 @@ async def _findings(db: str, deep: bool) -> tuple[Finding, ...]:
         await journal.open()
         health = await journal.health(now, deep=deep)
         workers, gates = await journal.workers(0.0), await journal.gates()
-        tripped = await monitors.findings(journal, now, _settings())
+        tripped = await monitors.findings(journal, now, monitor_settings())
     except EarlierForm as error:
         return (Finding(level="warning", name="version", what=error.what, hint=error.hint or ""),)
     except JournalError as error:
@@ -272,14 +273,6 @@ async def _findings(db: str, deep: bool) -> tuple[Finding, ...]:
         others=(*_unwritable(db), *monitors.for_doctor(tripped, command(db, "monitors"))),
         free_bytes=_free_bytes(db), command=partial(command, db),
     )  # fmt: skip
-
-
-def _settings() -> Settings:
-    """Those by which the monitors go, where they are named for all commands."""
-    from holdfast import monitors
-
-    path = os.environ.get("HOLDFAST_MONITORS")
-    return monitors.load(Path(path)) if path else monitors.Settings()
 
 
 def _free_bytes(db: str) -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from holdfast.cli.options import DONE, FAILED, AsJson, Db, examples, in_store, wrong
+from holdfast.cli.options import DONE, FAILED, MONITORS_VARIABLE, AsJson, Db, examples, in_store, wrong
 from holdfast.cli.text import put_json, say
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def monitors(
     settings: Annotated[
         Path | None,
         typer.Option(
-            "--settings", envvar="HOLDFAST_MONITORS", metavar="FILE", help="Thresholds, and what is off.", show_default=False
+            "--settings", envvar=MONITORS_VARIABLE, metavar="FILE", help="Thresholds, and what is off.", show_default=False
         ),
     ] = None,
     limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, help="How many runs are read at most.")] = 2000,

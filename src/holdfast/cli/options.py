@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 DONE, FAILED, WRONG, PERSON, UNFINISHED, STORE, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
 DEFAULT_DB = "holdfast.db"
+# Names the file with the settings of monitors, for all commands by which these are looked at.
+MONITORS_VARIABLE = "HOLDFAST_MONITORS"
 
 Db = Annotated[
     str, typer.Option("--db", envvar="HOLDFAST_DB", metavar="PATH", help="The store: an SQLite file, made where it is missing.")

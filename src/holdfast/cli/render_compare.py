@@ -10,6 +10,7 @@ from holdfast.cli.drawing import Cell, styled
 from holdfast.cli.text import as_json, one_line, put
 from holdfast.views import span
 from holdfast.views.compare import Change, Comparison, Pair, SideView
+from holdfast.views.words import counted
 
 # Into a pipe lines are as wide as this.
 PIPE_COLUMNS = 140
@@ -41,13 +42,11 @@ def comparison(found: Comparison, *, every: bool) -> None:
 
 def _head(side: SideView) -> str:
     if side.kind == "plan":
-        return f"a plan of {_many(side.steps, 'step')}"
+        return f"a plan of {counted(side.steps, 'step')}"
     fork = f", a fork of {side.source} from its entry {side.entry} ({side.mode})" if side.source else ""
-    return f"{side.status}, {_many(side.entries, 'entry', 'entries')}, {_many(side.steps, 'step')}, {span(side.seconds)}{fork}"
-
-
-def _many(count: int, one: str, many: str = "") -> str:
-    return f"{count} {one if count == 1 else many or f'{one}s'}"
+    return (
+        f"{side.status}, {counted(side.entries, 'entry', 'entries')}, {counted(side.steps, 'step')}, {span(side.seconds)}{fork}"
+    )
 
 
 def _short(words: str) -> str:
@@ -58,7 +57,7 @@ def _steps(found: Comparison, columns: int, every: bool) -> None:
     taken = [pair for pair in found.steps if pair.taken_over]
     if taken and not every:
         put()
-        styled(("= ", "dim"), (f"{_many(len(taken), 'step')} up to entry {found.taken_over}: one record, taken over", "dim"))
+        styled(("= ", "dim"), (f"{counted(len(taken), 'step')} up to entry {found.taken_over}: one record, taken over", "dim"))
     shown = [pair for pair in found.steps if every or pair.kind != "same" or pair.moved]
     for pair in shown:
         put()
@@ -67,7 +66,7 @@ def _steps(found: Comparison, columns: int, every: bool) -> None:
     same = sum(pair.kind == "same" and not pair.moved and not pair.taken_over for pair in found.steps)
     if same and not every:
         put()
-        styled(("= ", "dim"), (f"{_many(same, 'step')} the same; --all lists them", "dim"))
+        styled(("= ", "dim"), (f"{counted(same, 'step')} the same; --all lists them", "dim"))
 
 
 def _title(pair: Pair) -> Iterator[Cell]:

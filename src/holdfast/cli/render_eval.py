@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,8 @@ from holdfast.cli.drawing import Cell, minute, styled, table
 from holdfast.cli.text import one_line, put
 from holdfast.evaluation.summing import problems, summaries
 from holdfast.views import cut, span
+from holdfast.views.markdown import escaped
+from holdfast.views.markdown import table as as_table
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -39,10 +41,7 @@ def results(found: Results) -> None:
 
 
 def _head(header: Header) -> None:
-    version = f" {header.agent_version}" if header.agent_version else ""
-    model = f", {header.model}" if header.model else ""
-    told = f"agent {header.agent}{version} ({header.agent_digest[:8]}){model}, seed {header.seed}"
-    styled((one_line(header.name), "bold"), (f"  {one_line(told)}", ""))
+    styled((one_line(header.name), "bold"), (f"  {one_line(f'{_agent(header)}, seed {header.seed}')}", ""))
 
 
 def _summary_cells(one: Summary, found: Results) -> tuple[Cell, ...]:
@@ -145,16 +144,16 @@ def comparison(found: Comparison) -> None:
 
 def markdown(found: Comparison) -> None:
     """The same as a page."""
-    put(f"## {_escaped(found.b.name)}: {_verdict(found.whole)}")
+    put(f"## {escaped(found.b.name)}: {_verdict(found.whole)}")
     put()
-    put(f"- A: {_escaped(_version(found.a))}")
-    put(f"- B: {_escaped(_version(found.b))}")
+    put(f"- A: {escaped(_version(found.a))}")
+    put(f"- B: {escaped(_version(found.b))}")
     for line in found.apart:
-        put(f"- Caution: {_escaped(line)}.")
+        put(f"- Caution: {escaped(line)}.")
     put()
     _page_table(("case", "A held", "B held", "B - A", "verdict", "A wrong", "B wrong"), map(_side_cells, _sides(found)))
     for line in _advice(found):
-        put(f"\n{_escaped(line)}")
+        put(f"\n{escaped(line)}")
     rows = [(side, figure) for side in _sides(found) for figure in side.figures]
     if rows:
         put()
@@ -162,20 +161,18 @@ def markdown(found: Comparison) -> None:
 
 
 def _page_table(headers: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
-    put("| " + " | ".join(headers) + " |")
-    put("| " + " | ".join("---" for _ in headers) + " |")
-    for row in rows:
-        put("| " + " | ".join(_escaped(words) for words, _ in row) + " |")
-
-
-def _escaped(words: str) -> str:
-    return one_line(words).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
+    for line in as_table(headers, ([escaped(words) for words, _ in row] for row in rows)):
+        put(line)
 
 
 def _version(header: Header) -> str:
+    return one_line(f"{header.name}: {_agent(header)}, {minute(header.began_at)}")
+
+
+def _agent(header: Header) -> str:
     version = f" {header.agent_version}" if header.agent_version else ""
     model = f", {header.model}" if header.model else ""
-    return one_line(f"{header.name}: agent {header.agent}{version} ({header.agent_digest[:8]}){model}, {minute(header.began_at)}")
+    return f"agent {header.agent}{version} ({header.agent_digest[:8]}){model}"
 
 
 def _cautions(found: Comparison) -> None:
@@ -220,7 +217,7 @@ def _advice(found: Comparison) -> Iterator[str]:
 
 
 def _figure_cells(side: Side, figure: Figure) -> tuple[Cell, ...]:
-    show = {"cost_usd": lambda value: f"${value:.4g}", "seconds": _span}.get(figure.name, _plain)
+    show = {"cost_usd": _usd, "seconds": _span}.get(figure.name, _plain)
     one = figure.difference
     return (
         (NAMES[figure.name], "bold"),
@@ -257,8 +254,7 @@ def _percent(share: float) -> str:
     return f"{share:+.0%}" if round(share, 2) else "0%"
 
 
-def _signed(value: float, show: object) -> str:
-    assert callable(show)
+def _signed(value: float, show: Callable[[float], str]) -> str:
     return f"{'-' if value < 0 else '+' if value > 0 else ''}{show(abs(value))}"
 
 
@@ -270,5 +266,5 @@ def _span(value: float) -> str:
     return span(value) if value else "0"
 
 
-def _usd(value: Decimal) -> str:
+def _usd(value: Decimal | float) -> str:
     return f"${value:.4g}"

@@ -57,7 +57,7 @@ def begun(run_id: str, fork: ForkView, is_new: bool, notes: Sequence[str], follo
         styled((f"  {name:<9}  ", "dim"), (one_line(words), "yellow" if name in ("note", "in doubt") else ""))
 
 
-def points(found: Sequence[Point], run_id: str) -> None:
+def points(found: Sequence[Point]) -> None:
     """The table of `fork ID --list`."""
     table(
         ("entry", "time", "option", "what comes next there"),

@@ -50,10 +50,13 @@ def pruned(found: Sequence[Proof], db: str) -> None:
         say(f"what is left of them: {command(db, 'prune', '--proofs')}; the file keeps its size, and its room is used again")
 
 
-def passed_over(run_ids: Sequence[str]) -> None:
-    """What did not go."""
-    say(f"{_count(len(run_ids), 'run')} passed over: {one_line(listed(run_ids))}")
-    say("  the run that started it goes on, or it still keeps others from doing what it did")
+def passed_over(run_ids: Sequence[str], gone: Sequence[str] = ()) -> None:
+    """What did not go, and what somebody else pruned meanwhile."""
+    if gone:
+        say(f"{_count(len(gone), 'run')} pruned by another command meanwhile: {one_line(listed(gone))}")
+    if run_ids:
+        say(f"{_count(len(run_ids), 'run')} passed over: {one_line(listed(run_ids))}")
+        say("  the run that started it goes on, or it still keeps others from doing what it did")
 
 
 def proofs(found: Iterable[Proof]) -> None:

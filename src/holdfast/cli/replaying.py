@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from holdfast.cli.archiving import STREAM, on_disk
 from holdfast.cli.options import DONE, FAILED, STORE, AsJson, Db, command, examples, in_store, wrong
 from holdfast.cli.text import one_line, put, put_json, say
 
@@ -74,7 +75,8 @@ def replay(
     told = _Told(differing, json, db)
     files = [name for name in names if _is_file(name)]
     for name in files:
-        told.tell(_walked(name, instead))
+        with on_disk(name) as path:
+            told.tell(_walked(path, instead))
     if len(files) == len(names) and names:
         return told.close()
 
@@ -93,17 +95,23 @@ def replay(
             begin = past(since, SystemClock().now(), "--since") or 0.0
             rows = [row for row in await app.runs(agent=of, limit=ALL_MAX) if row.changed_at >= begin]
         if instead is None and (parts := _parts(rows, jobs)):
-            told.tell(_by_processes(db, parts))
+            for found in _by_processes(db, parts):
+                told.tell(await _still_there(app, [found]))
             return told.close()
         async for found in replay_all(app.journal, [row.run_id for row in rows], instead=instead):
-            told.tell([found])
+            told.tell(await _still_there(app, [found]))
         return told.close()
 
     return in_store(db, go)
 
 
 def _is_file(name: str) -> bool:
-    return name.endswith(".jsonl") or ("/" in name and Path(name).is_file())
+    return name == STREAM or name.endswith(".jsonl") or ("/" in name and (Path(name).is_file() or Path(name).is_fifo()))
+
+
+async def _still_there(app: Holdfast, found: Iterable[Replayed]) -> list[Replayed]:
+    """Without those of runs that were pruned meanwhile: nothing is wrong with them."""
+    return [one for one in found if not one.problem or await app.journal.row(one.run_id) is not None]
 
 
 def _agent(file: str | None) -> Instead | None:
@@ -115,13 +123,13 @@ def _agent(file: str | None) -> Instead | None:
     return as_ruled_by(loading.agent_of(file))
 
 
-def _walked(file: str, instead: Instead | None) -> Iterator[Replayed]:
+def _walked(file: Path, instead: Instead | None) -> Iterator[Replayed]:
     """The runs of an exported file."""
     from holdfast.archive import checked, read_archive
     from holdfast.replaying import REDACTED, Replayed, replay_batches
 
-    checked(Path(file))  # All of it, before anything is said of a part.
-    for run in read_archive(Path(file)):
+    checked(file)  # All of it, before anything is said of a part.
+    for run in read_archive(file):
         if run.redacted:
             yield Replayed(run_id=run.header.run_id, problem=REDACTED)
         else:

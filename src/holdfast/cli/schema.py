@@ -16,11 +16,14 @@ from holdfast.reasoners import planfile
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
+# A length of time in words.
+SPAN_WORDS: dict[str, Any] = {"type": "string", "pattern": r"^(\s*\d+(\.\d+)?\s*(ms|s|m|h|d|w)\s*)+$"}
+NAMES: dict[str, Any] = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
+
 _DURATION: dict[str, Any] = {
     "description": "seconds as a number, or words: 500ms, 20s, 5m, 1h30m, 24h, 7d",
-    "anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": r"^(\s*\d+(\.\d+)?\s*(ms|s|m|h|d|w)\s*)+$"}],
+    "anyOf": [{"type": "number", "minimum": 0}, SPAN_WORDS],
 }
-_NAMES: dict[str, Any] = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
 _TEXT: dict[str, Any] = {"type": ["string", "number"]}
 _ARGS: dict[str, Any] = {
     "type": "object",
@@ -90,7 +93,7 @@ _STEP: dict[str, dict[str, Any]] = {
     "inputs": {**_ARGS, "description": f"of that run: {_ARGS['description']}"},
     "limits": {},
     "detached": {"type": "boolean", "description": "that run goes on when this one has ended"},
-    "after": {**_NAMES, "description": "steps that must have ended first; references add to these by themselves"},
+    "after": {**NAMES, "description": "steps that must have ended first; references add to these by themselves"},
     "alternative_to": {
         "type": "string",
         "minLength": 1,
@@ -107,8 +110,8 @@ _STEP: dict[str, dict[str, Any]] = {
     },
     "approve": {"enum": ["always", None], "description": "ask a person before each call"},
     "occurrence": {"type": "integer", "minimum": 1, "description": "raised for an intended repeat of the same business call"},
-    "needs_fresh": {**_NAMES, "description": "facts that must be fresh when it begins; one that is too old is observed again"},
-    "rests_on": {**_NAMES, "description": "facts that it was planned on; it is given up where one turns out not to be so"},
+    "needs_fresh": {**NAMES, "description": "facts that must be fresh when it begins; one that is too old is observed again"},
+    "rests_on": {**NAMES, "description": "facts that it was planned on; it is given up where one turns out not to be so"},
     "abort_when": {
         "type": "string",
         "pattern": r"\S",
@@ -126,14 +129,14 @@ _FILE: dict[str, dict[str, Any]] = {
     "agent": {**_TEXT, "description": "the agent's name; the file's name by default"},
     "version": {**_TEXT, "description": "of the agent, for the record"},
     "goal": {**_TEXT, "description": "what is asked, where the command line does not say"},
-    "tools": {**_NAMES, "description": ".py files beside this one, or modules"},
-    "agents": {**_NAMES, "description": "agents whose runs a step may start: files beside this one, or modules"},
+    "tools": {**NAMES, "description": ".py files beside this one, or modules"},
+    "agents": {**NAMES, "description": "agents whose runs a step may start: files beside this one, or modules"},
     "inputs": {
         "anyOf": [{"type": "object", "additionalProperties": {"type": "object"}}, {"type": "null"}],
         "description": "JSON Schema of each input by name; `optional: true` beside it where it may be left out",
     },
     "limits": {},
-    "secrets": {**_NAMES, "description": "names whose values are never written down"},
+    "secrets": {**NAMES, "description": "names whose values are never written down"},
     "on_stop": {
         "enum": list(get_args(OnStop)),
         "description": "what becomes of what was done when the run fails or is cancelled; keep by default",
@@ -190,7 +193,7 @@ def _child_limits() -> dict[str, Any]:
 
 _LENGTH: dict[str, Any] = {
     "description": _DURATION["description"],
-    "anyOf": [{"type": "number", "exclusiveMinimum": 0}, _DURATION["anyOf"][1]],
+    "anyOf": [{"type": "number", "exclusiveMinimum": 0}, SPAN_WORDS],
 }
 _CLOCK = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
 _DAY = f"({'|'.join(policyfile.DAYS)})"
@@ -198,13 +201,13 @@ _SPAN = rf"\s*{_DAY}\s*(-\s*{_DAY}\s*)?"
 _DAYS: dict[str, Any] = {"type": "string", "pattern": f"^{_SPAN}(,{_SPAN})*$"}
 _SHARE = r"([0-9]+(\.[0-9]+)?\s*%?)"
 _WHOLE: dict[str, Any] = {"type": "integer", "minimum": 1, "maximum": 1000}
-_WHO: dict[str, Any] = {**_NAMES, "description": "roles or names"}
+_WHO: dict[str, Any] = {**NAMES, "description": "roles or names"}
 _HOURS: dict[str, dict[str, Any]] = {
     "days": {"description": "mon-fri, or some days", "anyOf": [_DAYS, {"type": "array", "minItems": 1, "items": _DAYS}]},
     "from": {"type": "string", "pattern": _CLOCK, "description": "HH:MM"},
     "to": {"type": "string", "pattern": f"{_CLOCK}|^24:00$", "description": "HH:MM; 24:00 is the end of the day"},
     "timezone": {"type": "string", "pattern": r"\S", "description": "an IANA name, such as Europe/Berlin"},
-    "holidays": {**_NAMES, "description": "days without work, as YYYY-MM-DD"},
+    "holidays": {**NAMES, "description": "days without work, as YYYY-MM-DD"},
 }
 _RUNG: dict[str, dict[str, Any]] = {
     "who": {**_WHO, "description": "who is asked on it; by default whoever the rule names"},
@@ -230,7 +233,7 @@ _RULE: dict[str, dict[str, Any]] = {
         "anyOf": [{"type": "number", "minimum": 0, "maximum": 1}, {"type": "string", "pattern": rf"^\s*{_SHARE}\s*$"}],
     },
     "when": {"type": "string", "pattern": r"\S", "description": "a condition, such as amount > 500; without it, all match"},
-    "tools": {**_NAMES, "description": "only calls of these"},
+    "tools": {**NAMES, "description": "only calls of these"},
     "check": {"type": "string", "pattern": r"\S", "description": "a function of the agent's that must say yes as well"},
     "on": {"enum": list(get_args(About)), "description": "about calls, or about plans as a whole"},
     "people": {**_WHOLE, "maximum": PEOPLE_MAX, "description": "how many different ones must approve"},
@@ -256,14 +259,14 @@ def policy_schema() -> dict[str, Any]:
 
 
 def _policy() -> dict[str, Any]:
-    hours = _table(policyfile.HOURS_KEYS, _HOURS)
-    rungs = {"type": "array", "minItems": 1, "items": _table(policyfile.RUNG_KEYS, _RUNG, required=["for"])}
-    ladder = _table(policyfile.LADDER_KEYS, {**_LADDER, "hours": hours, "rungs": rungs}, required=["rungs"])
-    rule = _table(policyfile.RULE_KEYS, {**_RULE, "ladder": ladder}, required=["name", "then"])
+    hours = table(policyfile.HOURS_KEYS, _HOURS)
+    rungs = {"type": "array", "minItems": 1, "items": table(policyfile.RUNG_KEYS, _RUNG, required=["for"])}
+    ladder = table(policyfile.LADDER_KEYS, {**_LADDER, "hours": hours, "rungs": rungs}, required=["rungs"])
+    rule = table(policyfile.RULE_KEYS, {**_RULE, "ladder": ladder}, required=["name", "then"])
     rules = {"type": "array", "minItems": 1, "items": rule, "description": "the first one that matches says what follows"}
-    return _table(policyfile.FILE_KEYS, {**_POLICY, "ladder": ladder, "rules": rules}, required=["rules"])
+    return table(policyfile.FILE_KEYS, {**_POLICY, "ladder": ladder, "rules": rules}, required=["rules"])
 
 
-def _table(keys: tuple[str, ...], forms: dict[str, dict[str, Any]], required: list[str] | None = None) -> dict[str, Any]:
+def table(keys: tuple[str, ...], forms: dict[str, dict[str, Any]], required: list[str] | None = None) -> dict[str, Any]:
     table = {"type": "object", "additionalProperties": False, "properties": {key: forms[key] for key in keys}}
     return {**table, "required": required} if required else table

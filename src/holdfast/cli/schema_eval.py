@@ -5,22 +5,22 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
-from holdfast.cli.schema import DIALECT
+from holdfast.cli.schema import DIALECT, NAMES, SPAN_WORDS, table
 from holdfast.core.events import FailureKind
+from holdfast.core.state import Status
 from holdfast.evaluation import casefile
-from holdfast.evaluation.records import REPEAT_MAX, Decision, Misdeed, Repeats, Status, Time
+from holdfast.evaluation.records import REPEAT_MAX, Decision, Misdeed, Repeats, Time
 from holdfast.testing.models import FAULT_NAMES
 
 _LENGTH: dict[str, Any] = {
     "description": "seconds as a number, or words: 20s, 5m, 1h30m, 24h, 7d",
     "anyOf": [
         {"type": "number", "exclusiveMinimum": 0},
-        {"type": "string", "pattern": r"^(\s*\d+(\.\d+)?\s*(ms|s|m|h|d|w)\s*)+$"},
+        SPAN_WORDS,
     ],
 }
 _TEXT: dict[str, Any] = {"type": "string", "minLength": 1}
 _NAME: dict[str, Any] = {"type": "string", "pattern": r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,79}$"}
-_NAMES: dict[str, Any] = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
 _CONDITION: dict[str, Any] = {"type": "string", "pattern": r"\S"}
 _COUNT: dict[str, Any] = {"type": "integer", "minimum": 1, "maximum": REPEAT_MAX}
 _SPAN: dict[str, Any] = {
@@ -97,7 +97,7 @@ _ANSWER: dict[str, dict[str, Any]] = {
     "value": {"description": "the result of `respond`, the arguments to change of `edit`"},
     "note": _TEXT,
     "by": {**_TEXT, "description": "who says it; somebody who may, by default"},
-    "roles": _NAMES,
+    "roles": NAMES,
     "after": {**_LENGTH, "description": "how long they take"},
     "times": {**_COUNT, "description": "how often; always, by default"},
 }
@@ -148,28 +148,21 @@ _FILE: dict[str, dict[str, Any]] = {
 
 def eval_schema() -> dict[str, Any]:
     """The JSON Schema of a case file."""
-    replies = {"type": "array", "minItems": 1, "items": _table(casefile.REPLY_KEYS, _REPLY, ["answer"])}
-    service = _table(casefile.SERVICE_KEYS, {**_SERVICE, "answers": replies})
-    wanted = {"anyOf": [_TEXT, _table(casefile.WANTED_KEYS, _WANTED, ["tool"])]}
-    never = {"anyOf": [_TEXT, _table(casefile.NEVER_KEYS, _WANTED, ["tool"])]}
+    replies = {"type": "array", "minItems": 1, "items": table(casefile.REPLY_KEYS, _REPLY, ["answer"])}
+    service = table(casefile.SERVICE_KEYS, {**_SERVICE, "answers": replies})
+    wanted = {"anyOf": [_TEXT, table(casefile.WANTED_KEYS, _WANTED, ["tool"])]}
+    never = {"anyOf": [_TEXT, table(casefile.NEVER_KEYS, _WANTED, ["tool"])]}
     expect = {
         **_EXPECT, "effects": {"type": "array", "items": wanted, "description": "what the ledger must have"},
         "never": {"type": "array", "items": never, "description": "what the ledger must not have"},
     }  # fmt: skip
     people = {
         "description": "what they say: the first that matches holds",
-        "anyOf": [{"enum": list(casefile.PEOPLE)}, {"type": "array", "items": _table(casefile.ANSWER_KEYS, _ANSWER, ["say"])}],
+        "anyOf": [{"enum": list(casefile.PEOPLE)}, {"type": "array", "items": table(casefile.ANSWER_KEYS, _ANSWER, ["say"])}],
     }
-    faults = {"type": "array", "items": _table(casefile.FAULT_KEYS, _FAULT, ["tool", "what"])}
-    case = _table(
-        casefile.CASE_KEYS, {**_CASE, "people": people, "faults": faults, "expect": _table(casefile.EXPECT_KEYS, expect)}
-    )
+    faults = {"type": "array", "items": table(casefile.FAULT_KEYS, _FAULT, ["tool", "what"])}
+    case = table(casefile.CASE_KEYS, {**_CASE, "people": people, "faults": faults, "expect": table(casefile.EXPECT_KEYS, expect)})
     services = {"type": "object", "additionalProperties": {"anyOf": [{"type": "null"}, service]}, "description": "by tool"}
     cases = {"type": "object", "minProperties": 1, "propertyNames": _NAME, "additionalProperties": case}
-    whole = _table(casefile.FILE_KEYS, {**_FILE, "services": services, "cases": cases}, ["cases"])
+    whole = table(casefile.FILE_KEYS, {**_FILE, "services": services, "cases": cases}, ["cases"])
     return {"$schema": DIALECT, "title": "Cases for holdfast eval", **whole}
-
-
-def _table(keys: tuple[str, ...], forms: dict[str, dict[str, Any]], required: list[str] | None = None) -> dict[str, Any]:
-    table = {"type": "object", "additionalProperties": False, "properties": {key: forms[key] for key in keys}}
-    return {**table, "required": required} if required else table

@@ -70,10 +70,12 @@ class Watched:
         if self._telemetry is None:
             yield
             return
+        from holdfast.cli.given import monitor_settings
         from holdfast.runner.clock import SystemClock
-        from holdfast.telemetry import watching
+        from holdfast.telemetry import Monitored, watching
 
-        async with watching(app.journal, self._telemetry.counts, SystemClock().now):
+        readers = (Monitored(monitor_settings()),)
+        async with watching(app.journal, self._telemetry.counts, SystemClock().now, readers=readers):
             yield
 
 
@@ -116,14 +118,17 @@ def metrics(json: AsJson = False, db: Db = "holdfast.db") -> int:
     Runs by status, the age of the queue and of the oldest question, what is owed, circuits, how often people overrule each
     rule. What a worker counts of its own work it serves itself: holdfast work --metrics-listen.
     """
+    from holdfast.cli.given import monitor_settings
     from holdfast.runner.clock import SystemClock
-    from holdfast.telemetry import exposition, read
+    from holdfast.telemetry import Monitored, exposition, read
     from holdfast.telemetry.counts import Counts
     from holdfast.telemetry.instruments import DRAWN
 
     async def go(app: Holdfast) -> int:
         counts = Counts(DRAWN)
-        await read(app.journal, counts, SystemClock().now())
+        now = SystemClock().now()
+        await read(app.journal, counts, now)
+        await Monitored(monitor_settings())(app.journal, counts, now)
         series = counts.snapshot()
         if json:
             put_json(

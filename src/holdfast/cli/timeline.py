@@ -27,8 +27,8 @@ TIMELINE_EXAMPLES = examples(
     "holdfast timeline order-7 --fold never       # a lane for each step, however many",
     "holdfast timeline order-7 --json | jq '.lanes[] | select(.is_smooth == false) | .name'",
 )
-# Of the name of a file that is made from the id of a run.
-NAME_MAX = 100
+# Of the name of a file that is made from the id of a run, in bytes; file systems have 255.
+NAME_BYTES_MAX = 200
 
 
 def timeline(
@@ -72,7 +72,7 @@ def timeline(
         if out == "-":
             put(text.rstrip("\n"))
             return DONE
-        _write(Path(out or f"{_file_name(id)}.svg"), text)
+        _write(db, Path(out or f"{_file_name(id)}.svg"), text)
         return DONE
 
     return in_store(db, go)
@@ -80,13 +80,18 @@ def timeline(
 
 def _file_name(run_id: str) -> str:
     """A run's id as the name of a file in this folder."""
-    name = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in one_line(run_id))[:NAME_MAX]
-    return name.lstrip(".-") or "run"
+    name = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in one_line(run_id))
+    return name.lstrip(".-").encode()[:NAME_BYTES_MAX].decode(errors="ignore") or "run"
 
 
-def _write(path: Path, text: str) -> None:
+def _write(db: str, path: Path, text: str) -> None:
+    from holdfast.archive.writing import whole_file
+    from holdfast.cli.archiving import check_out
+
+    check_out(path, db)
     try:
-        path.write_text(text, encoding="utf-8")
+        with whole_file(path) as file:
+            file.write(text.encode())
     except OSError as error:
         wrong(f"{path} cannot be written: {error.strerror}", "--out FILE names another")
     put(str(path))

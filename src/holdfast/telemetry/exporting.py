@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
-from holdfast.telemetry import ids, names, wire
+from holdfast.telemetry import names, wire
 from holdfast.telemetry.counts import Counts
 from holdfast.telemetry.otlp import RETRYABLE, TRIES, Otlp, Sender, is_sampled
 from holdfast.telemetry.records import Span
@@ -140,8 +140,3 @@ class OtlpExporter:
     def _count(self, name: str, what: str, items: int) -> None:
         with self._counts.lock:
             self._counts.add(name, (what,), items)
-
-
-def is_chosen(run_id: str, ratio: float) -> bool:
-    """Whether the spans of a run are sent, where a part of the runs is."""
-    return is_sampled(ids.trace_id(run_id), ratio)

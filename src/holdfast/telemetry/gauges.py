@@ -9,8 +9,10 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from typing import get_args
 
 from holdfast.core.gates import circuit
+from holdfast.core.state import Status
 from holdfast.errors import HoldfastError
 from holdfast.figures import figures
 from holdfast.journal.base import Journal
@@ -24,7 +26,7 @@ INTERVAL_SECONDS = 15.0
 SHARE = 0.02
 # Rulings older than this do not count for the override rate.
 RULINGS_SECONDS = 30 * 86400.0
-STATUSES = ("running", "waiting", "blocked", "completed", "failed", "cancelled")
+STATUSES = get_args(Status)
 
 # More that can be drawn: each reader sets gauges of its own.
 Reader = Callable[[Journal, Counts, float], Awaitable[None]]

@@ -101,6 +101,7 @@ DRAWN = (
     _gauge(
         names.RULINGS, "{ruling}", "Rulings of 30 days, by rule: asked, passed, blocked.", names.RULE, names.POLICY, names.OUTCOME
     ),
+    _gauge(names.MONITORS, "{finding}", "What a monitor of silent failure found; 0 where it found nothing.", names.MONITOR),
     _gauge(names.STORE_READ_AT, "s", "When the figures of the store were read, since the epoch."),
 )  # fmt: skip
 ALL = (*COUNTED, *OF_TELEMETRY, *DRAWN)

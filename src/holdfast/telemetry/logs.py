@@ -12,7 +12,6 @@ import logging
 import re
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any, Literal, TextIO
 
 import msgspec
@@ -20,6 +19,7 @@ import msgspec
 from holdfast.core import events as e
 from holdfast.core.forks import is_simulated
 from holdfast.runner.observing import Committed
+from holdfast.views.words import moment
 
 Format = Literal["text", "json"]
 LOGGER = "holdfast.runs"
@@ -128,7 +128,7 @@ class JsonLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The line of a record."""
-        line: dict[str, Any] = {"time": _moment(record.created), "level": record.levelname.lower(), "logger": record.name}
+        line: dict[str, Any] = {"time": moment(record.created), "level": record.levelname.lower(), "logger": record.name}
         fields = getattr(record, "fields", None)
         if isinstance(fields, dict):
             line |= fields
@@ -144,7 +144,7 @@ class TextLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The line of a record."""
-        head = f"{_moment(record.created)} {record.levelname.lower():<7}"
+        head = f"{moment(record.created)} {record.levelname.lower():<7}"
         fields = getattr(record, "fields", None)
         if isinstance(fields, dict):
             return f"{head} {fields['event']} " + " ".join(f"{n}={_plain(v)}" for n, v in fields.items() if n != "event")
@@ -154,14 +154,10 @@ class TextLines(logging.Formatter):
 
 def _plain(value: Any) -> str:
     if isinstance(value, float):
-        return f"{value:.6g}" if abs(value) < 1e6 else _moment(value)
+        return f"{value:.6g}" if abs(value) < 1e6 else moment(value)
     if isinstance(value, str) and value and not re.search(r'[\s="]', value):
         return value
     return msgspec.json.encode(value).decode()
-
-
-def _moment(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def write_to(stream: TextIO | None = None, *, form: Format = "text", level: str = "info") -> Callable[[], None]:

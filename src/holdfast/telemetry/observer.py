@@ -1,6 +1,7 @@
 """Telemetry: hears what a worker commits, and makes numbers, spans and log lines of it in a thread of its own.
 
-    async with Holdfast("runs.db", observers=[telemetry := from_environment(os.environ)]) as app: ...
+    with from_settings(os.environ, version="1.0") as telemetry:
+        async with Holdfast("runs.db", observers=[telemetry]) as app: ...
 
 On the event loop a commit costs one append to a queue. The thread takes what gathered, in short stretches, so that the loop never
 waits long for it. The queue is bounded: a commit for which there is no room is counted as dropped. Nothing that goes wrong here
