@@ -44,6 +44,7 @@ from holdfast.core.recovery import TABLE, Action, Row  # noqa: E402
 from holdfast.figures.judgement import Judgement  # noqa: E402
 from holdfast.inbox import Inbox  # noqa: E402
 from holdfast.reasoners.planfile import LIMIT_KEYS  # noqa: E402
+from holdfast.telemetry.instruments import COUNTED, DRAWN, OF_TELEMETRY  # noqa: E402
 from holdfast.views import span  # noqa: E402
 
 _PART = re.compile(r"(<!-- made by scripts/gen_docs\.py: ([\w-]+) -->\n).*?(<!-- end: \2 -->)", re.DOTALL)
@@ -178,6 +179,7 @@ def _chain(kind: FailureKind, safety: Safety) -> str:
 
 ABOUT = {
     "call": "may this call be made? (`approval`)",
+    "forked": "may a call of a fork be made? (`approval`)",
     "doubt": "did this call happen? (`escalation`)",
     "failure": "it did not work, what now? (`escalation`)",
     "owed": "a result that is owed has not come (`escalation`)",
@@ -230,6 +232,31 @@ def limits_table() -> str:
         default = span(value) if field.endswith("_seconds") else str(value or "none")
         rows.append((f"`{key}`", f"`{field}`", default, LIMITS[key]))
     return table(("in a plan file", "in `Limits`", "default", "bound"), rows)
+
+
+# --- telemetry ----------------------------------------------------------------------------------------------------
+
+
+def metric_table() -> str:
+    """Every metric, by where it comes from."""
+    groups = (
+        ("what a worker does", COUNTED),
+        ("how the store is; also `holdfast metrics`", DRAWN),
+        ("telemetry itself", OF_TELEMETRY),
+    )
+    rows = (
+        (
+            f"`{metric.name}`",
+            metric.kind,
+            metric.unit.strip("{}"),
+            metric.about,
+            ", ".join(f"`{label}`" for label in metric.labels),
+            of,
+        )
+        for of, metrics in groups
+        for metric in metrics
+    )
+    return table(("metric", "kind", "unit", "what it is", "labels", "of"), rows)
 
 
 # --- Python -------------------------------------------------------------------------------------------------------
@@ -331,6 +358,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "failure-table": failure_table,
     "options-table": options_table,
     "limits-table": limits_table,
+    "metric-table": metric_table,
     "names-table": names_table,
     "methods-table": methods_table,
     "inbox-table": inbox_table,

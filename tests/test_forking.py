@@ -392,6 +392,48 @@ async def test_what_is_simulated_is_no_ground_for_acting(db: Path, shop: Shop) -
         assert (await forked(app, "sim", agent, "again", where=Where(before="p3"), mode="simulate")).is_new
 
 
+async def test_an_approval_in_advance_is_neither_used_up_by_a_simulation_nor_good_for_a_fork(db: Path, shop: Shop) -> None:
+    """It was given for calls that are made, and by somebody who knew of no fork."""
+
+    @tool(safety="irreversible")
+    async def wire(n: int) -> int:
+        shop.paid.append((n, "wire"))
+        return n
+
+    agent = shop.agent(plan={"w": {"tool": "wire", "args": {"n": 5}}}, more=[wire])
+    async with Holdfast(db) as app:
+        await app.run(agent, id="wired", patience_seconds=0.0)
+        await app.inbox.allow("wire", "ann", until="7d", uses_max=9)
+        assert (await app.run(agent, id="wired")).done
+        modes: tuple[Any, ...] = ("simulate", "blocked", "live")
+        for mode in modes:
+            await forked(app, "wired", agent, mode, where=Where(before="w"), mode=mode)
+            assert (await app.run(agent, id=mode, patience_seconds=0.0)).status == "blocked", mode
+        (allowed,) = await app.inbox.standing()
+        assert allowed.uses == 1 and len(shop.paid) == 1
+
+
+async def test_what_the_source_took_back_since_is_said(db: Path, shop: Shop) -> None:
+    """For the fork it is done; the world is as if it never was."""
+
+    @tool(safety="keyed", key_ttl="24h")
+    async def cancel(room: int) -> None:
+        """Cancel a booking."""
+
+    @tool(safety="keyed", key_ttl="24h", undo=cancel)
+    async def book() -> dict[str, int]:
+        return {"room": 7}
+
+    plan = {"b": {"tool": "book"}, "p3": {"tool": "pay", "args": {"n": 3}, "after": ["b"]}}
+    agent = shop.agent(plan=plan, more=[book, cancel], on_stop="undo")
+    async with Holdfast(db) as app:
+        assert (await app.run(agent, id="undone")).status == "failed"
+        made = await forked(app, "undone", agent, "x", start=False)
+        assert any("undone took back later what it had done, or tried to, in b" in note for note in made.notes)
+        made = await forked(app, "undone", agent, "y", where=Where(before="b"), start=False)
+        assert not any("took back" in note for note in made.notes)
+
+
 async def test_what_whoever_forks_should_know_is_said(db: Path, shop: Shop) -> None:
     """That the source goes on, that the plan stays, that the end of a child is not heard of."""
     async with Holdfast(db) as app:

@@ -6,6 +6,7 @@ What is walked is the source itself, so an import inside a function or under TYP
 from __future__ import annotations
 
 import ast
+import functools
 import json
 import os
 import subprocess
@@ -16,6 +17,9 @@ from pathlib import Path
 import pytest
 
 import holdfast
+
+# By one worker, which then parses the source once.
+pytestmark = pytest.mark.xdist_group("house")
 
 ROOT = Path(holdfast.__file__).parent
 
@@ -70,12 +74,17 @@ def modules() -> dict[str, Path]:
 
 
 MODULES = modules()
-TREES = {name: ast.parse(file.read_text(encoding="utf-8")) for name, file in MODULES.items()}
+
+
+@functools.cache
+def tree_of(name: str) -> ast.Module:
+    """The source of a module, parsed."""
+    return ast.parse(MODULES[name].read_text(encoding="utf-8"))
 
 
 def imported(name: str) -> Iterator[str]:
     """All modules that one imports, wherever in it; what is imported from a package counts as its module where it is one."""
-    for node in ast.walk(TREES[name]):
+    for node in ast.walk(tree_of(name)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -90,7 +99,10 @@ def room(name: str) -> str:
     return name.split(".")[1] if "." in name else name
 
 
-OURS = {name: {other for other in imported(name) if other.split(".")[0] == "holdfast"} for name in MODULES}
+@functools.cache
+def ours_of(name: str) -> frozenset[str]:
+    """The modules of the package that one imports."""
+    return frozenset(other for other in imported(name) if other.split(".")[0] == "holdfast")
 
 
 def test_every_room_has_its_storey() -> None:
@@ -102,13 +114,13 @@ def test_every_room_has_its_storey() -> None:
 def test_imports_point_down_only(name: str) -> None:
     """Nothing is imported from the same storey or above, except from the own room."""
     here = STOREY_OF[room(name)]
-    wrong = sorted(other for other in OURS[name] if room(other) != room(name) and STOREY_OF[room(other)] <= here)
+    wrong = sorted(other for other in ours_of(name) if room(other) != room(name) and STOREY_OF[room(other)] <= here)
     assert not wrong, f"{name} reaches up or sideways"
 
 
 def test_no_modules_import_one_another_in_a_ring() -> None:
     """Every module can be understood after the ones that it imports."""
-    left = {name: set(others) & MODULES.keys() for name, others in OURS.items()}
+    left = {name: set(ours_of(name)) & MODULES.keys() for name in MODULES}
     while free := [name for name, others in left.items() if not others & left.keys()]:
         for name in free:
             del left[name]
@@ -117,7 +129,7 @@ def test_no_modules_import_one_another_in_a_ring() -> None:
 
 def test_nothing_is_imported_by_its_text() -> None:
     """An import by a computed name is for the public names, a room's own modules, and the files and modules of users."""
-    assert {name for name in MODULES if any(imports_by_text(TREES[name]))} <= {
+    assert {name for name in MODULES if any(imports_by_text(tree_of(name)))} <= {
         "holdfast",
         "holdfast.cli.start",
         "holdfast.labs.registry",
@@ -126,7 +138,7 @@ def test_nothing_is_imported_by_its_text() -> None:
         "holdfast.testing.models.server.__main__",
     }
     for name in MODULES.keys() - {"holdfast"}:
-        for call in imports_by_text(TREES[name]):
+        for call in imports_by_text(tree_of(name)):
             texts = [part.value for part in ast.walk(call) if isinstance(part, ast.Constant) and isinstance(part.value, str)]
             ours = [text for text in texts if text.startswith("holdfast.")]
             assert all(room(text) == room(name) for text in ours), f"{name} imports {ours} by text"
@@ -146,8 +158,8 @@ def test_the_core_is_pure(name: str) -> None:
     """It imports errors, core and pure libraries, calls nothing that touches the world, and never waits."""
     outside = {other.split(".")[0] for other in imported(name)} - {"holdfast"}
     assert outside <= PURE
-    assert {room(other) for other in OURS[name]} <= {"core", "errors"}
-    for node in ast.walk(TREES[name]):
+    assert {room(other) for other in ours_of(name)} <= {"core", "errors"}
+    for node in ast.walk(tree_of(name)):
         assert not isinstance(node, (ast.AsyncFunctionDef, ast.Await, ast.AsyncFor, ast.AsyncWith, ast.Global)), (
             name,
             node.lineno,
@@ -198,7 +210,7 @@ def test_the_public_names_are_one_list() -> None:
     """What is declared for type checkers, what is loaded and what is listed are the same, and each name is there."""
     declared = {
         alias.asname
-        for node in ast.walk(TREES["holdfast"])
+        for node in ast.walk(tree_of("holdfast"))
         if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
         for statement in ast.walk(node)
         if isinstance(statement, ast.ImportFrom)

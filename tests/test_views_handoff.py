@@ -16,8 +16,9 @@ from holdfast.core.facts import Fact
 from holdfast.core.ladder import Ladder, Rung
 from holdfast.core.policy import Policy, Rule
 from holdfast.views.handoff import Handoff, handoff, markdown
-from holdfast.views.handoff.markdown import LINES_MAX, code, text
+from holdfast.views.handoff.markdown import LINES_MAX
 from holdfast.views.handoff.tried import TRIED_MAX
+from holdfast.views.markdown import code, text
 from tests.core.story import AT_ONCE, Story, ref, step, tool
 
 LOOK = tool("look", "read")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from holdfast.core.contract import Rate as Rate
     from holdfast.core.contract import Retry as Retry
     from holdfast.core.events import Change as Change
+    from holdfast.core.events import Scripted as Scripted
     from holdfast.core.facts import Fact as Fact
     from holdfast.core.ladder import Hours as Hours
     from holdfast.core.ladder import Ladder as Ladder
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from holdfast.core.thinking import Asking as Asking
     from holdfast.core.thinking import Question as Question
     from holdfast.errors import AnswerRefused as AnswerRefused
+    from holdfast.errors import ArchiveRefused as ArchiveRefused
     from holdfast.errors import CallbackRefused as CallbackRefused
     from holdfast.errors import CallbackUnknown as CallbackUnknown
     from holdfast.errors import Conflict as Conflict
@@ -58,6 +60,7 @@ if TYPE_CHECKING:
     from holdfast.errors import Unavailable as Unavailable
     from holdfast.errors import Unknown as Unknown
     from holdfast.errors import UsageError as UsageError
+    from holdfast.forking import Forked as Forked
     from holdfast.judges import judge as judge
     from holdfast.memory import Recaller as Recaller
     from holdfast.models import Models as Models
@@ -72,6 +75,7 @@ if TYPE_CHECKING:
     from holdfast.reasoners.base import Propose as Propose
     from holdfast.reasoners.graph import graph_reasoner as graph_reasoner
     from holdfast.reasoners.pydantic_agent import PydanticAgentReasoner as PydanticAgentReasoner
+    from holdfast.replaying import Replayed as Replayed
     from holdfast.tools.function import NOT_HAPPENED as NOT_HAPPENED
     from holdfast.tools.function import NOT_YET as NOT_YET
     from holdfast.tools.function import Call as Call
@@ -90,9 +94,10 @@ _HOME = {
     "holdfast.agent": ("Agent",),
     "holdfast.app": ("Delivered", "Holdfast", "Run", "run"),
     "holdfast.core.contract": ("Breaker", "Contract", "Rate", "Retry"),
-    "holdfast.core.events": ("Change",),
+    "holdfast.core.events": ("Change", "Scripted"),
     "holdfast.core.ladder": ("Hours", "Ladder", "Rung"),
     "holdfast.core.limits": ("Limits",),
+    "holdfast.forking": ("Forked",),
     "holdfast.judges": ("judge",),
     "holdfast.memory": ("Recaller",),
     "holdfast.models": ("Models",),
@@ -108,10 +113,12 @@ _HOME = {
     "holdfast.core.plan": ("Expect", "Fallback", "Plan", "Step"),
     "holdfast.core.policy": ("Policy", "Rule"),
     "holdfast.errors": (
-        "AnswerRefused", "CallbackRefused", "CallbackUnknown", "Conflict", "DefinitionError", "Denied", "GoalMismatch",
-        "HoldfastError", "Insufficient", "InvalidInput", "InvalidOutput", "JournalError", "NotFound", "OutsideStore", "PlanError",
-        "RateLimited", "RunNotFound", "TooExpensive", "ToolFailure", "Transient", "Unavailable", "Unknown", "UsageError",
+        "AnswerRefused", "ArchiveRefused", "CallbackRefused", "CallbackUnknown", "Conflict", "DefinitionError", "Denied",
+        "GoalMismatch", "HoldfastError", "Insufficient", "InvalidInput", "InvalidOutput", "JournalError", "NotFound",
+        "OutsideStore", "PlanError", "RateLimited", "RunNotFound", "TooExpensive", "ToolFailure", "Transient", "Unavailable",
+        "Unknown", "UsageError",
     ),
+    "holdfast.replaying": ("Replayed",),
     "holdfast.reasoners.base": ("Ask", "Briefing", "Finish", "GiveUp", "Propose"),
     "holdfast.tools.function": (
         "NOT_HAPPENED", "NOT_YET", "Call", "Deferred", "Happened", "Partial", "Probed", "Secret", "Tool", "cannot_tell", "tool",

@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 
 import msgspec
 
-from holdfast import policyfile
+from holdfast import datafile, policyfile
 from holdfast.core.conditions import CALL_WORDS, PLAN_WORDS
 from holdfast.core.events import OnStop
 from holdfast.core.limits import Limits, wrong_limits
@@ -255,7 +255,7 @@ def _policy_of(
             words = [word for word in inspect.signature(checks[rule.check]).parameters if word not in (*PLAN_WORDS, PROPOSED)]
             found += [f"rule {rule.name}: its check {rule.check} takes {word}, which a plan does not have" for word in words]
     if found:
-        raise DefinitionError(policyfile.told(f"agent {name}: the policy {policy.name}", found))
+        raise DefinitionError(datafile.told(f"agent {name}: the policy {policy.name}", found))
     return policy
 
 

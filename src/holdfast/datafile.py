@@ -73,11 +73,23 @@ def texts(value: Any, where: str, found: list[str]) -> tuple[str, ...]:
     return ()
 
 
+def told(source: str, problems: list[str]) -> str:
+    """Several problems in one text, a line each."""
+    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+    return f"{source} has {count}:\n" + "\n".join(f"  - {problem}" for problem in problems)
+
+
 def kind(value: Any) -> str:
     """What a value is, in the words of people."""
     return {"NoneType": "empty", "list": "a list", "str": "a text", "dict": "a table", "bool": "true or false"}.get(
         type(value).__name__, "a number"
     )
+
+
+def strange(form: dict[str, Any], known: tuple[str, ...], what: str, where: str = "") -> list[str]:
+    """The keys of a table that are no part of it, a sentence each. what: the table is. where: it stands; empty: at the top."""
+    at = f"{where}: " if where else ""
+    return [f"{at}{key!r} is not a part of {what}{meant(key, known)}" for key in form if key not in known]
 
 
 def meant(word: Any, names: tuple[str, ...]) -> str:

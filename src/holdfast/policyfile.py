@@ -50,14 +50,8 @@ def load(path: Path) -> Policy:
         raise LoadError(f"{path} is no policy", hint="name a file in .yaml, .yml or .json")
     policy, found = parse(datafile.read(path, "a policy"), name=datafile.bare_name(path))
     if policy is None or found:
-        raise DefinitionError(told(str(path), found))
+        raise DefinitionError(datafile.told(str(path), found))
     return policy
-
-
-def told(source: str, problems: list[str]) -> str:
-    """Several problems in one text, a line each."""
-    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-    return f"{source} has {count}:\n" + "\n".join(f"  - {problem}" for problem in problems)
 
 
 def parse(data: Any, *, name: str = "policy") -> tuple[Policy | None, list[str]]:
@@ -65,7 +59,7 @@ def parse(data: Any, *, name: str = "policy") -> tuple[Policy | None, list[str]]
     functions there are is not looked at. name: of a policy that says none."""
     if not isinstance(data, dict):
         return None, [f"it is {datafile.kind(data)}, not a table with `rules`"]
-    found = [f"{key!r} is not a part of a policy{datafile.meant(key, FILE_KEYS)}" for key in data if key not in FILE_KEYS]
+    found = datafile.strange(data, FILE_KEYS, "a policy")
     rules = data.get("rules")
     if not isinstance(rules, list) or not rules:
         found.append("there are no `rules`" if rules is None else "rules: write a list of rules, at least one")
@@ -93,7 +87,7 @@ def _rule(form: Any, number: int, found: list[str]) -> Rule | None:
         where = f"rule {name}"
     else:
         found.append(f"{where}: `name` must give it a name" + ("" if name in (None, "") else f", not {datafile.kind(name)}"))
-    _check_keys(form, RULE_KEYS, where, "a rule", found)
+    found += datafile.strange(form, RULE_KEYS, "a rule", where)
     verdict, rate = _then(form, where, found)
     about = form.get("on", "call")
     if about not in get_args(About):
@@ -151,7 +145,7 @@ def _ladder(form: Any, where: str, found: list[str]) -> Ladder | None:
     if not isinstance(form, dict):
         found.append(f"{where}: it is {datafile.kind(form)}, not a table with `rungs`")
         return None
-    _check_keys(form, LADDER_KEYS, where, "a ladder", found)
+    found += datafile.strange(form, LADDER_KEYS, "a ladder", where)
     rungs = form.get("rungs")
     if not isinstance(rungs, list) or not rungs:
         found.append(f"{where}: rungs: write a list of {{who: …, for: 4h}}, at least one")
@@ -173,7 +167,7 @@ def _rung(form: Any, where: str, found: list[str]) -> Rung:
     if not isinstance(form, dict):
         found.append(f"{where}: it is {datafile.kind(form)}, not a table such as {{who: finance, for: 4h}}")
         return Rung()
-    _check_keys(form, RUNG_KEYS, where, "a rung", found)
+    found += datafile.strange(form, RUNG_KEYS, "a rung", where)
     if "for" not in form:
         found.append(f"{where}: it does not say for how long; write `for: 4h`")
     return Rung(
@@ -187,7 +181,7 @@ def _hours(form: Any, where: str, found: list[str]) -> Hours | None:
     if not isinstance(form, dict):
         found.append(f"{where}: it is {datafile.kind(form)}, not a table such as {{days: mon-fri, from: 09:00, to: 17:00}}")
         return None
-    _check_keys(form, HOURS_KEYS, where, "working hours", found)
+    found += datafile.strange(form, HOURS_KEYS, "working hours", where)
     given: dict[str, Any] = {
         field: said for key, field in _CLOCK.items() if key in form and (said := _text(form, key, where, found))
     }
@@ -216,10 +210,6 @@ def _days(value: Any, where: str, found: list[str]) -> tuple[int, ...]:
 
 
 # --- values -------------------------------------------------------------------------------------------------------
-
-
-def _check_keys(form: dict[str, Any], keys: tuple[str, ...], where: str, what: str, found: list[str]) -> None:
-    found.extend(f"{where}: {key!r} is not a part of {what}{datafile.meant(key, keys)}" for key in form if key not in keys)
 
 
 def _label(data: dict[str, Any], key: str, default: str, found: list[str]) -> str:

@@ -104,8 +104,8 @@ async def replay_run(
         return Replayed(run_id=run_id, problem=REDACTED)
     walk, kept, compared = Walk(instead), None, "none"
     try:
+        kept = await journal.checkpoint(run_id)  # First, for the run may go on meanwhile, and is then met on the way.
         batches = await journal.batches(run_id)
-        kept = await journal.checkpoint(run_id)
         if kept is not None and kept.form != checkpoint.FORM:
             kept, compared = None, "older"
         elif kept is not None:

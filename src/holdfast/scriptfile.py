@@ -30,8 +30,7 @@ def load(path: Path, tools: Iterable[str] | None = None) -> tuple[Scripted, ...]
         raise LoadError(f"{path} is no world", hint="name a file in .yaml, .yml or .json")
     script, found = parse(datafile.read(path, "a world"), tools)
     if found:
-        count = "1 problem" if len(found) == 1 else f"{len(found)} problems"
-        raise DefinitionError(f"{path} has {count}:\n" + "\n".join(f"  - {problem}" for problem in found))
+        raise DefinitionError(datafile.told(str(path), found))
     return script
 
 
@@ -67,7 +66,7 @@ def _answer(tool: str, form: Any, where: str, found: list[str]) -> Scripted | No
         found.append(f"{where}: it is {datafile.kind(form)}, not a table; write {{result: …}}")
         return None
     before = len(found)
-    found.extend(f"{where}: {key!r} is not a part of an answer{datafile.meant(key, KEYS)}" for key in form if key not in KEYS)
+    found += datafile.strange(form, KEYS, "an answer", where)
     if ("result" in form) == ("fails" in form):
         found.append(f"{where}: write either `result` or `fails`")
     fails, times, when, message = form.get("fails"), form.get("times", 0), form.get("when", ""), form.get("message", "")

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from holdfast.cli.main import app
 from tests.cli.kit import MESSY, MESSY_TOOLS, PLANS, TOOLS, Cli, Ended, Process
+
+# Typer makes all commands anew for each call, as a process does once; that takes longer than most commands do.
+_made_once = functools.cache(get_command)
 
 
 @pytest.fixture
@@ -28,6 +33,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def cli(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cli]:
     """Call a command in this process. What it imports is forgotten afterwards."""
     monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr("typer.testing._get_command", _made_once)
     before = set(sys.modules)
 
     def call(*words: str, stdin: bytes | None = None) -> Ended:

@@ -185,6 +185,22 @@ steps:
 }
 
 
+# The stores of `stored`, by name.
+_stores: dict[str, bytes] = {}
+
+
+def stored(name: str, folder: Path, make: Callable[[], None]) -> None:
+    """The store that several tests begin with: made by the first of them, copied for the others. Commands made it, all of which
+    have ended, so it is one file."""
+    store = folder / "holdfast.db"
+    if name in _stores:
+        store.write_bytes(_stores[name])
+        return
+    make()
+    assert list(folder.glob("holdfast.db*")) == [store]
+    _stores[name] = store.read_bytes()
+
+
 class Ended:
     """What a command left behind."""
 

@@ -8,16 +8,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.kit import Cli
+from tests.cli.kit import Cli, stored
 from tests.cli.shop import advance, opened
 
 
 @pytest.fixture
 def shop(cli: Cli, folder: Path) -> Path:
     """A store whose finance is ann; eve has another role."""
+
+    def make() -> None:
+        cli("people", "add", "ann", "--role", "finance")
+        cli("people", "add", "eve", "--role", "support")
+
     opened(folder)
-    cli("people", "add", "ann", "--role", "finance")
-    cli("people", "add", "eve", "--role", "support")
+    stored("allowing", folder, make)
     return folder
 
 

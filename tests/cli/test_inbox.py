@@ -13,17 +13,21 @@ import pytest
 from holdfast import Holdfast
 from holdfast.journal.base import Message
 from holdfast.journal.sqlite import SqliteJournal
-from tests.cli.kit import Cli
+from tests.cli.kit import Cli, stored
 from tests.cli.shop import advance, opened
 
 
 @pytest.fixture
 def shop(cli: Cli, folder: Path) -> Path:
     """A store in which three orders wait for people, and one passed; ann and bob are finance, eve is nobody's."""
+
+    def make() -> None:
+        assert [advance(cli, number) for number in (1, 2, 3, 4)] == [3, 0, 3, 3]
+        for name, role in (("ann", "finance"), ("bob", "finance"), ("eve", "support")):
+            assert cli("people", "add", name, "--role", role).code == 0
+
     opened(folder)
-    assert [advance(cli, number) for number in (1, 2, 3, 4)] == [3, 0, 3, 3]
-    for name, role in (("ann", "finance"), ("bob", "finance"), ("eve", "support")):
-        assert cli("people", "add", name, "--role", role).code == 0
+    stored("inbox", folder, make)
     return folder
 
 

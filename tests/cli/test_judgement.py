@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.kit import Cli
+from tests.cli.kit import Cli, stored
 from tests.cli.shop import advance, opened
 
 OTHER = """
@@ -26,15 +26,19 @@ rules:
 @pytest.fixture
 def shop(cli: Cli, folder: Path) -> Path:
     """A store with four rulings: one passed, one is open for two, one was approved and one rejected by ann."""
+
+    def make() -> None:
+        cli("people", "add", "ann", "--role", "finance")
+        for number in (1, 2, 3, 4):
+            advance(cli, number)
+        cli("inbox", "show", "r-3", "--by", "ann")
+        cli("answer", "r-3", "reject", "not theirs", "--by", "ann")
+        cli("answer", "r-4", "approve", "--by", "ann")
+        assert (advance(cli, 3), advance(cli, 4)) == (1, 0)
+
     opened(folder)
     (folder / "other.yaml").write_text(OTHER)
-    cli("people", "add", "ann", "--role", "finance")
-    for number in (1, 2, 3, 4):
-        advance(cli, number)
-    cli("inbox", "show", "r-3", "--by", "ann")
-    cli("answer", "r-3", "reject", "not theirs", "--by", "ann")
-    cli("answer", "r-4", "approve", "--by", "ann")
-    assert (advance(cli, 3), advance(cli, 4)) == (1, 0)
+    stored("judgement", folder, make)
     return folder
 
 

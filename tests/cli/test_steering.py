@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.kit import Cli
+from tests.cli.kit import Cli, stored
 from tests.cli.shop import advance, opened
 
 THINKER = """
@@ -24,9 +24,13 @@ agent = Agent("thinker", model=models, tools=[], instructions="You book.")
 @pytest.fixture
 def shop(cli: Cli, folder: Path) -> Path:
     """A store with a run that waits for finance, which is ann."""
+
+    def make() -> None:
+        assert advance(cli, 3) == 3
+        cli("people", "add", "ann", "--role", "finance")
+
     opened(folder)
-    assert advance(cli, 3) == 3
-    cli("people", "add", "ann", "--role", "finance")
+    stored("steering", folder, make)
     return folder
 
 

@@ -8,15 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.kit import Cli
+from tests.cli.kit import Cli, stored
 
 
 @pytest.fixture
-def refused(cli: Cli) -> Cli:
+def refused(cli: Cli, folder: Path) -> Cli:
     """A run that somebody refused to let pay."""
-    cli("run", "pay.yaml", "--id", "p")
-    cli("answer", "p", "reject", "too dear", "--by", "bob")
-    cli("run", "pay.yaml", "--id", "p")
+
+    def make() -> None:
+        cli("run", "pay.yaml", "--id", "p")
+        cli("answer", "p", "reject", "too dear", "--by", "bob")
+        cli("run", "pay.yaml", "--id", "p")
+
+    stored("refused", folder, make)
     return cli
 
 

@@ -8,10 +8,10 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
+from holdfast.cli.schema_monitors import monitors_schema
 from holdfast.errors import DefinitionError, LoadError
 from holdfast.monitors import MONITORS, settings
 from holdfast.monitors.catalog import BY_NAME
-from holdfast.monitors.form import settings_schema
 from holdfast.monitors.settings import USUAL, load, parse
 
 WHOLE: dict[str, Any] = {
@@ -106,7 +106,7 @@ def test_the_example_of_the_module_is_sound(tmp_path: Path) -> None:
 
 def test_the_schema_takes_what_the_reader_takes() -> None:
     """And refuses what it does not."""
-    schema = jsonschema_rs.validator_for(settings_schema())
+    schema = jsonschema_rs.validator_for(monitors_schema())
     assert schema.is_valid(WHOLE)
     for wrong in ({"monitor": {}}, {"off": "x"}, {"monitors": {"empty_result": {"share": 2}}}, {"tools": {"t": {"check": "x"}}}):
         assert not schema.is_valid(wrong)

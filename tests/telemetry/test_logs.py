@@ -56,7 +56,7 @@ def lines(
     end = write_to(stream, form=form, level=level)
     try:
         writer = Lines(content=content)
-        assert writer.wanted
+        assert writer.level == getattr(logging, level.upper())
         for commit in found.commits:
             writer.write(commit)
     finally:

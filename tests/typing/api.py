@@ -18,6 +18,7 @@ from holdfast import (
     Agent,
     AnswerRefused,
     Apprise,
+    ArchiveRefused,
     Ask,
     Asking,
     Breaker,
@@ -36,6 +37,7 @@ from holdfast import (
     Fact,
     Fallback,
     Finish,
+    Forked,
     GiveUp,
     GoalMismatch,
     Happened,
@@ -65,11 +67,13 @@ from holdfast import (
     Rate,
     RateLimited,
     Recaller,
+    Replayed,
     Retry,
     Rule,
     Run,
     Rung,
     RunNotFound,
+    Scripted,
     Secret,
     Step,
     TooExpensive,
@@ -478,6 +482,24 @@ async def people(run_id: str) -> None:
         assert_type([one.kind for one in await app.judgement.alarms()], list[Literal["rubber_stamp", "too_fast", "queue_grows"]])
         assert_type((await app.judgement.what_if(policy, tool="refund")).people.let_through, int)
         assert_type([record async for record in app.audit(run_id, since=0.0)], list[AuditRecord])
+
+
+async def looked_back(app: Holdfast, agent: Agent) -> None:
+    replayed = await app.replay("order-7", agent=agent)
+    assert_type(replayed, Replayed)
+    assert_type(replayed.agrees, bool)
+    assert_type([found async for found in app.replay_all(since=0.0, of="refunds")], list[Replayed])
+    script = [Scripted(tool="refund", when="amount > `500`", fails="denied"), Scripted(tool="refund", result={"receipt": "R-7"})]
+    forked = await app.fork("order-7", agent, id="order-7b", before="pay", mode="simulate", script=script, reason="why?")
+    assert_type(forked, Forked)
+    await app.export("order-7", to=Path("order-7.jsonl"), redact=["card"])
+    try:
+        assert_type(await app.import_runs("order-7.jsonl"), list[str])
+    except ArchiveRefused as error:
+        assert_type(error.line, int)
+    assert_type([proof.run_id for proof in await app.prune("order-7")], list[str])
+    await app.backup("copy.db")
+    assert_type((await app.health(deep=True)).problems, tuple[str, ...])
 
 
 def who_acts_next() -> str:

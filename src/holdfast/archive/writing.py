@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 import tempfile
 from base64 import b64encode
 from collections.abc import Iterable, Iterator
@@ -28,9 +29,9 @@ from holdfast.archive.records import (
 )
 from holdfast.archive.redacting import redacted_copy
 from holdfast.archive.seals import digest_of, seal
-from holdfast.errors import JournalCorrupt, JournalUnavailable, LoadError, UsageError
+from holdfast.errors import JournalCorrupt, JournalUnavailable, LoadError, RunNotFound, UsageError
 from holdfast.journal.base import Journal, RunRow, StoredBatch
-from holdfast.journal.retention import mentioned, not_found
+from holdfast.journal.retention import mentioned, needed, not_found
 from holdfast.views.words import size
 
 # How often a run that goes on meanwhile is read again, until its row and its entries are of the same moment.
@@ -59,12 +60,14 @@ class ExportedRun(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Exported(msgspec.Struct, frozen=True, kw_only=True):
-    """What was written: the runs in order, and how many lines and bytes that came to. sha256: over all but the last line."""
+    """What was written: the runs in order, and how many lines and bytes that came to. sha256: over all but the last line.
+    missing: runs that were named and were not there, where these were to be passed over."""
 
     runs: tuple[ExportedRun, ...]
     lines: int
     bytes: int
     sha256: str
+    missing: tuple[str, ...] = ()
 
 
 async def export(
@@ -73,12 +76,14 @@ async def export(
     write: Writable | str | os.PathLike[str],
     *,
     redaction: Redaction | None = None,
+    passes_over_missing: bool = False,
 ) -> Exported:
     """Write runs, one after the other, to an open file or to a path. At a path there is the whole archive in the end, or what was
     there before. No more than one run is in memory, and of a whole run one large value.
 
-    redaction: what is left out. RunNotFound; JournalCorrupt where a journal is not what was written; LoadError where the file
-    cannot be written.
+    redaction: what is left out. passes_over_missing: a run that is not there, or not any more, is passed over; `Exported.missing`
+    says which. RunNotFound, also where none is left; JournalCorrupt where a journal is not what was written; LoadError where the
+    file cannot be written.
     """
     wanted = list(dict.fromkeys(run_ids))
     if not wanted:
@@ -86,10 +91,10 @@ async def export(
     if redaction is not None and not (redaction.names or redaction.values):
         raise UsageError("the redaction names nothing that is to be left out")
     if not isinstance(write, (str, os.PathLike)):
-        return await _written(journal, wanted, write, redaction)
+        return await _written(journal, wanted, write, redaction, passes_over_missing)
     try:
         with whole_file(Path(write)) as file:
-            return await _written(journal, wanted, file, redaction)
+            return await _written(journal, wanted, file, redaction, passes_over_missing)
     except OSError as error:
         raise LoadError(f"{os.fspath(write)} cannot be written: {error.strerror or error}") from error
 
@@ -102,12 +107,14 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
             yield file
         return
     path = Path(os.path.realpath(path))  # A link goes on pointing to where it did.
-    number, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=".part", dir=path.parent)
+    number, name = _unfinished(path)
     try:
         with os.fdopen(number, "wb") as file:
             yield file
             file.flush()
             os.fsync(number)
+            if not name:
+                name = _named(number, path)
         os.replace(name, path)
         folder = os.open(path.parent, os.O_RDONLY)
         try:
@@ -115,17 +122,46 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
         finally:
             os.close(folder)
     finally:
-        with suppress(FileNotFoundError):
-            os.unlink(name)
+        if name:
+            with suppress(FileNotFoundError):
+                os.unlink(name)
 
 
-async def _written(journal: Journal, run_ids: list[str], file: Writable, redaction: Redaction | None) -> Exported:
+def _unfinished(path: Path) -> tuple[int, str]:
+    """A file to write, beside the path: without a name where the system has such files, for whoever is killed leaves nothing of
+    one; else with the name that comes with it."""
+    if hasattr(os, "O_TMPFILE") and os.path.isdir("/proc/self/fd"):
+        with suppress(OSError):  # Not every file system has them.
+            return os.open(path.parent, os.O_TMPFILE | os.O_WRONLY, 0o600), ""
+    return tempfile.mkstemp(prefix=_prefix(path), suffix=".part", dir=path.parent)
+
+
+def _named(number: int, path: Path) -> str:
+    """Give an open file without a name one, beside the path."""
+    name = str(path.parent / f"{_prefix(path)}{secrets.token_hex(4)}.part")
+    # Without a folder given, Python would link the entry in /proc itself.
+    os.link(f"/proc/self/fd/{number}", name, src_dir_fd=number, follow_symlinks=True)
+    return name
+
+
+def _prefix(path: Path) -> str:
+    return f".{path.name[:50]}."
+
+
+async def _written(
+    journal: Journal, run_ids: list[str], file: Writable, redaction: Redaction | None, passes_over_missing: bool
+) -> Exported:
     lines = _Lines(file)
-    runs = []
+    runs, missing = [], []
     for run_id in run_ids:
-        runs.append(await _write_run(journal, run_id, lines, redaction))
+        try:
+            runs.append(await _write_run(journal, run_id, lines, redaction))
+        except RunNotFound:
+            if not passes_over_missing or (run_id == run_ids[-1] and not runs):
+                raise
+            missing.append(run_id)
     lines.put(EndLine(lines.count, sha256 := lines.digest))
-    return Exported(runs=tuple(runs), lines=lines.count, bytes=lines.bytes, sha256=sha256)
+    return Exported(runs=tuple(runs), lines=lines.count, bytes=lines.bytes, sha256=sha256, missing=tuple(missing))
 
 
 class _Lines:
@@ -153,16 +189,17 @@ class _Lines:
 async def _write_run(journal: Journal, run_id: str, lines: _Lines, redaction: Redaction | None) -> ExportedRun:
     row, batches = await at_one_moment(journal, run_id)
     digests = await contents_of(journal, batches)
+    await _check_there(journal, run_id, digests, batches)
     still: tuple[int, ...] = ()
     if redaction is None:
         header = _header(row, batches, len(digests), redaction_of(row.labels))
         lines.put(header)
         for digest in digests:
-            lines.put(_content_line(digest, await _content(journal, digest)))
+            lines.put(_content_line(digest, await _content(journal, run_id, digest)))
         for batch in batches:
             lines.put(_batch_line(batch))
     else:
-        contents = {digest: await _content(journal, digest) for digest in digests}
+        contents = {digest: await _content(journal, run_id, digest) for digest in digests}
         copy = redacted_copy(run_id, batches, contents, redaction)
         still = copy.still
         secret = await journal.secret()
@@ -210,11 +247,22 @@ async def contents_of(journal: Journal, batches: Iterable[StoredBatch]) -> list[
     return [digest for digest, is_there in found.items() if is_there]
 
 
-async def _content(journal: Journal, digest: str) -> bytes:
+async def _check_there(journal: Journal, run_id: str, digests: Iterable[str], batches: Iterable[StoredBatch]) -> None:
+    """That what the entries need is in the store. RunNotFound where the run was pruned since they were read; JournalCorrupt."""
+    lacking = sorted({digest for batch in batches for digest in needed(batch.body)}.difference(digests))
+    if lacking and await journal.row(run_id) is None:
+        raise not_found(run_id, next(iter(await journal.proofs([run_id])), None))
+    if lacking:
+        raise JournalCorrupt(f"the stored content {lacking[0][:12]} is missing", run_id=run_id)
+
+
+async def _content(journal: Journal, run_id: str, digest: str) -> bytes:
     content = await journal.content(digest)
-    if content is None:
-        raise JournalCorrupt(f"the stored content {digest[:12]} is missing")
-    return content
+    if content is not None:
+        return content
+    if await journal.row(run_id) is None:
+        raise JournalUnavailable("it was pruned while it was written", run_id=run_id, hint="begin again")
+    raise JournalCorrupt(f"the stored content {digest[:12]} is missing", run_id=run_id)
 
 
 def _header(row: RunRow, batches: Iterable[StoredBatch], contents: int, redacted: Redaction | None) -> Header:

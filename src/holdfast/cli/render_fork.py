@@ -73,14 +73,15 @@ def option_of(point: Point) -> str:
 
 def dangers(source: str, did: Sequence[Recorded], tools: Sequence[str], goes_on: bool) -> None:
     """What is to be known before a fork may act: what its source did after the point, and what the agent can do."""
-    put(f"{one_line(source)} did this after that point; a live fork may do it in another way, and asks before it does the same:")
-    table(
-        ("entry", "step", "call", "came to"),
-        (((str(one.entry), ""), (one.step, "bold"), (one.tool, ""), (_came(one), "dim")) for one in did),
-        indent=2,
-    )
-    if not did:
-        put("  nothing that changes the world")
+    if did:
+        put(f"{one_line(source)} did this after that point; a live fork may do it differently, and asks before it does the same:")
+        table(
+            ("entry", "step", "call", "came to"),
+            (((str(one.entry), ""), (one.step, "bold"), (one.tool, ""), (_came(one), "dim")) for one in did),
+            indent=2,
+        )
+    else:
+        put(f"{one_line(source)} did nothing after that point that changes the world")
     put(f"tools of the agent that change the world: {one_line(listed(tools)) or 'none'}")
     if goes_on:
         put(f"{one_line(source)} HAS NOT ENDED: it goes on by itself, and both may do the same")

@@ -7,23 +7,26 @@ doubted where the answer is known. From there on the fork has keys of its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import jmespath
+from rpds import HashTrieMap
 
 from holdfast.core import events as e
 from holdfast.core.approval import sameness
 from holdfast.core.commands import CallTool, RunProbe
 from holdfast.core.contract import Contract
 from holdfast.core.policy import Rule
-from holdfast.core.state import CountMap, State, StepState, contract_of
+from holdfast.core.state import ENDED, CountMap, PlacesMap, State, StepState, contract_of
 
 # What asks in a fork: the words that stand for a rule then.
 FORK_ASKS, SOURCE_ASKS = "a fork asks", "the source did it"
 # How the failure of a simulated call begins that nobody has an answer to.
 NO_ANSWER = "the simulation knows no answer"
 _OUTCOMES = (e.CallSucceeded, e.CallPartial, e.CallDeferred, e.CallFailed, e.CallUnknown)
+# How the calls that a step of the source made are named in `State.fork_record`; a call is named by a digest.
+_IN_STEP = "step:"
 # Steps of which the source may have learned later what became of their calls.
 _OPEN = frozenset({"flying", "doubt", "probing", "probe_wait", "owed"})
 
@@ -59,7 +62,7 @@ def carried(entries: Sequence[e.Entry], state: State, at_point: State) -> tuple[
     told: list[e.AnyEvent] = []
     for name in at_point.order:
         step = at_point.steps[name]
-        if step.phase not in _OPEN and not _is_asked_about(at_point, step):
+        if step.phase not in _OPEN and not _is_in_doubt(step) and not _is_asked_about(at_point, step):
             continue
         outcome = later.get((name, step.attempt)) if step.phase == "flying" else None
         if outcome is not None and not (isinstance(outcome, e.CallUnknown) and outcome.crashed):
@@ -82,6 +85,11 @@ def _rests_settled(state: State, at_point: State) -> Iterator[e.AnyEvent]:
 
 def _delivered(state: State, step: StepState) -> e.CallbackReceived:
     return e.CallbackReceived(step=step.step.id, key=step.key, value=step.value, by=f"the record of {state.run_id}")
+
+
+def _is_in_doubt(step: StepState) -> bool:
+    """Whether its call is to be made again, or given up, though it may have happened."""
+    return step.phase not in ENDED and step.doubt_since is not None
 
 
 def _is_asked_about(state: State, step: StepState) -> bool:
@@ -119,10 +127,17 @@ def fork_gate(state: State, step: StepState, contract: Contract, args: dict[str,
     fork = state.fork
     if fork is None or fork.mode == "simulate" or contract.safety == "read":
         return None
-    did = done_by_source(state, sameness(step.tool, args, contract)) or done_in_step(state, step)
+    did = did_before(state, step, contract, args)
     if fork.mode == "live" and did is None:
         return None
-    return Rule(name=SOURCE_ASKS if did is not None else FORK_ASKS, who=contract.approvers)
+    # What people said in advance, they said of the runs that they knew of; and who was to be asked with others still is.
+    name = SOURCE_ASKS if did is not None else FORK_ASKS
+    return Rule(name=name, who=contract.approvers, people=max(step.was_asked, 1), standing=False)
+
+
+def did_before(state: State, step: StepState, contract: Contract, args: dict[str, Any]) -> e.Recorded | None:
+    """The call of the source that did, or may have done, what this one is to do: the same one, or another one in its place."""
+    return done_by_source(state, sameness(step.tool, args, contract)) or done_in_step(state, step)
 
 
 def done_by_source(state: State, call: str) -> e.Recorded | None:
@@ -134,12 +149,33 @@ def done_by_source(state: State, call: str) -> e.Recorded | None:
 
 
 def done_in_step(state: State, step: StepState) -> e.Recorded | None:
-    """The last call of the source by this step and tool, whatever its arguments, that was done after the point, or may have been:
-    who pays the same person another amount has paid them twice."""
+    """The last call of the source by this step, or by one that stands in for it, whatever its tool and arguments, that was done
+    after the point, or may have been: who pays the same person another amount, or by another bank, has paid them twice."""
     if state.fork is None:
         return None
-    found = (one for one in reversed(state.fork.recorded) if (one.step, one.tool) == (step.step.id, step.tool) and one.after)
+    name, others = step.step.id, state.stand_ins
+    names = (name, *_instead_of(name, others)) if others else (name,)
+    places = sorted(place for each in names for place in state.fork_record.get(f"{_IN_STEP}{each}") or ())
+    found = (state.fork.recorded[place] for place in reversed(places))
     return next((one for one in found if was_done(one)), None)
+
+
+def _instead_of(name: str, others: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
+    """The steps of which at most one is done, besides this one: see `plan.stand_ins`."""
+    for original, instead in others.items():
+        if name in (original, *instead):
+            yield from (original, *instead)
+
+
+def places(recorded: Sequence[e.Recorded]) -> PlacesMap:
+    """Where a record has each call, what the source did after the point first, for that is what happened next; and where it has
+    the calls that each step made after the point."""
+    found: dict[str, list[int]] = {}
+    for number in sorted(range(len(recorded)), key=lambda number: not recorded[number].after):
+        found.setdefault(recorded[number].call, []).append(number)
+        if recorded[number].after:
+            found.setdefault(f"{_IN_STEP}{recorded[number].step}", []).append(number)
+    return HashTrieMap({call: tuple(numbers) for call, numbers in found.items()})
 
 
 def known_result(state: State, asked: e.Asked) -> e.Recorded | None:

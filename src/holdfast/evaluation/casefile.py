@@ -41,6 +41,7 @@ from holdfast.core.contract import digest, duration
 from holdfast.core.events import FailureKind
 from holdfast.core.limits import amount_of
 from holdfast.core.references import CALL_ROOTS, find, malformed
+from holdfast.core.state import Status
 from holdfast.errors import DefinitionError, LoadError
 from holdfast.evaluation import scripts
 from holdfast.evaluation.records import (
@@ -58,7 +59,6 @@ from holdfast.evaluation.records import (
     Repeats,
     Reply,
     Service,
-    Status,
     Suite,
     Time,
     Wanted,
@@ -91,14 +91,8 @@ def load(path: Path) -> Suite:
     mark = hashlib.sha256(path.read_bytes()).hexdigest()[:32]
     suite, found = parse(data, name=datafile.bare_name(path), folder=str(path.parent), mark=mark)
     if suite is None:
-        raise DefinitionError(told(str(path), found))
+        raise DefinitionError(datafile.told(str(path), found))
     return suite
-
-
-def told(source: str, problems: list[str]) -> str:
-    """Several problems in one text, a line each."""
-    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-    return f"{source} has {count}:\n" + "\n".join(f"  - {problem}" for problem in problems)
 
 
 def parse(data: Any, *, name: str = "eval", folder: str = ".", mark: str = "") -> tuple[Suite | None, list[str]]:
@@ -107,7 +101,7 @@ def parse(data: Any, *, name: str = "eval", folder: str = ".", mark: str = "") -
     if not isinstance(data, dict):
         return None, [f"it is {datafile.kind(data)}, not a table with `cases`"]
     found: list[str] = []
-    _check_keys(data, FILE_KEYS, "", "a case file", found)
+    found += datafile.strange(data, FILE_KEYS, "a case file")
     cases = data.get("cases")
     if not isinstance(cases, dict) or not cases:
         found.append("there are no `cases`" if cases is None else "cases: write a table of cases by name, at least one")
@@ -142,7 +136,7 @@ def _case(name: str, form: Any, folder: str, found: list[str]) -> Case:
     if not isinstance(form, dict):
         found.append(f"{where}: it is {datafile.kind(form)}, not a table with `goal` and `expect`")
         return Case(name=name)
-    _check_keys(form, CASE_KEYS, where, "a case", found)
+    found += datafile.strange(form, CASE_KEYS, "a case", where)
     inputs = form.get("inputs", {})
     if not isinstance(inputs, dict):
         found.append(f"{where}: inputs is {datafile.kind(inputs)}, not a table of values by name")
@@ -168,7 +162,7 @@ def _service(form: Any, where: str, found: list[str]) -> Service:
     if not isinstance(form, dict):
         found.append(f"{where}: it is {datafile.kind(form)}, not a table such as {{answer: {{receipt: R-1}}}}")
         return Service()
-    _check_keys(form, SERVICE_KEYS, where, "a service", found)
+    found += datafile.strange(form, SERVICE_KEYS, "a service", where)
     if "answer" in form and "answers" in form:
         found.append(f"{where}: answer and answers say the same; write one of them")
     replies = [_reply(one, f"{where}: answer {number}", found) for number, one in _listed(form, "answers", where, found)]
@@ -185,7 +179,7 @@ def _reply(form: Any, where: str, found: list[str]) -> Reply:
     if not isinstance(form, dict) or "answer" not in form:
         found.append(f"{where}: write {{when: …, answer: …}}")
         return Reply(answer=None)
-    _check_keys(form, REPLY_KEYS, where, "an answer", found)
+    found += datafile.strange(form, REPLY_KEYS, "an answer", where)
     _check_form(form["answer"], where, found)
     return Reply(answer=form["answer"], when=_condition(form, "when", REQUEST_WORDS, where, found))
 
@@ -202,7 +196,7 @@ def _fault(form: Any, where: str, found: list[str]) -> Fault:
         found.append(f"{where}: it is {datafile.kind(form)}, not a table such as {{tool: refund, what: times_out}}")
         return nothing
     before = len(found)
-    _check_keys(form, FAULT_KEYS, where, "a fault", found)
+    found += datafile.strange(form, FAULT_KEYS, "a fault", where)
     tool = _needed(form, "tool", where, found)
     if "what" not in form:
         found.append(f"{where}: there is no `what`; it is one of {', '.join(get_args(Misdeed))}")
@@ -256,7 +250,7 @@ def _answer(form: Any, where: str, found: list[str]) -> Answer:
     if not isinstance(form, dict):
         found.append(f"{where}: it is {datafile.kind(form)}, not a table such as {{tool: refund, say: approve}}")
         return Answer(say="reject")
-    _check_keys(form, ANSWER_KEYS, where, "an answer", found)
+    found += datafile.strange(form, ANSWER_KEYS, "an answer", where)
     if "say" not in form:
         found.append(f"{where}: there is no `say`; it is one of {', '.join(get_args(Decision))}")
     texts = {key: _text(form, key, where, found) for key in ("tool", "step", "rule", "kind", "note", "by")}
@@ -277,7 +271,7 @@ def _expect(form: Any, where: str, found: list[str]) -> Expect:
     if not isinstance(form, dict):
         found.append(f"{where}: it is {datafile.kind(form)}, not a table such as {{status: completed}}")
         return Expect()
-    _check_keys(form, EXPECT_KEYS, where, "what is expected", found)
+    found += datafile.strange(form, EXPECT_KEYS, "what is expected", where)
     statuses = datafile.texts(form.get("status", "completed"), f"{where}: status", found)
     for word in statuses:
         if word not in get_args(Status):
@@ -307,7 +301,7 @@ def _wanted(form: Any, where: str, found: list[str], keys: tuple[str, ...]) -> W
     if not isinstance(form, dict):
         found.append(f"{where}: write a tool, or {{tool: refund, where: \"args.order == '7'\"}}")
         return Wanted(tool="")
-    _check_keys(form, keys, where, "an effect", found)
+    found += datafile.strange(form, keys, "an effect", where)
     least, most = _span(form, "times", where, found) or (1, None)
     where_said = _condition(form, "where", EFFECT_WORDS, where, found)
     return Wanted(tool=_needed(form, "tool", where, found), least=least, most=most, where=where_said)
@@ -342,11 +336,6 @@ def _model(form: Any, where: str, folder: str, found: list[str]) -> Any:
     except (DefinitionError, LoadError) as error:
         found.append(f"{where}: {error}")
         return None
-
-
-def _check_keys(form: dict[str, Any], keys: tuple[str, ...], where: str, what: str, found: list[str]) -> None:
-    at = f"{where}: " if where else ""
-    found.extend(f"{at}{key!r} is not a part of {what}{datafile.meant(key, keys)}" for key in form if key not in keys)
 
 
 def _name(value: Any, found: list[str]) -> str:

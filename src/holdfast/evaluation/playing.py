@@ -167,7 +167,7 @@ class _Playing:
             seed=sitting.seed,
             run_id=sitting.run_id,
             store=sitting.store,
-            outcome=self._outcome(state, entries, bool(unmet), bool(differing)),
+            outcome=self._outcome(entries, bool(unmet), bool(differing)),
             status=left.status,
             reason=left.reason,
             unmet=unmet,
@@ -184,7 +184,7 @@ class _Playing:
             wall_seconds=round(time.perf_counter() - began, 3),
         )
 
-    def _outcome(self, state: State, entries: list[e.Entry], unmet: bool, differing: bool) -> Outcome:
+    def _outcome(self, entries: list[e.Entry], unmet: bool, differing: bool) -> Outcome:
         if differing:
             return "wrong"
         own = self.sitting.agent.limits.cost_usd_max

@@ -8,12 +8,12 @@ from typing import Any, Literal
 import msgspec
 
 from holdfast.core.events import FailureKind
+from holdfast.core.state import Status
 
 Decision = Literal["approve", "edit", "reject", "respond", "cancel"]
 Misdeed = Literal["fails", "raises", "times_out", "late", "slow", "lies", "nonsense", "unseen"]
 Repeats = Literal["again", "by_key", "by_args"]
 Time = Literal["virtual", "real"]
-Status = Literal["running", "waiting", "blocked", "completed", "failed", "cancelled"]
 
 # Faults without an effect, where the file does not say; all others have it.
 WITHOUT_EFFECT: frozenset[Misdeed] = frozenset({"fails", "lies"})

@@ -18,10 +18,11 @@ from typing import Any, Literal
 
 import msgspec
 
+from holdfast import datafile
 from holdfast.agent import Agent
 from holdfast.core.contract import digest
 from holdfast.errors import DefinitionError, HoldfastError, UsageError
-from holdfast.evaluation import casefile, results, scripts
+from holdfast.evaluation import results, scripts
 from holdfast.evaluation.passing import Passing, Real, Skipping, Virtual, jumping
 from holdfast.evaluation.playing import STORE, Sitting, play, world_of
 from holdfast.evaluation.records import Case, Suite
@@ -180,7 +181,7 @@ class _Runs:
             except UsageError as error:
                 found.append(f"case {case.name}: {error}")
         if found:
-            raise DefinitionError(casefile.told(self.terms.file or f"the eval {self.suite.name}", found))
+            raise DefinitionError(datafile.told(self.terms.file or f"the eval {self.suite.name}", found))
         for caution in cautions if self.terms.on_caution is not None else ():
             self.terms.on_caution(caution)  # type: ignore[misc]
         return modes

@@ -130,9 +130,7 @@ def _part(form: Any, where: str, found: list[str]) -> Any:
     if not isinstance(form, dict):
         found.append(f"{where}: it is {datafile.kind(form)}, not a text or a call such as {{call: refund, args: {{order: 7}}}}")
         return say("")
-    found.extend(
-        f"{where}: {key!r} is not a part of a turn{datafile.meant(key, PART_KEYS)}" for key in form if key not in PART_KEYS
-    )
+    found += datafile.strange(form, PART_KEYS, "a turn", where)
     args = form.get("args", {})
     if isinstance(form.get("call"), str) and isinstance(args, dict):
         return call(form["call"], **args)

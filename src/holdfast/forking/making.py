@@ -250,11 +250,27 @@ async def _there_already(journal: Journal, wanted: e.RunForked, limits: Limits |
 
 
 def _notes(agent: Agent, entries: Sequence[e.Entry], state: State, begun: State) -> tuple[str, ...]:
-    return tuple(filter(None, (_still_goes_on(state), _plan_note(agent, entries, begun), _children_note(begun))))
+    notes = (_still_goes_on(state), _undone_note(state, begun), _plan_note(agent, entries, begun), _children_note(begun))
+    return tuple(filter(None, notes))
 
 
 def _still_goes_on(state: State) -> str:
     return "" if state.ended else f"{state.run_id} has not ended: what it does from now on, this fork does not know of"
+
+
+def _undone_note(state: State, begun: State) -> str:
+    """That what is done for the fork was taken back since, or may have been."""
+    undoing = (step for name in state.order if (step := state.steps[name]).step.undoes and _has_begun(step))
+    undone = {*state.undone, *(step.step.undoes for step in undoing)} - {*begun.undone}
+    names = [name for name in begun.order if name in undone and begun.steps[name].phase == "done"]
+    if not names:
+        return ""
+    said = f"{state.run_id} took back later what it had done, or tried to, in {', '.join(names)}"
+    return f"{said}: this fork goes on as if it were still so; one before that does it again"
+
+
+def _has_begun(step: StepState) -> bool:
+    return step.phase not in ("blocked", "ready", "skipped") and (step.key != "" or step.phase == "done")
 
 
 def _plan_note(agent: Agent, entries: Sequence[e.Entry], begun: State) -> str:

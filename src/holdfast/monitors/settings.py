@@ -31,7 +31,6 @@ from holdfast.core.contract import duration
 from holdfast.errors import DefinitionError, LoadError
 from holdfast.monitors.catalog import BY_NAME, DAY, MONITORS, NAMES, Monitor, Threshold
 from holdfast.monitors.digest import CHECK_WORDS
-from holdfast.policyfile import told
 
 FILE_KEYS = ("window", "past", "off", "monitors", "agents", "tools", "description")
 AGENT_NAMES = tuple(monitor.name for monitor in MONITORS if monitor.of in ("agent", "tool"))
@@ -91,7 +90,7 @@ def load(path: Path) -> Settings:
         raise LoadError(f"{path} is no file of settings", hint="name a file in .yaml, .yml or .json")
     settings, found = parse(datafile.read(path, "a file of settings"))
     if settings is None:
-        raise DefinitionError(told(str(path), found))
+        raise DefinitionError(datafile.told(str(path), found))
     return settings
 
 
@@ -101,7 +100,7 @@ def parse(data: Any) -> tuple[Settings | None, list[str]]:
         return USUAL, []
     if not isinstance(data, dict):
         return None, [f"it is {datafile.kind(data)}, not a table with `monitors`, `agents`, `off` and so on"]
-    found = _strange(data, FILE_KEYS, "settings of monitors", "")
+    found = datafile.strange(data, FILE_KEYS, "settings of monitors", "")
     settings = Settings(
         window_seconds=_length(data, "window", DAY, found),
         past_seconds=_length(data, "past", 30 * DAY, found),
@@ -122,7 +121,7 @@ def _named(data: dict[str, Any], key: str, found: list[str]) -> list[tuple[str, 
 
 
 def _own(form: dict[str, Any], keys: tuple[str, ...], monitors: tuple[str, ...], where: str, found: list[str]) -> Own:
-    found += _strange(form, keys, "what is changed for one", where)
+    found += datafile.strange(form, keys, "what is changed for one", where)
     given = {name: form[name] for name in monitors if name in form}
     return Own(
         check=_check(form["check"], where, found) if "check" in form and "check" in keys else "",
@@ -221,11 +220,3 @@ def _table(data: dict[str, Any], key: str, where: str, found: list[str]) -> dict
     if table is not None:
         found.append(f"{where}: {key} is {datafile.kind(table)}, not a table".removeprefix(": "))
     return {}
-
-
-def _strange(form: dict[str, Any], keys: tuple[str, ...], what: str, where: str) -> list[str]:
-    return [
-        f"{where}: {key!r} is not a part of {what}{datafile.meant(key, keys)}".removeprefix(": ")
-        for key in form
-        if key not in keys
-    ]

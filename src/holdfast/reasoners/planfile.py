@@ -92,8 +92,7 @@ def parse(data: Any, *, source: str = "the plan", name: str = "plan") -> PlanFil
     """A plan file from its data; PlanError with every problem of form."""
     if not isinstance(data, dict):
         raise PlanError([f"it is {datafile.kind(data)}, not a table with `steps`"], source=source)
-    found: list[str] = []
-    found.extend(f"{key!r} is not a part of a plan file{datafile.meant(key, FILE_KEYS)}" for key in data if key not in FILE_KEYS)
+    found = datafile.strange(data, FILE_KEYS, "a plan file")
     steps = _steps(data.get("steps"), found)
     limits = limits_of(data.get("limits", {}), found)
     inputs = data.get("inputs")
@@ -139,9 +138,7 @@ def step_of(name: str, form: Any, found: list[str]) -> Step | None:
     if not isinstance(form, dict):
         found.append(f"{where}: it is {datafile.kind(form)}, not a table with `tool`")
         return None
-    found.extend(
-        f"{where}: {key!r} is not a part of a step{datafile.meant(key, STEP_KEYS)}" for key in form if key not in STEP_KEYS
-    )
+    found += datafile.strange(form, STEP_KEYS, "a step", where)
     tool, args = _child_call(form, where, found) if "agent" in form else _tool_call(form, where, found)
     optional = form.get("optional", False)
     if not isinstance(optional, bool):
@@ -231,7 +228,7 @@ def _expect(data: Any, where: str, found: list[str]) -> Expect | None:
         return None
     before = len(found)
     keys = tuple(Expect.__struct_fields__)
-    found.extend(f"{where}: expect: {key!r} is not a part of it{datafile.meant(key, keys)}" for key in form if key not in keys)
+    found += datafile.strange(form, keys, "it", f"{where}: expect")
     for key in ("that", "tool"):
         if key in form and (not isinstance(form[key], str) or not form[key].strip()):
             found.append(f"{where}: expect: {key} is {datafile.kind(form[key]) if form[key] else 'empty'}, not a text")

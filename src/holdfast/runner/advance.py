@@ -424,6 +424,8 @@ class Advance:
         # What a simulated run says happened did not: nothing of it counts for others, is remembered, or is told to people.
         really = not is_simulated(after)
         shares, secret = shares and really, secret if really else b""
+        if not really:  # An approval in advance is for calls that are made, and may be good for so many of them only.
+            opened = tuple(msgspec.structs.replace(one, standing=False) for one in opened)
         return Batch(
             run_id=self.claim.run_id,
             fence=self.claim.fence,
@@ -473,7 +475,7 @@ class Advance:
     async def _fly(self, number: int, command: Command, state: State) -> None:
         if not await self._still_holds():
             self.lose()
-        elif is_simulated(state) and isinstance(command, (CallTool, RunProbe)):
+        elif is_simulated(state) and isinstance(command, (CallTool, RunProbe)) and command.tool != READ_MORE:
             self._land(number, simulated(state, command))
         elif isinstance(command, CallTool) and command.send_by is not None and self._clock.now() > command.send_by:
             why = "it was not sent: by now the other side may have forgotten its key"

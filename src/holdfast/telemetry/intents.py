@@ -7,6 +7,7 @@ from typing import Any
 
 from holdfast.core import events as e
 from holdfast.runner.observing import Committed
+from holdfast.telemetry.plain import Plain
 
 # Intents that are remembered at once; a run that another worker took over leaves its own behind, and the oldest go first.
 INTENTS_MAX = 100_000
@@ -59,6 +60,14 @@ class Intents:
                 elif key in ended:  # What a model said, and what it proposes, are of one request.
                     found[place] = ended[key]
         return found
+
+    def plain(self, commit: Plain) -> float | None:
+        """When the call of a plain commit was intended; None where another worker did that."""
+        run_id = commit.run_id
+        at = self._at.pop((run_id, commit.step, commit.attempt), None)
+        for step, attempt in commit.intended:
+            self._remember((run_id, step, attempt), commit.at)
+        return at
 
     def _remember(self, key: Key, at: float) -> None:
         if len(self._at) >= INTENTS_MAX:

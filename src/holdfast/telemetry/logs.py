@@ -79,9 +79,9 @@ class Lines:
         self._logger = logging.getLogger(LOGGER)
 
     @property
-    def wanted(self) -> bool:
-        """Whether anybody listens at all."""
-        return self._logger.isEnabledFor(logging.WARNING) and self._logger.hasHandlers()
+    def level(self) -> int | None:
+        """From which level on somebody listens; None where nobody does at all."""
+        return self._logger.getEffectiveLevel() if self._logger.hasHandlers() else None
 
     def write(self, commit: Committed) -> None:
         """A line for each event that is to be heard of."""

@@ -18,6 +18,7 @@ from holdfast.core.state import ENDED
 from holdfast.runner.observing import Committed
 from holdfast.telemetry import names
 from holdfast.telemetry.counts import Counts
+from holdfast.telemetry.plain import Plain
 from holdfast.telemetry.spans import cost_usd, decision, settlement
 
 # Kinds of commits that are remembered; there are a few dozen that come again and again.
@@ -43,6 +44,19 @@ class Counting:
     def __init__(self, counts: Counts):
         self._counts = counts
         self._shapes: dict[tuple[type, ...], Shape] = {}
+
+    def plain(self, commit: Plain, begun_at: float | None) -> None:
+        """Count a plain commit. begun_at: when its call was intended."""
+        counts, agent, tool = self._counts, commit.agent, commit.tool
+        shape = self._shapes.get(commit.kinds) or self._shape(commit.kinds)
+        by_kind = counts.numbers(names.EVENTS)
+        for kind in shape.kinds:
+            by_kind[kind] = by_kind.get(kind, 0) + 1
+        counts.add(names.COMMITS, (agent,))
+        counts.add(names.STEPS_ENDED, (agent, "done"))
+        counts.add(names.ATTEMPTS, (tool, "ok", ""))
+        if begun_at is not None:
+            counts.observe(names.EXECUTE_TOOL_DURATION, (tool, "", agent), commit.at - begun_at)
 
     def commit(self, commit: Committed, begun: Mapping[int, float]) -> None:
         """Count one commit. begun: see `Intents.of`."""

@@ -92,7 +92,6 @@ FORK_MODE = "holdfast.fork.mode"
 PARENT_RUN = "holdfast.parent.run.id"
 PARENT_STEP = "holdfast.parent.step.id"
 LINK = "holdfast.link"
-ERROR_MESSAGE = "holdfast.error.message"
 GOAL = "holdfast.goal"
 
 # Values of holdfast.link: why one span points at another.

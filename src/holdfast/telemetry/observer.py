@@ -3,9 +3,9 @@
     with from_settings(os.environ, version="1.0") as telemetry:
         async with Holdfast("runs.db", observers=[telemetry]) as app: ...
 
-On the event loop a commit costs one append to a queue. The thread takes what gathered, in short stretches, so that the loop never
-waits long for it. The queue is bounded: a commit for which there is no room is counted as dropped. Nothing that goes wrong here
-reaches a run.
+On the event loop a commit costs an append to a queue, and before that, where it is plain, a look at what is needed of it
+(`plain`). The thread takes what gathered, in short stretches, so that the loop never waits long for it. The queue is bounded: a
+commit for which there is no room is counted as dropped. Nothing that goes wrong here reaches a run.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from holdfast.telemetry.instruments import ALL
 from holdfast.telemetry.intents import Intents
 from holdfast.telemetry.logs import Lines
 from holdfast.telemetry.metrics import Counting
+from holdfast.telemetry.plain import Plain, plain
+from holdfast.telemetry.records import Span
 from holdfast.telemetry.spans import Spans
 
 _log = logging.getLogger("holdfast")
@@ -53,7 +55,10 @@ class Telemetry:
         self._counting = Counting(self.counts)
         self._spans = Spans(content=content)
         self._lines: Lines | None = Lines(content=content) if logs else None
-        self._queue: deque[Committed] = deque()
+        self._queue: deque[Committed | Plain] = deque()
+        # What is told word for word, or call by call, is needed whole.
+        self._shortens = not content
+        self._details = self._lines is not None and self._lines.level == logging.DEBUG
         self._queue_max = queue_max
         self._dropped = 0
         self._news = threading.Event()
@@ -73,7 +78,7 @@ class Telemetry:
         if waiting >= self._queue_max or self._closing:
             self._dropped += 1
             return
-        self._queue.append(commit)
+        self._queue.append((self._shortened(commit) if self._shortens and not self._details else None) or commit)
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="holdfast-telemetry", daemon=True)
             self._thread.start()
@@ -105,6 +110,12 @@ class Telemetry:
             except Exception:  # noqa: BLE001 — the border: whatever an exporter does is not the run's concern.
                 _log.exception("telemetry: %s could not be closed", type(exporter).__name__)
 
+    def _shortened(self, commit: Committed) -> Plain | None:
+        try:
+            return plain(commit)
+        except Exception:  # noqa: BLE001 — the border: whatever it is, the thread says what is wrong with it.
+            return None
+
     # --- the thread -----------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
@@ -123,32 +134,46 @@ class Telemetry:
             if self._closing and not queue:
                 return
 
-    def _stretch(self, commits: list[Committed]) -> None:
-        heard: list[tuple[Committed, dict[int, float]]] = []
+    def _stretch(self, commits: list[Committed | Plain]) -> None:
+        spans: list[Span] | None = [] if self._exporters else None
+        whole: list[Committed] = []
         with self.counts.lock:
             for commit in commits:
                 try:
-                    begun = self._intents.of(commit)
-                    heard.append((commit, begun))
-                    self._counting.commit(commit, begun)
+                    if isinstance(commit, Plain):
+                        self._plain(commit, spans)
+                    else:
+                        whole.append(commit)
+                        self._whole(commit, spans)
                 except Exception:  # noqa: BLE001 — the border: one commit that is wrong must not end the counting.
-                    _log.exception("telemetry: a commit of %s could not be counted", getattr(commit, "run_id", "no run"))
-        if self._lines is not None and self._lines.wanted:
-            for commit, _ in heard:
-                try:
-                    self._lines.write(commit)
-                except Exception:  # noqa: BLE001 — the border, as above.
-                    _log.exception("telemetry: a commit of %s could not be logged", commit.run_id)
-        if self._exporters:
-            self._export(heard)
+                    _log.exception("telemetry: a commit of %s could not be told", getattr(commit, "run_id", "no run"))
+        if self._lines is not None:
+            self._write(self._lines, whole)
+        if spans:
+            self._export(spans)
 
-    def _export(self, heard: list[tuple[Committed, dict[int, float]]]) -> None:
-        found = []
-        for commit, begun in heard:
+    def _plain(self, commit: Plain, spans: list[Span] | None) -> None:
+        begun_at = self._intents.plain(commit)
+        self._counting.plain(commit, begun_at)
+        if spans is not None:
+            spans.append(self._spans.plain(commit, begun_at))
+
+    def _whole(self, commit: Committed, spans: list[Span] | None) -> None:
+        begun = self._intents.of(commit)
+        self._counting.commit(commit, begun)
+        if spans is not None:
+            spans += self._spans.of(commit, begun)
+
+    def _write(self, lines: Lines, commits: list[Committed]) -> None:
+        level = lines.level
+        self._details = level is not None and level <= logging.DEBUG
+        for commit in commits if level is not None else ():
             try:
-                found += self._spans.of(commit, begun)
+                lines.write(commit)
             except Exception:  # noqa: BLE001 — the border, as above.
-                _log.exception("telemetry: no spans could be made of a commit of %s", commit.run_id)
+                _log.exception("telemetry: a commit of %s could not be logged", getattr(commit, "run_id", "no run"))
+
+    def _export(self, found: list[Span]) -> None:
         for exporter in tuple(self._exporters):
             try:
                 exporter.spans(found)

@@ -39,9 +39,10 @@ import msgspec
 from holdfast.core import events as e
 from holdfast.core.forks import is_simulated
 from holdfast.core.pending import Pending
-from holdfast.core.state import State, StepState, contract_of
+from holdfast.core.state import contract_of
 from holdfast.runner.observing import Committed
 from holdfast.telemetry import ids, names
+from holdfast.telemetry.plain import Plain, sent
 from holdfast.telemetry.records import CLIENT, Attempt, Attributes, Link, Shared, Span
 
 LINKS_MAX = 32
@@ -85,6 +86,33 @@ class Spans:
             ]
         return found
 
+    def plain(self, commit: Plain, begun_at: float | None) -> Span:
+        """The span of a plain commit. begun_at: when its call was intended, where that is known."""
+        trace = ids.trace_id(commit.run_id)
+        links: tuple[Link, ...] = ()
+        if commit.attempt > 1 or commit.reads:
+            links = _links(trace, commit.step, commit.attempt, commit.reads)
+        known = self._runs.get((commit.run_id, commit.worker))
+        return Span(
+            trace_id=trace,
+            span_id=ids.span_id(trace, ids.ATTEMPT, commit.step, commit.attempt),
+            parent_id=ids.run_span(commit.run_id),
+            name=f"{names.EXECUTE_TOOL} {commit.tool}",
+            begun_at=begun_at if begun_at is not None else commit.sent_at,
+            ended_at=commit.at,
+            attributes={names.START_INFERRED: True} if begun_at is None and commit.is_guess else {},
+            attempt=Attempt(commit.step, commit.attempt, commit.key, commit.arguments_bytes, commit.result_bytes),
+            shared=(
+                self._of_call(names.EXECUTE_TOOL, commit.tool, commit.safety, "ok", ""),
+                known or self._of_plain_run(commit),
+            ),
+            links=links,
+        )
+
+    def _of_plain_run(self, commit: Plain) -> Shared:
+        attributes = _run_attributes(commit.run_id, commit.agent, commit.worker, commit.thread)
+        return _kept(self._runs, (commit.run_id, commit.worker), attributes)
+
     # --- calls ----------------------------------------------------------------------------------------------------------
 
     def _attempt(
@@ -101,8 +129,14 @@ class Spans:
         trace = ids.trace_id(commit.run_id)
         attributes: Attributes = {}
         if begun_at is None:
-            begun_at = self._sent_at(commit, step, attributes)
-        links = self._links(before, trace, step, event.attempt) if step.reads or event.attempt > 1 else ()
+            begun_at, is_guess = sent(commit, step)
+            if is_guess:
+                attributes[names.START_INFERRED] = True
+        links: tuple[Link, ...] = ()
+        if step.reads or event.attempt > 1:
+            others = ((name, before.steps.get(name)) for name in step.reads)
+            reads = tuple((name, other.attempt) for name, other in others if other is not None and other.attempt)
+            links = _links(trace, event.step, event.attempt, reads)
         error, message, size = "", "", -1
         if isinstance(event, (e.CallSucceeded, e.CallPartial)):
             size = event.cut.bytes if event.cut is not None else _size(event.value)
@@ -135,13 +169,6 @@ class Spans:
             message=message if self._content else "",
         )
 
-    def _sent_at(self, commit: Committed, step: StepState, attributes: Attributes) -> float:
-        """When an attempt began that another worker intended. `first_sent_at` is of the first attempt under this key."""
-        if step.first_sent_at is not None and step.attempt == 1:
-            return step.first_sent_at
-        attributes[names.START_INFERRED] = True
-        return max(commit.before.at, step.first_sent_at or 0.0)
-
     def _of_call(self, operation: str, tool: str, safety: str, outcome: str, error: str) -> Shared:
         """What attempts of a kind have in common."""
         key = (operation, tool, safety, outcome, error)
@@ -165,26 +192,13 @@ class Spans:
         known = self._runs.get(key)
         # A run that was forked into being has been heard of by nobody before that.
         if known is None:
-            attributes: Attributes = {names.RUN_ID: commit.run_id, names.AGENT_NAME: commit.agent, names.WORKER: commit.worker}
-            if state.thread:
-                attributes[names.CONVERSATION_ID] = state.thread
+            attributes = _run_attributes(commit.run_id, commit.agent, commit.worker, state.thread)
             if state.fork is not None:
                 attributes[names.FORK_SOURCE], attributes[names.FORK_MODE] = state.fork.source, state.fork.mode
                 if state.fork.mode == "simulate":
                     attributes[names.SIMULATED] = True
             known = _kept(self._runs, key, attributes)
         return known
-
-    def _links(self, state: State, trace: bytes, step: StepState, attempt: int) -> tuple[Link, ...]:
-        links = []
-        if attempt > 1:
-            before = ids.span_id(trace, ids.ATTEMPT, step.step.id, attempt - 1)
-            links.append(Link(trace, before, names.RETRY_OF))
-        for name in step.reads:
-            other = state.steps.get(name)
-            if other is not None and other.attempt and len(links) < LINKS_MAX:
-                links.append(Link(trace, ids.span_id(trace, ids.ATTEMPT, name, other.attempt), names.READS))
-        return tuple(links)
 
     def _probe(self, commit: Committed, event: e.ProbeAnswered, begun_at: float | None) -> Span | None:
         step = commit.before.steps.get(event.step)
@@ -447,6 +461,20 @@ def settlement(commit: Committed, owed: Pending) -> str:
         if isinstance(event, e.PendingRuled) and event.step == owed.step:
             return event.action
     return "closed" if commit.after.ended else "settle"
+
+
+def _links(trace: bytes, step: str, attempt: int, reads: tuple[tuple[str, int], ...]) -> tuple[Link, ...]:
+    """From an attempt to the one before it, and to those that the results came from that it read."""
+    links = [Link(trace, ids.span_id(trace, ids.ATTEMPT, step, attempt - 1), names.RETRY_OF)] if attempt > 1 else []
+    links += [Link(trace, ids.span_id(trace, ids.ATTEMPT, name, number), names.READS) for name, number in reads[:LINKS_MAX]]
+    return tuple(links)
+
+
+def _run_attributes(run_id: str, agent: str, worker: str, thread: str) -> Attributes:
+    found: Attributes = {names.RUN_ID: run_id, names.AGENT_NAME: agent, names.WORKER: worker}
+    if thread:
+        found[names.CONVERSATION_ID] = thread
+    return found
 
 
 def _kept(kept: dict[Any, Shared], key: Any, attributes: Attributes) -> Shared:

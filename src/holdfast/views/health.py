@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Literal, Protocol
+from typing import Literal, Protocol, get_args
 
 import msgspec
 
 from holdfast.core.gates import GateState
+from holdfast.core.state import Status
 from holdfast.views.gates import gate_view
 from holdfast.views.words import listed, size, span
 
@@ -26,7 +27,7 @@ OWED_SECONDS = 7 * 86_400.0
 # What should be free on the disk: a store that cannot be written stops its runs.
 FREE_LOW, FREE_NONE = 1_000_000_000, 50_000_000
 NAMED_MAX = 5
-_STATUSES = ("running", "waiting", "blocked", "completed", "failed", "cancelled")
+_STATUSES = get_args(Status)
 
 
 class LateRow(Protocol):
@@ -107,7 +108,7 @@ def findings(
         Finding(level="ok", name="size", what=_size_words(health)),
         *([_disk(free_bytes)] if free_bytes is not None else []),
         Finding(level="ok", name="runs", what=_runs_words(health)),
-        _workers(health, lately, now, paste),
+        _workers(health, lately, paste),
         *_late(health, lately, paste),
         _owed(health, now, paste),
         _asked(health, now, paste),
@@ -161,7 +162,7 @@ def _runs_words(health: StoreHealth) -> str:
 # --- who works on it ----------------------------------------------------------------------------------------------
 
 
-def _workers(health: StoreHealth, lately: Sequence[LiveWorker], now: float, command: Command) -> Finding:
+def _workers(health: StoreHealth, lately: Sequence[LiveWorker], command: Command) -> Finding:
     if lately:
         names = listed((f"{worker.name} ({', '.join(worker.agents)})" for worker in lately), NAMED_MAX)
         return Finding(level="ok", name="workers", what=f"{len(lately)} seen in the last {span(SEEN_SECONDS)}: {names}")

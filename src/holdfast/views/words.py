@@ -73,6 +73,11 @@ def listed(names: Iterable[str], most: int = NAMES_MAX) -> str:
     return shown + (f" and {len(every) - most} more" if len(every) > most else "")
 
 
+def counted(count: int, one: str, many: str = "") -> str:
+    """So many of something: `1 step`, `1,204 entries`. many: their name, where it is not that of one with an s."""
+    return f"{count:,} {one if count == 1 else many or f'{one}s'}"
+
+
 def amount(number: float) -> str:
     """A number as people write it, without what is not needed: 3.0 → `3`."""
     return f"{number:.12g}".replace("-", "\u2212")

@@ -198,9 +198,12 @@ class Calls(Beliefs):
         )  # fmt: skip
 
     def _was_begun_before(self, step: StepState, args: dict[str, Any]) -> bool:
-        """Whether this is a call that the source of this fork had begun, and that a person wants made all the same: it goes out
-        under the key that it had, so that the other side can drop it if it did happen."""
-        return step.insisted and step.begun_before == step.occurrence and step.key != "" and step.args == args
+        """Whether this is a call that the source of this fork had begun, and that is to be made once more though it happened, or
+        may have (a person wants it, or its answer could not be used): it goes out under the key that it had, so that the other
+        side can drop it."""
+        if not (step.insisted or step.landed):
+            return False
+        return step.begun_before == step.occurrence and step.key != "" and step.args == args
 
     def _send_by(self, step: StepState) -> float | None:
         """Until when a repeat of a call in doubt may go out: whoever sends it may have been stopped since this was decided."""
@@ -257,7 +260,7 @@ class Calls(Beliefs):
         """Whether the plan itself did the very call that is to take something back. What else is under way is dealt with no
         more, so it is not waited for."""
         twin = self.state.business.get(key, "") if contract.business_key else ""
-        if twin in ("", step.step.id) or self.state.steps[twin].key != key or self.state.steps[twin].phase != "done":
+        if twin in ("", step.step.id) or self.state.steps[twin].phase != "done" or not self._has_key(self.state.steps[twin], key):
             return False
         self._rule(e.ReuseRuled(step=step.step.id, same_as=twin))
         return True

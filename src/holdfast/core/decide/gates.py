@@ -19,7 +19,7 @@ from holdfast.core.approval import (
 from holdfast.core.commands import CheckCall
 from holdfast.core.contract import Contract, digest
 from holdfast.core.decide.desk import Desk
-from holdfast.core.forks import FORK_ASKS, SOURCE_ASKS, done_by_source, done_in_step, fork_gate
+from holdfast.core.forks import FORK_ASKS, SOURCE_ASKS, did_before, fork_gate
 from holdfast.core.policy import Rule, Ruling, Undecided, evaluate, policy_digest
 from holdfast.core.proposed import amount_in, proposed_call
 from holdfast.core.state import StepState
@@ -80,7 +80,8 @@ class Gates(Desk):
         policy, gates, default = self.state.policy, gates_of(contract, step.step), default_gate(contract)
         if not settled and step.step.ask_when and self._asks_when(step, args):
             gates = (*gates, Rule(name=f"{CONDITION_ASKS} {step.step.ask_when}", who=contract.approvers))
-        if forked := fork_gate(self.state, step, contract, args):
+        forked = fork_gate(self.state, step, contract, args)
+        if forked is not None:
             gates = (forked, *gates)
         if step.was_asked:
             gates = (*gates, Rule(name="asked before", who=contract.approvers, people=step.was_asked))
@@ -89,7 +90,8 @@ class Gates(Desk):
         if policy is None and not contract.approve_when:
             gate = (*gates, default)[0]
             assert gate is not None
-            return Ruling(rule=gate.name, verdict="always", asks=True, who=gate.who)
+            people = gate.people if forked is not None else 1
+            return Ruling(rule=gate.name, verdict="always", asks=True, who=gate.who, people=people, standing=gate.standing)
         checks = (
             step.checks.answers if step.checks is not None and step.checks.call == self._checks_of(step, contract, args) else {}
         )
@@ -169,17 +171,29 @@ class Gates(Desk):
         rule = f" {ruling.rule}" if ruling.rule.startswith(CONDITION_ASKS) else ""
         question, options = f"may {step.tool} be called?{rule}", None
         if (fork := self.state.fork) is not None and fork.mode != "simulate":
-            same = done_by_source(self.state, sameness(step.tool, args, contract))
-            did = same or done_in_step(self.state, step)
-            how = "made the same call" if same is not None else "did this step with other arguments"
-            who = "which" if did is not None and not did.run else f"and {did.run}" if did is not None else ""
-            made = f", {who} {how} (its entry {did.entry})" if did is not None else ""
+            did = did_before(self.state, step, contract, args)
+            made = self._how_made(step, contract, args, did) if did is not None else ""
             question, options = f"{question} this run is a fork of {fork.source}{made}", "forked"
         self._ask(
             "call", "approval", question, call, step, args, options=options,
             ruling=ruling, not_by=tuple(dict.fromkeys(filter(None, refused))), rung=len(refused), amount=amount_in(contract,
             references.unmarked(args)),
         )  # fmt: skip
+
+    def _is_done_by_source(self, step: StepState, contract: Contract, args: dict[str, Any]) -> bool:
+        """Whether this run is a fork, and its source did what this call is to do, or may have done it."""
+        gate = fork_gate(self.state, step, contract, args)
+        return gate is not None and gate.name == SOURCE_ASKS
+
+    def _how_made(self, step: StepState, contract: Contract, args: dict[str, Any], did: e.Recorded) -> str:
+        """What the source did, in words that follow its name."""
+        if did.call == sameness(step.tool, args, contract):
+            how = "made the same call"
+        elif did.step != step.step.id:
+            how = f"did {did.step} in its place, by {did.tool}"
+        else:
+            how = f"did this step {'with other arguments' if did.tool == step.tool else f'by {did.tool}'}"
+        return f", {'which' if not did.run else f'and {did.run}'} {how} (its entry {did.entry})"
 
     def _ask_about_doubt(self, step: StepState, contract: Contract, why: str) -> None:
         self._ask_escalating("doubt", f"did {step.tool} happen? {why}", step, contract)

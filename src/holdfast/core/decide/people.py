@@ -115,6 +115,8 @@ class People(Ends):
             state, contract = self.state.steps[step.id], self.state.contracts.get(step.tool)
             if args is None or contract is None or self._refusals(state, contract, args):
                 continue
+            if self._is_done_by_source(state, contract, args):
+                continue  # They are asked about it by itself, and told so.
             about = self._ruling(state, contract, args)
             if about is None or isinstance(about, Undecided) or about.verdict == "block":
                 continue

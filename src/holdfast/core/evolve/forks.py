@@ -12,7 +12,8 @@ from holdfast.core.commands import call_key
 from holdfast.core.contract import digest
 from holdfast.core.evolve.runs import thinking_of
 from holdfast.core.evolve.steps import put
-from holdfast.core.state import ENDED, PlacesMap, State, StepState
+from holdfast.core.forks import places
+from holdfast.core.state import ENDED, State, StepState
 
 
 def run_forked(state: State, event: e.RunForked, entry: e.Entry) -> State:
@@ -35,7 +36,7 @@ def run_forked(state: State, event: e.RunForked, entry: e.Entry) -> State:
         accept=event.accept,
         policy=event.policy,
         fork=event,
-        fork_record=_places(event),
+        fork_record=places(event.recorded),
         fork_calls=HashTrieMap(),
         parent="",
         parent_step="",
@@ -65,7 +66,7 @@ def run_forked(state: State, event: e.RunForked, entry: e.Entry) -> State:
         business=HashTrieMap(),
     )
     for name in state.order:
-        state = _step_forked(state, name)
+        state = _step_forked(state, name, event.source)
     return state
 
 
@@ -84,14 +85,6 @@ def _changes(state: State, step: StepState) -> bool:
     return contract is None or contract.safety not in ("read", "idempotent")
 
 
-def _places(event: e.RunForked) -> PlacesMap:
-    """Where the record has each call, what the source did after the point first: that is what happened next."""
-    places: dict[str, list[int]] = {}
-    for number in sorted(range(len(event.recorded)), key=lambda number: not event.recorded[number].after):
-        places.setdefault(event.recorded[number].call, []).append(number)
-    return HashTrieMap({call: tuple(numbers) for call, numbers in places.items()})
-
-
 def _withdrawn(state: State, entry: e.Entry, interrupt: str, asked: e.Asked) -> State:
     """The question was one of the source's. A step that waited for the answer is looked at again, and asks its own."""
     owed = state.pending.get(asked.step)
@@ -104,14 +97,14 @@ def _withdrawn(state: State, entry: e.Entry, interrupt: str, asked: e.Asked) -> 
     return put(state, entry, replace(step, phase=phase, due_at=entry.at, interrupt=None))
 
 
-def _step_forked(state: State, name: str) -> State:
+def _step_forked(state: State, name: str, source: str) -> State:
     """A step's approval was for the source. What it did counts under the key that the fork would give it, or the same thing would
     be done again under another one."""
     step = state.steps[name]
     changes: dict[str, Any] = {}
     if step.phase not in ENDED:
         changes = {"approved": None, "approved_by": (), "approved_until": None, "ruled": "", "checks": None}
-        changes["begun_before"] = step.occurrence if step.key and _was_made(step) else 0
+        changes["begun_before"] = step.occurrence if step.key and (_was_made(step) or _is_insisted_on(state, step, source)) else 0
         if step.phase == "checking":
             changes |= {"phase": "waiting", "due_at": state.at}
     contract = state.contracts.get(step.tool)
@@ -125,6 +118,15 @@ def _step_forked(state: State, name: str) -> State:
             business = business.insert(key, name)
     steps = state.steps.insert(name, replace(step, **changes)) if changes else state.steps
     return replace(state, steps=steps, business=business)
+
+
+def _is_insisted_on(state: State, step: StepState, source: str) -> bool:
+    """Whether a person told the source to make once more, under its key, a call that may have happened for all that they know."""
+    contract = state.contracts.get(step.tool)
+    if not step.insisted or contract is None:
+        return False
+    about = step.tool, step.step.id, contract.business_key, step.args or {}, step.occurrence, contract.business_scope
+    return step.begun_before == step.occurrence or step.key == call_key(source, *about)
 
 
 def _was_made(step: StepState) -> bool:

@@ -7,8 +7,10 @@ name, looked through, brought to the disk, and only then gets its own.
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
+from contextlib import suppress
 
 import apsw
 
@@ -25,6 +27,7 @@ def copy(path: str, target: str) -> Copied:
     if os.path.lexists(target):
         raise UsageError(f"there is something at {target} already", hint="name a file that is not there yet")
     unfinished = f"{target}.unfinished-{os.getpid()}"
+    _clear(target)
     tidies = not os.path.exists(path + "-wal")
     try:
         runs = _copied(path, target, unfinished)
@@ -38,6 +41,30 @@ def copy(path: str, target: str) -> Copied:
         for end in ("", "-journal", "-wal", "-shm"):
             if os.path.lexists(unfinished + end):
                 os.unlink(unfinished + end)
+
+
+def _clear(target: str) -> None:
+    """Remove copies for the same place whose processes were killed before they were finished."""
+    for left in glob.glob(f"{glob.escape(target)}.unfinished-*"):
+        number = left.removeprefix(f"{target}.unfinished-").partition("-")[0]
+        if number.isdecimal() and not _is_alive(int(number)):
+            with suppress(OSError):
+                os.unlink(left)
+
+
+def _is_alive(process: int) -> bool:
+    """Whether a process, other than this one, may be there."""
+    if process == os.getpid():
+        return False
+    if os.name != "posix":
+        return True  # There, asking would be a signal.
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _copied(path: str, target: str, unfinished: str) -> int:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from holdfast.views.compare.records import Change, Comparison, Pair, SideView
+from holdfast.views.markdown import escaped, table
 from holdfast.views.words import cut, span
 
 CELL_MAX = 200
-# What means something to Markdown or to a page that is made of it, and what steers a terminal or reorders a line.
-_MARKS = re.compile(r"([\\`*_{}\[\]<>|#~!&])")
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 
 
 def markdown(comparison: Comparison, *, every: bool = False) -> str:
@@ -21,9 +18,9 @@ def markdown(comparison: Comparison, *, every: bool = False) -> str:
 
 
 def _lines(found: Comparison, every: bool) -> Iterator[str]:
-    yield f"**{_text(found.sentence)}**"
+    yield f"**{escaped(found.sentence)}**"
     yield ""
-    yield from _table(
+    yield from table(
         ("", "A", "B"),
         [(name, *values) for name, *values in zip(("", "status", "entries", "steps", "time"), _head(found.a), _head(found.b),
                                                   strict=True)],
@@ -32,11 +29,11 @@ def _lines(found: Comparison, every: bool) -> Iterator[str]:
         yield ""
         yield f"Entry {found.same_entries + 1} is the first that differs:"
         yield ""
-        yield f"- A: {_text(found.next_a or 'nothing more')}"
-        yield f"- B: {_text(found.next_b or 'nothing more')}"
+        yield f"- A: {escaped(found.next_a or 'nothing more')}"
+        yield f"- B: {escaped(found.next_b or 'nothing more')}"
     if found.run:
         yield from ("", "### The whole", "")
-        yield from _table(("", "A", "B"), map(_change, found.run))
+        yield from table(("", "A", "B"), map(_change, found.run))
     shown = [pair for pair in found.steps if every or pair.kind != "same" or pair.moved]
     if shown:
         yield from ("", "### Steps")
@@ -50,7 +47,7 @@ def _lines(found: Comparison, every: bool) -> Iterator[str]:
 def _head(side: SideView) -> tuple[str, ...]:
     ran = side.kind == "run"
     entries, time = (str(side.entries), span(side.seconds)) if ran else ("", "")
-    return _text(side.name), _text(side.status), entries, str(side.steps), time
+    return escaped(side.name), escaped(side.status), entries, str(side.steps), time
 
 
 def _pair(pair: Pair) -> Iterator[str]:
@@ -58,32 +55,21 @@ def _pair(pair: Pair) -> Iterator[str]:
     kinds = {"added": "only in B", "left_out": "only in A", "same": "the same", "changed": "changed"}
     how = kinds[pair.kind] + (", moved" if pair.moved else "") + (", taken over" if pair.taken_over else "")
     yield ""
-    yield f"**{_text(named)}** ({_text(pair.tool)}): {how}"
+    yield f"**{escaped(named)}** ({escaped(pair.tool)}): {how}"
     if pair.changes:
         yield ""
-        yield from _table(("", "A", "B"), map(_change, pair.changes))
+        yield from table(("", "A", "B"), map(_change, pair.changes))
 
 
 def _change(change: Change) -> tuple[str, str, str]:
     if change.kind == "more":
-        return _text(change.part), f"and {change.more} more", ""
+        return escaped(change.part), f"and {change.more} more", ""
     path = change.path if not change.path or change.path.startswith("[") else f".{change.path}"
     before = "" if change.kind == "added" else _value(change.before, change.before_characters)
     after = "" if change.kind == "left_out" else _value(change.after, change.after_characters)
-    return _text(change.part + path), before, after
+    return escaped(change.part + path), before, after
 
 
 def _value(value: Any, characters: int) -> str:
     shown = cut("(empty)" if value == "" else value, CELL_MAX)
-    return _text(f"{shown} ({characters} characters in all)" if characters and "characters in all" not in shown else shown)
-
-
-def _table(headers: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
-    yield f"| {' | '.join(headers)} |"
-    yield f"| {' | '.join('---' for _ in headers)} |"
-    for row in rows:
-        yield f"| {' | '.join(row)} |"
-
-
-def _text(text: str) -> str:
-    return _MARKS.sub(r"\\\1", " ".join(_CONTROL.sub(" ", text).split()))
+    return escaped(f"{shown} ({characters} characters in all)" if characters and "characters in all" not in shown else shown)

@@ -49,7 +49,7 @@ def run_side(name: str, entries: Sequence[e.Entry]) -> Side:
     return Side(
         name=name, kind="run", run_id=state.run_id, entries=entries, contracts=state.contracts,
         steps=tuple(_run_step(state, state.steps[step], pasts.get(step, _Past())) for step in state.order),
-        facts=_run_facts(state, entries), status=status(state, state.at), reason=_why(state), result=state.result,
+        facts=_run_facts(state), status=status(state, state.at), reason=_why(state), result=state.result,
         source=state.fork.source if state.fork is not None else "",
         source_entry=state.fork.entry if state.fork is not None else 0,
         mode=state.fork.mode if state.fork is not None else "",
@@ -180,7 +180,7 @@ def _people_words(event: e.AnyEvent) -> str:
             return ""
 
 
-def _run_facts(state: State, entries: Sequence[e.Entry]) -> dict[str, Any]:
+def _run_facts(state: State) -> dict[str, Any]:
     """All that is compared of a run as a whole, in the order in which it is shown."""
     spent = state.spent
     return {

@@ -6,24 +6,19 @@ their marks escaped, values, names and commands as code. So nothing of them beco
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Iterable, Iterator
-from typing import Any
-
-import msgspec
 
 from holdfast.views.beliefs import FactView, source_words
 from holdfast.views.handoff.records import Advice, DoneStep, Handoff, OpenStep, Tried, UnknownStep
+from holdfast.views.markdown import code, flat, text, value
 from holdfast.views.minds import spent_words
 from holdfast.views.owed import OwedView
 from holdfast.views.runs import Question
-from holdfast.views.words import cut, listed, moment, span
+from holdfast.views.words import listed, moment, span
 
 # Of each list that the record has whole, so many lines are shown.
 LINES_MAX = 100
 WORDS_MAX = 2000
-VALUE_MAX = 500
 
 
 def markdown(package: Handoff) -> str:
@@ -89,7 +84,7 @@ def _advice(one: Advice) -> Iterator[str]:
     yield f"**{text(one.means, WORDS_MAX)}**"
     if one.command:
         yield ""
-        yield f"    {_flat(one.command)}"
+        yield f"    {flat(one.command)}"
 
 
 # --- lines --------------------------------------------------------------------------------------------------------
@@ -126,7 +121,7 @@ def _unknown(step: UnknownStep) -> str:
 def _question(asked: Question, package: Handoff) -> Iterator[str]:
     yield f"- {code(asked.interrupt)} ({text(asked.kind)}): **{text(asked.question, WORDS_MAX)}**"
     if asked.tool:
-        yield f"  - about: {_call(asked.step, asked.tool, '')} with {value(asked.args, whole=True)}"
+        yield f"  - about: {_call(asked.step, asked.tool, '')} with {value(asked.args, None)}"
     if asked.rule:
         yield f"  - asked by: {text(asked.rule)}"
     if asked.who or asked.people > 1:
@@ -194,36 +189,3 @@ def _ago(at: float, now: float) -> str:
 
 def _in(at: float, now: float) -> str:
     return f"in {span(at - now)}" if at > now else f"{span(now - at)} ago"
-
-
-# --- what comes from outside --------------------------------------------------------------------------------------
-
-# What means something in Markdown inside of a line, and what makes an address of it. An underscore within a word does not.
-_MARKS = re.compile(r"[\\`*\[\]<>|~&]|:(?=//)|(?<![0-9A-Za-z])_|_(?![0-9A-Za-z])")
-_FENCE = re.compile("`+")
-# Control characters, half ones, what reorders a line, and the separators of lines.
-_STEERING = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-
-
-def text(words: str, most: int = 500) -> str:
-    """Foreign words as a part of a line: their marks are escaped."""
-    return _MARKS.sub(r"\\\g<0>", cut(_flat(words), most))
-
-
-def code(words: str) -> str:
-    """Foreign words as code, in a fence that none of them closes."""
-    flat = _flat(words) or " "
-    fence = "`" * (max((len(found) for found in _FENCE.findall(flat)), default=0) + 1)
-    pad = " " if flat.startswith("`") or flat.endswith("`") else ""
-    return f"{fence}{pad}{flat}{pad}{fence}"
-
-
-def value(found: Any, *, whole: bool = False) -> str:
-    """A value as JSON, as code; cut, unless it is to be judged."""
-    written = msgspec.json.encode(found).decode()
-    return code(written if whole else cut(written, VALUE_MAX))
-
-
-def _flat(words: str) -> str:
-    """On one line, without anything that steers a terminal or a reader's eye."""
-    return " ".join("".join(" " if unicodedata.category(one) in _STEERING else one for one in words).split())

@@ -121,7 +121,7 @@ class _Reading:
         self.effects(entry, event, state)
         self.waits(event, name, state)
         self.changes(before, state)
-        self.moments(entry, event, state)
+        self.moments(event, state)
         if isinstance(event, e.Answered):
             sign: Sign = "no" if event.decision in ("reject", "cancel") else "yes"
             self.mark(entry, sign, self.lane_of(event, before, name), told(event, state) or "")
@@ -236,7 +236,7 @@ class _Reading:
 
     # --- moments --------------------------------------------------------------------------------------------------
 
-    def moments(self, entry: e.Entry, event: e.AnyEvent, state: State) -> None:
+    def moments(self, event: e.AnyEvent, state: State) -> None:
         """What happened to the run as a whole."""
         match event:
             case e.RunResumed(worker=worker) if self.open:

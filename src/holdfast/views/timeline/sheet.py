@@ -15,7 +15,7 @@ from holdfast.views.timeline.legend import meanings
 from holdfast.views.timeline.lettering import fitted, plain, width
 from holdfast.views.timeline.records import Lane, Timeline
 from holdfast.views.timeline.shapes import Label, Row, Shape
-from holdfast.views.words import moment, span, usd
+from holdfast.views.words import counted, moment, span, usd
 
 WIDTH, MARGIN = 1200.0, 16.0
 NAMES_MIN, NAMES_MAX, ENDS = 90.0, 290.0, 200.0
@@ -119,11 +119,11 @@ class _Sheet:
             f"from {moment(found.begin)}"
             if found.begin == found.end
             else f"from {moment(found.begin)}, for {span(found.end - found.begin)}",
-            _many(found.steps, "step"),
-            _many(found.attempts, "call"),
-            _many(found.entries, "entry", "entries"),
+            counted(found.steps, "step"),
+            counted(found.attempts, "call"),
+            counted(found.entries, "entry", "entries"),
             usd(found.spent_usd) if found.spent_usd else "",
-            _many(found.tokens, "token") if found.tokens else "",
+            counted(found.tokens, "token") if found.tokens else "",
             f"a fork of {found.source}" if found.source else "",
         ]
         self.text(MARGIN, 66, " · ".join(filter(None, parts)), 11, style="soft", room=room)
@@ -317,10 +317,6 @@ def _cut(words: str) -> str:
     return plain(words, WORDS_MAX)
 
 
-def _many(count: int, one: str, many: str = "") -> str:
-    return f"{count:,} {one if count == 1 else many or f'{one}s'}"
-
-
 def _of_day(at: float, begin: float | None) -> str:
     """A time of day; with the day, at the beginning and on another day than that."""
     time = moment(at)
@@ -343,8 +339,8 @@ def _description(found: Timeline) -> str:
     crashes = sum(line.kind == "crash" for line in found.lines)
     parts = [
         f"{STATUS.get(found.status, found.status)}" + (f": {found.reason}" if found.reason else ""),
-        f"{_many(found.steps, 'step')} with {_many(found.attempts, 'call')} in {span(found.end - found.begin)}",
-        f"{_many(crashes, 'worker')} lost" if crashes else "",
+        f"{counted(found.steps, 'step')} with {counted(found.attempts, 'call')} in {span(found.end - found.begin)}",
+        f"{counted(crashes, 'worker')} lost" if crashes else "",
         f"not smooth: {'; '.join(rough[:20])}" if rough else "",
     ]
     return plain(". ".join(filter(None, parts)), 2000)

@@ -31,7 +31,7 @@ def ask(past: Past, interrupt: str) -> Ask:
     assert asked is not None, f"{interrupt} was asked"
     found = _Found(secret_names(past.state))
     for other in past.of_interrupt[interrupt]:
-        _note(found, past.entries[other - 1], asked)
+        _note(found, past.entries[other - 1])
     if not found.end and interrupt not in past.state.interrupts:
         end = _closed(past, interrupt)
         found.end = {"ended": "settled", "why_ended": said(past, end), "ended_at": past.at(end), "ended_entry": end}
@@ -71,7 +71,7 @@ class _Found:
         self.end: dict[str, Any] = {}
 
 
-def _note(found: _Found, entry: e.Entry, asked: e.Asked) -> None:
+def _note(found: _Found, entry: e.Entry) -> None:
     event, at = entry.event, entry.at
     ends: dict[str, Any] = {"ended_at": at, "ended_entry": entry.sequence}
     match event:

@@ -1,7 +1,7 @@
 """An explanation as Markdown (CommonMark), to be pasted into a ticket.
 
 Words and values in it come from models, tools and people. They stand in one line each, with their marks escaped, as
-`views/handoff/markdown.py` writes them; so nothing of them becomes a heading, a link, a table or HTML.
+`views/markdown.py` writes them; so nothing of them becomes a heading, a link, a table or HTML.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from holdfast.views.handoff.markdown import code, text
 from holdfast.views.handoff.package import Command, plain_command
+from holdfast.views.markdown import code, text
 from holdfast.views.why.lines import Line, ask_lines, head_lines, step_lines
 from holdfast.views.why.links import near
 from holdfast.views.why.records import EntryWhy, Link, Why

@@ -44,7 +44,7 @@ def step_why(past: Past, name: str, turns: dict[int, TurnView]) -> StepWhy:
     args = step.args if step.args is not None else step.step.args
     origins, facts, budget = _rests_on(past, step, made, end)
     return StepWhy(
-        step=name, tool=step.tool, phase=phase_words(past, name), said=sentence(past, name, made),
+        step=name, tool=step.tool, phase=phase_words(past, name), said=sentence(past, name),
         args=redacted_args(state, references.unmarked(args)), safety=contract.safety if contract is not None else "",
         attempts_max=_attempts_max(step, contract), key=step.key, brought=brought, origins=origins, facts=facts, budget=budget,
         attempts=made, ruled=tuple(_ruled(past, name)), asks=asks_of(past, name), turn=turn,
@@ -69,7 +69,7 @@ def _attempts_max(step: StepState, contract: Contract | None) -> int:
 # --- one sentence -------------------------------------------------------------------------------------------------
 
 
-def sentence(past: Past, name: str, made: tuple[Attempt, ...] | None = None) -> str:
+def sentence(past: Past, name: str) -> str:
     """The whole of a step in one sentence."""
     state = past.state
     step = state.steps[name]
