@@ -311,8 +311,8 @@ def test_an_entry_is_one_line_with_its_fields_shortened() -> None:
     )
 
 
-# What nobody needs to see go by: that a reasoner is asked which is no model, and that nothing was learned.
-SILENT = {"ProposalRequested", "FactsLearned"}
+# What nobody needs to see go by: that a reasoner is asked which is no model, that nothing was learned, that nothing was ruled.
+SILENT = {"ProposalRequested", "FactsLearned", "RulingDeferred"}
 
 
 @pytest.mark.parametrize("kind", e.AnyEvent.__args__, ids=lambda kind: kind.__name__)
@@ -328,10 +328,10 @@ def filled(kind: type[e.Event]) -> dict[str, Any]:
         "goal": {}, "contracts": [], "plan": {"steps": []}, "failure": {"kind": "denied"}, "verdict": "happened", "about": "call",
         "kind": "approval", "decision": "approve", "action": "ask", "options": [], "differences": [], "problems": [], "turn": 1,
         "attempt": 1, "probe": 1, "revision": 1, "due_at": 1.0, "expires_at": 1.0, "allowed": 1.0, "until": 1.0,
-        "status": "failed", "rest": {"id": "y", "tool": "t"}, "usage": {}, "questions": [], "facts": [], "accepted": True,
+        "status": "failed", "source": "s", "entry": 1, "link": "", "rest": {"id": "y", "tool": "t"}, "usage": {}, "questions": [], "facts": [], "accepted": True,
         "thinking": {"models": {}, "routes": {}}, "count": 1, "question": "x",
         "ruling": {"rule": "r", "verdict": "never", "asks": False}, "checks": [], "answers": {}, "number": 1, "rung": 0, "left": 1,
-        "why": {e.CallHeld: "circuit", e.PlanSuspected: "drift"}.get(kind, "x"),
+        "why": {e.CallHeld: "circuit", e.PlanSuspected: "drift", e.RulingDeferred: "stopping"}.get(kind, "x"),
     }  # fmt: skip
     if kind is e.Inferred:
         samples["question"] = {"name": "n", "text": "t"}

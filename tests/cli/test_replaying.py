@@ -42,7 +42,7 @@ def test_a_ruling_that_would_be_another_one_is_shown_on_both_sides(cli: Cli, mon
     ended = cli("replay", "--all", "--differing")
     assert ended.code == 1
     assert "f-1  differs at entry " in ended.out
-    assert "then   step_failed" in ended.out and "today  " in ended.out
+    assert "then   bad: given up" in ended.out and "today  bad: " in ended.out
     assert "why it was ruled then: holdfast show f-1 --why bad" in ended.err
     assert "1 differ" in ended.out
 
@@ -77,7 +77,7 @@ def test_what_another_agent_would_have_ruled_is_shown(cli: Cli, folder: Path) ->
     assert cli("replay", "g-1", "--agent", "grant.yaml").code == 0
     ended = cli("replay", "g-1", "--agent", "strict.yaml")
     assert ended.code == 1
-    assert "then   call_intended" in ended.out and "today  asked" in ended.out
+    assert "then   access: calls grant\n" in ended.out and "today  access-1: asks a person: may grant be called?" in ended.out
 
 
 def test_what_cannot_be_meant_is_said(cli: Cli) -> None:

@@ -201,6 +201,8 @@ def show(
             put_json([seen])
         else:
             render.show(seen, db, now)
+            if row.imported:
+                say(f"it was imported: it is only looked at here; to go on with it, {command(db, 'fork', id, '--list')}")
 
     return in_store(db, go)
 

@@ -68,7 +68,8 @@ def replay(
     """
     names = what or []
     if bool(names) == all:
-        wrong("name runs or files, or say --all" if not names else "--all is all runs; leave out the names")
+        hint = command(db, "replay", "--all", *(("--since", since) if since else ()), *(("--of", of) if of else ()))
+        wrong("name runs or files, or say --all" if not names else "--all is all runs; leave out the names", hint)
     if (since or of) and not all:
         wrong("--since and --of choose from --all runs", command(db, "replay", "--all", "--since", since or "30d"))
     instead = _agent(agent)
@@ -214,16 +215,18 @@ class _Told:
         put(f"{name}  differs at entry {found.sequence}, {moment(found.at)}{more}{simulated}")
         if found.standing:
             put(f"  step {one_line(found.step)} was {one_line(found.standing)}")
-        put(f"  then   {_side(found.recorded)}")
-        put(f"  today  {_side(found.ruled)}")
+        alike = found.recorded is not None and found.ruled is not None and found.recorded.said == found.ruled.said
+        put(f"  then   {_side(found.recorded, alike)}")
+        put(f"  today  {_side(found.ruled, alike)}")
         say(f"why it was ruled then: {command(self._db, 'show', one.run_id, '--why', found.step or str(found.sequence))}")
 
 
-def _side(side: Side | None) -> str:
+def _side(side: Side | None, whole: bool) -> str:
+    """One side, in words; whole: as it is written down, for the words do not tell it from the other one."""
     if side is None:
         return "nothing more was ruled"
     then = f", then {', '.join(side.then)}" if side.then else ""
-    return one_line(f"{side.event} {side.fields}{then}")
+    return one_line(f"{f'{side.event} {side.fields}' if whole else side.said}{then}")
 
 
 def _table(one: Replayed) -> dict[str, Any]:

@@ -158,8 +158,8 @@ def _of_run(event: e.AnyEvent, state: State | None) -> str | None:
             return "taken on again"
         case e.RunForked(source=source, entry=entry, mode=mode):
             return f"from here on it is a fork of {source}, from after its entry {entry} ({mode})"
-        case e.RoomRefused(free=free):
-            return f"there was no room for {listed(free)}" if free else None
+        case e.RoomRefused(free=free, held=held):
+            return "there was no room" + (f" for {listed((*free, *held))}" if free or held else "")
         case e.PlanAdopted(plan=plan, revision=revision, reason=reason, dropped=dropped):
             dropping = f"; dropped: {listed(dropped)}" if dropped else ""
             # Of a plan that is there as a whole nobody asks why.

@@ -9,13 +9,14 @@ import msgspec
 from holdfast.core import events as e
 from holdfast.core.replay import Divergence
 from holdfast.core.state import State
-from holdfast.views.entries import entry_line
+from holdfast.views.entries import entry_line, told
 
 
 class Side(msgspec.Struct, frozen=True, kw_only=True):
-    """One side of a ruling that differs. event: its name, fields: in one line; whole: as it is, or would be, written down. then:
-    the names of what follows in the same commit."""
+    """One side of a ruling that differs. said: in words; event: its name, fields: in one line; whole: as it is, or would be,
+    written down. then: the names of what follows in the same commit."""
 
+    said: str
     event: str
     fields: str
     whole: Any
@@ -55,7 +56,8 @@ def _side(found: Divergence, rest: tuple[e.AnyEvent, ...]) -> Side | None:
         return None
     line = entry_line(e.Entry(found.sequence, found.at, 0, rest[0]))
     names = tuple(str(type(one).__struct_config__.tag) for one in rest[1:])
-    return Side(event=line.event, fields=line.fields, whole=msgspec.to_builtins(rest[0]), then=names)
+    said = told(rest[0], found.before) or f"{line.event} {line.fields}"
+    return Side(said=said, event=line.event, fields=line.fields, whole=msgspec.to_builtins(rest[0]), then=names)
 
 
 def _standing(state: State, name: str) -> str:

@@ -44,6 +44,10 @@ class Row(Protocol):
     @property
     def worker(self) -> str: ...
     @property
+    def imported(self) -> bool: ...
+    @property
+    def source(self) -> str: ...
+    @property
     def lease_until(self) -> float: ...
     @property
     def created_at(self) -> float: ...
@@ -61,7 +65,8 @@ _ENDED = ("completed", "failed", "cancelled")
 class RunLine(msgspec.Struct, frozen=True, kw_only=True):
     """A run as the store's row has it. whole: False where it completed and something was skipped, flagged or done in part.
     reason: of one that has ended, why it failed, or what it has not wholly done. live: a worker holds it now. note: that it
-    is due and nobody will take it on. parent: the run that started it. spent: where its journal was read for that."""
+    is due and nobody will take it on, came from another store, or is a fork. parent: the run that started it. spent: where
+    its journal was read for that."""
 
     run_id: str
     agent: str
@@ -90,10 +95,18 @@ def run_line(row: Row, served: Collection[str], now: float, spent: SpentView | N
         run_id=row.run_id, agent=row.agent, status=row.status, whole=row.status != "completed" or not row.waits_for,
         reason=row.waits_for if ended else "", waits_for="" if ended else row.waits_for,
         due_at=None if ended else row.due_at, live=live, worker=row.worker if live else "",
-        note=f"due, but {_unserved(row.agent)}" if _overdue(row, now) and not live and row.agent not in served else "",
+        note=_note(row, served, now, live),
         tenant=row.tenant, priority=row.priority, labels=row.labels, parent=row.parent, entries=row.version,
         created_at=row.created_at, changed_at=row.changed_at, spent=spent,
     )  # fmt: skip
+
+
+def _note(row: Row, served: Collection[str], now: float, live: bool) -> str:
+    if row.imported:
+        return "imported: it is only looked at here"
+    if _overdue(row, now) and not live and row.agent not in served:
+        return f"due, but {_unserved(row.agent)}"
+    return f"a fork of {row.source}" if row.source else ""
 
 
 def _live(row: Row, now: float) -> bool:
