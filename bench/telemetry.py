@@ -86,7 +86,10 @@ async def crowd(folder: Path, telemetry: Telemetry | None) -> tuple[float, float
 
 def once(kind: str, address: str) -> tuple[float, float, float, float]:
     """One crowd in a folder of its own: seconds, CPU seconds, spans that were sent, and what was dropped."""
-    with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIR")) as place, telemetry_of(kind, address, Path(place)) as telemetry:
+    with (
+        tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIR")) as place,
+        telemetry_of(kind, address, Path(place)) as telemetry,
+    ):
         seconds, used = asyncio.run(crowd(Path(place), telemetry))
         numbers = {} if telemetry is None else {series.metric.name: dict(series.numbers()) for series in telemetry.series()}
     sent = numbers.get(names.EXPORTED, {}).get(("spans",), 0.0)

@@ -122,9 +122,7 @@ class JournalCorrupt(JournalError):
 class ArchiveRefused(JournalCorrupt):
     """An exported file is not what was written. `line` is the first bad one, counted from 1."""
 
-    def __init__(
-        self, what: str, *, line: int, run_id: str | None = None, sequence: int | None = None, hint: str | None = None
-    ):
+    def __init__(self, what: str, *, line: int, run_id: str | None = None, sequence: int | None = None, hint: str | None = None):
         super().__init__(what, run_id=run_id, sequence=sequence, hint=hint)
         self.line = line
 
