@@ -1,11 +1,11 @@
-"""What telemetry costs: the crowd of `bench.run` with it beside the same without, in turns, in one process.
+"""What telemetry costs: the crowd of `bench.run` with it and without, in turns of a quarter of a second, in one run.
 
-    python -m bench.telemetry [ROUNDS] [spans|metrics|logs|all ...]        (default: 15 rounds, all)
+    python -m bench.telemetry [SECONDS] [spans|metrics|logs|all ...]        (default: 40 seconds, all)
 
 With telemetry: every attempt becomes a span, sent as OTLP to a receiver in another process that reads it and forgets it; everything
-is counted; and lines go to a file as JSON. A round is one crowd with and one without, in changing order. Two figures of each: the
-median of the rounds, and the best round, for the machine is noisy, and its disk more so. What telemetry does when the work is over
-(the last spans) is in its CPU.
+is counted; and lines go to a file as JSON. It is switched on and off while the crowd goes on, for the machine is noisy, and what else
+goes on there is then in both. A turn with it ends when what was committed in it has been told and encoded. A figure is the mean over
+the turns, with its standard error; the slowest and the fastest tenth of the turns are left out on both sides.
 """
 
 from __future__ import annotations
@@ -24,10 +24,14 @@ from pathlib import Path
 
 from bench.run import chain, cpu
 from holdfast import Holdfast
+from holdfast.runner.observing import Committed
 from holdfast.telemetry import Telemetry, from_settings, names
 from holdfast.telemetry.logs import write_to
 
-RUNS, STEPS, AT_ONCE = 200, 20, 50
+STEPS, AT_ONCE = 20, 50
+TURN_SECONDS = 0.25
+# More runs than any machine gets through in a second.
+RUNS_A_SECOND = 500
 KINDS = ("spans", "metrics", "logs", "all")
 
 RECEIVER = """
@@ -46,12 +50,24 @@ server.serve_forever()
 """
 
 
+class Switch:
+    """An observer that counts commits, and passes them on while it is on."""
+
+    def __init__(self, telemetry: Telemetry):
+        self._telemetry = telemetry
+        self.on = False
+        self.commits = 0
+
+    def committed(self, commit: Committed) -> None:
+        """See `Observer`."""
+        self.commits += 1
+        if self.on:
+            self._telemetry.committed(commit)
+
+
 @contextmanager
-def telemetry_of(kind: str, address: str, folder: Path) -> Iterator[Telemetry | None]:
-    """Telemetry of one kind, with all of them, or (`off`) none."""
-    if kind == "off":
-        yield None
-        return
+def telemetry_of(kind: str, address: str, folder: Path) -> Iterator[Telemetry]:
+    """Telemetry of one kind, or with all of them."""
     environment = {"OTEL_EXPORTER_OTLP_ENDPOINT": address, "OTEL_METRIC_EXPORT_INTERVAL": "1000"}
     if kind == "metrics":
         environment["OTEL_TRACES_EXPORTER"] = "none"
@@ -59,61 +75,57 @@ def telemetry_of(kind: str, address: str, folder: Path) -> Iterator[Telemetry | 
     with (folder / "log.jsonl").open("w", encoding="utf-8") as file:
         end = write_to(file, form="json") if logs else lambda: None
         try:
-            yield from_settings(environment, version="bench", target="none" if kind == "logs" else "otlp", logs=logs)
+            with from_settings(environment, version="bench", target="none" if kind == "logs" else "otlp", logs=logs) as telemetry:
+                yield telemetry
         finally:
             end()
 
 
-async def crowd(folder: Path, telemetry: Telemetry | None) -> tuple[float, float]:
-    """Seconds of the wall, and of CPU in all threads, of one crowd."""
-    agent = chain(STEPS)
-    observers = () if telemetry is None else (telemetry,)
-    async with Holdfast(folder / "crowd.db", parallel_runs=AT_ONCE, observers=observers) as app:
-        for n in range(RUNS):
-            await app.start(agent, id=f"r{n}")
-        # A full collection walks all that was ever imported: 50 to 150 ms, in one round or in the other.
+async def crowd(folder: Path, telemetry: Telemetry, seconds: float) -> dict[bool, list[tuple[float, float]]]:
+    """Turns without and with it: commits a second, and CPU seconds a commit."""
+    agent, switch = chain(STEPS), Switch(telemetry)
+    found: dict[bool, list[tuple[float, float]]] = {False: [], True: []}
+    async with Holdfast(folder / "crowd.db", parallel_runs=AT_ONCE, observers=(switch,)) as app:
+        await asyncio.gather(*(app.start(agent, id=f"r{n}") for n in range(int(seconds * RUNS_A_SECOND))))
+        # A full collection walks all that was ever imported: 50 to 150 ms, in one turn or in another.
         gc.collect()
         gc.freeze()
-        before, begun = cpu(), time.perf_counter()
-        await app.work(agent, until_idle=True)
-        seconds = time.perf_counter() - begun
-        if telemetry is not None:
-            telemetry.close(30)
-        used = cpu() - before
-        assert len(await app.runs(status="completed")) == RUNS
-    return seconds, used
+        working = asyncio.create_task(app.work(agent, until_idle=True))
+        await asyncio.sleep(1)
+        until = time.perf_counter() + seconds
+        while time.perf_counter() < until and not working.done():
+            commits, used, begun = switch.commits, cpu(), time.perf_counter()
+            await asyncio.sleep(TURN_SECONDS)
+            if switch.on:
+                telemetry.flush()
+            made = switch.commits - commits
+            if made:
+                found[switch.on].append((made / (time.perf_counter() - begun), (cpu() - used) / made))
+            switch.on = not switch.on
+        await app.stop()
+        await working
+    return found
 
 
-def once(kind: str, address: str) -> tuple[float, float, float, float]:
-    """One crowd in a folder of its own: seconds, CPU seconds, spans that were sent, and what was dropped."""
-    with (
-        tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIR")) as place,
-        telemetry_of(kind, address, Path(place)) as telemetry,
-    ):
-        seconds, used = asyncio.run(crowd(Path(place), telemetry))
-        numbers = {} if telemetry is None else {series.metric.name: dict(series.numbers()) for series in telemetry.series()}
-    sent = numbers.get(names.EXPORTED, {}).get(("spans",), 0.0)
-    return seconds, used, sent, sum(numbers.get(names.DROPPED, {}).values())
+def middle(values: list[float]) -> tuple[float, float]:
+    """The mean without the outer tenths, and its standard error."""
+    cut = len(values) // 10
+    kept = sorted(values)[cut : len(values) - cut]
+    return statistics.mean(kept), statistics.stdev(kept) / len(kept) ** 0.5
 
 
-def measure(kind: str, rounds: int, address: str) -> None:
+def measure(kind: str, seconds: float, address: str) -> None:
     """Print the two beside one another."""
-    found: dict[str, list[tuple[float, float, float, float]]] = {"off": [], kind: []}
-    for number in range(rounds + 1):
-        for which in (kind, "off") if number % 2 else ("off", kind):
-            result = once(which, address)
-            if number:  # The first is to warm up.
-                found[which].append(result)
-    total = RUNS * STEPS
-    off, on = found["off"], found[kind]
-    wall = [total / statistics.median(seconds for seconds, *_ in side) for side in (off, on)]
-    used = [statistics.median(each[1] for each in side) / total * 1e6 for side in (off, on)]
-    best_wall, best_used = (1 - min(each[n] for each in off) / min(each[n] for each in on) for n in (0, 1))
+    with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIR")) as place:
+        with telemetry_of(kind, address, Path(place)) as telemetry:
+            found = asyncio.run(crowd(Path(place), telemetry, seconds))
+        numbers = {series.metric.name: dict(series.numbers()) for series in telemetry.series()}
+    (off, _), (on, _) = (middle([each[0] for each in found[side]]) for side in (False, True))
+    (cpu_off, error_off), (cpu_on, error_on) = (middle([each[1] * 1e6 for each in found[side]]) for side in (False, True))
     print(
-        f"{kind:<8} off {wall[0]:,.0f} steps/s, {used[0]:.0f} µs CPU a step   on {wall[1]:,.0f} steps/s, {used[1]:.0f} µs"
-        f"   throughput {wall[1] / wall[0] - 1:+.1%} (of the best rounds {-best_wall:+.1%})"
-        f"   throughput by CPU {used[0] / used[1] - 1:+.1%} (best {-best_used:+.1%})   target -10 %"
-        f"   spans a round {on[-1][2]:,.0f}, dropped in all {sum(each[3] for each in on):.0f}"
+        f"{kind:<8} off {off:,.0f} commits/s, {cpu_off:.1f} ± {error_off:.1f} µs CPU a commit   on {on:,.0f}, {cpu_on:.1f} ± {error_on:.1f}"
+        f"   throughput by the wall {on / off - 1:+.1%}, by CPU {cpu_off / cpu_on - 1:+.1%}   (target: at most 10 % less)   {len(found[True])} turns"
+        f"   spans sent {numbers[names.EXPORTED].get(('spans',), 0):,.0f}, dropped {sum(numbers[names.DROPPED].values()):.0f}"
     )
 
 
@@ -130,10 +142,10 @@ def receiving() -> Iterator[str]:
 
 def main(arguments: list[str]) -> None:
     """See the module's text."""
-    rounds = next((int(word) for word in arguments if word.isdecimal()), 15)
+    seconds = next((float(word) for word in arguments if word.isdecimal()), 40.0)
     with receiving() as address:
         for kind in [word for word in arguments if word in KINDS] or ["all"]:
-            measure(kind, rounds, address)
+            measure(kind, seconds, address)
 
 
 if __name__ == "__main__":

@@ -156,6 +156,11 @@ SAID: list[tuple[e.AnyEvent, tuple[str, str, str], Any]] = [
     (e.HandoffRequested(by="ann", reason="mine"), ("ann", "", "mine"), None),
     (e.StepDoneByHand(step="pay", by="ann", value=7, note="by phone"), ("ann", "done", "by phone"), 7),
     (e.WordVoided(kind="done", by="ann", reason="no such step"), ("ann", "voided", "no such step"), None),
+    (
+        e.RunForked(run_id="f", source="r", entry=3, link="", agent="a", contracts=(), by="ann", reason="mended"),
+        ("ann", "", "mended"),
+        None,
+    ),
     (e.GoalChanged(goal=Goal(text="half", inputs={"n": 1}), by="ann", note="less"), ("ann", "", "less"), {"text": "half", "inputs": {"n": 1}}),
     (e.SignalReceived(name="go", value=[1], by="ann"), ("ann", "", "go"), [1]),
     (e.PolicyRuled(ruling=Ruling(rule="no", verdict="block", asks=False), step="pay"), ("", "blocked", ""), None),

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from holdfast import Agent, Holdfast, monitors, tool
+from holdfast.audit import AuditLine, json_lines, verify_audit
 from holdfast.errors import RunPruned, UsageError
 from holdfast.views.timeline import picture, svg, timeline
 from holdfast.views.why import why
@@ -106,3 +107,22 @@ async def test_runs_leave_a_store_and_are_looked_at_in_another(night: Any, tmp_p
             await copy.show("night")
     assert (await app.health(deep=True)).problems == ()
     assert (await monitors.look(app.journal, app._clock.now())).runs == 1
+
+
+async def test_what_was_decided_in_the_source_is_not_decided_again_in_the_audit(night: Any) -> None:
+    """A fork has the lines of its own words, and they hold; what it took over has its lines in the source."""
+    app, bank = night
+    await app.fork("night", bank.agent(), id="one", before="fee", by="ann", reason="try")
+    await app.run(bank.agent(), id="one")
+    await app.answer("one", "approve", by="ann")
+    await app.run(bank.agent(), id="one")
+    await app.fork("one", bank.agent(), id="two", after="fee", by="ben")
+    await app.run(bank.agent(), id="two")
+    lines = [record async for record in app.audit("one", "two") if isinstance(record, AuditLine)]
+    assert [(line.run, line.event, line.who) for line in lines if line.who] == [
+        ("one", "run_forked", "ann"),
+        ("one", "answered", "ann"),
+        ("two", "run_forked", "ben"),
+    ]
+    text = [line async for line in json_lines(app.audit("one", "two"))]
+    assert verify_audit(text) == []

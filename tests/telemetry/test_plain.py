@@ -33,6 +33,7 @@ def told(found: Heard, *, short: bool) -> tuple[list[object], list[object], int]
             begun = intents.of(commit)
             counting.commit(commit, begun)
             made += spans.of(commit, begun)
+    counting.settle()
     numbers = [
         (one.metric.name, list(one.numbers()), [(k, p.buckets, p.total) for k, p in one.histograms()])
         for one in counts.snapshot()

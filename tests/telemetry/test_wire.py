@@ -107,7 +107,7 @@ def test_what_an_encoder_keeps_is_bounded() -> None:
     encoder = wire.Encoder()
     for number in range(3 * wire.KEPT_MAX):
         encoder.span(span(name=f"n{number}", attempt=Attempt("s", number, "k", 1, 1)))
-    assert len(encoder._kept) <= wire.KEPT_MAX and len(encoder._numbers) <= wire.KEPT_MAX
+    assert len(encoder._heads) <= wire.KEPT_MAX and len(encoder._numbers) <= wire.KEPT_MAX
 
 
 def test_metrics_are_read_as_they_were_counted() -> None:

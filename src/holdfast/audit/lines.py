@@ -15,6 +15,8 @@ from holdfast.journal import codec
 from holdfast.journal.base import Journal, StoredBatch
 from holdfast.journal.people import StandingApproval
 
+FORKED = "run_forked"
+
 
 def _raw_events(batch: StoredBatch) -> Iterator[tuple[int, dict[str, Any]]]:
     """The events of a batch as they are stored, with the sequence of each; JournalCorrupt where they are no such thing."""
@@ -51,14 +53,16 @@ async def contents_of(journal: Journal, stored: list[StoredBatch]) -> dict[str, 
 
 
 def lines_of(run_id: str, stored: list[StoredBatch], contents: Mapping[str, bytes]) -> Iterator[AuditLine]:
-    """The decisions in a run's journal, in order."""
-    agent, tenant = "", ""
+    """The decisions in a run's journal, in order. What a fork took over was decided in its source, and has its lines there."""
+    agent, tenant, first = "", "", _first_own(stored)
     questions: dict[str, e.Asked] = {}
     for batch in stored:
         for sequence, raw in _raw_events(batch):
             if raw.get("event") == "run_started":
                 agent, tenant = str(raw.get("agent", "")), str(raw.get("tenant", ""))
-            if not _is_audited(raw):
+            elif raw.get("event") == FORKED:
+                agent = str(raw.get("agent", ""))
+            if sequence < first or not _is_audited(raw):
                 continue
             (event,) = codec.decode(msgspec.json.encode([raw]), contents.__getitem__)
             if isinstance(event, e.Asked):
@@ -69,6 +73,12 @@ def lines_of(run_id: str, stored: list[StoredBatch], contents: Mapping[str, byte
                     event=NAMES[type(event)], run=run_id, sequence=sequence, at=batch.at, at_iso=iso(batch.at), agent=agent,
                     tenant=tenant, link=batch.link.hex(), **said,
                 )  # fmt: skip
+
+
+def _first_own(stored: list[StoredBatch]) -> int:
+    """The first entry that is the run's own: of a fork the one by which it is one."""
+    forks = (batch for batch in stored if FORKED.encode() in batch.body)
+    return max((sequence for batch in forks for sequence, raw in _raw_events(batch) if raw.get("event") == FORKED), default=1)
 
 
 def standing_lines(

@@ -113,6 +113,10 @@ def _word_voided(event: e.WordVoided) -> Said:
     return {"who": event.by, "decision": "voided", "note": event.reason, "detail": {"kind": event.kind, "about": event.about}}
 
 
+def _run_forked(event: e.RunForked) -> Said:
+    return {"who": event.by, "note": event.reason, "detail": {"source": event.source, "entry": event.entry, "mode": event.mode}}
+
+
 # What a line says of each kind of event. Events that are not here decide nothing.
 _WORDS: dict[type[e.Event], Callable[[Any], Said | None]] = {
     e.Asked: _asked,
@@ -135,6 +139,7 @@ _WORDS: dict[type[e.Event], Callable[[Any], Said | None]] = {
     e.GoalChanged: _goal_changed,
     e.SignalReceived: lambda event: {"who": event.by, "value": event.value, "note": event.name},
     e.FactsLearned: _facts_learned,
+    e.RunForked: _run_forked,
 }
 NAMES: dict[type[Any], str] = {kind: str(kind.__struct_config__.tag) for kind in _WORDS}
 AUDITED = frozenset(NAMES.values())

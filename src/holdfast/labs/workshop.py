@@ -141,7 +141,7 @@ class Workshop:
             if not one.agrees
         ]
         rulings = sum(one.rulings for one in found)
-        return ([f"{len(found)} runs, walked again from their record: {rulings} rulings as recorded."] if found else []), wrong
+        return ([f"The record of {len(found)} runs was walked again: {rulings} rulings as recorded."] if found else []), wrong
 
     # --- commands -------------------------------------------------------------------------------------------------
 

@@ -93,14 +93,17 @@ class Counts:
 
     def observe(self, name: str, labels: Labels, value: float) -> None:
         """Note one value of a distribution."""
-        points = self._histograms[name]
-        point = points.get(labels)
-        bounds = self._metrics[name].bounds
-        if point is None:
-            labels = _bounded(labels, points)
-            point = points.setdefault(labels, Histogram([0] * (len(bounds) + 1)))
-        point.buckets[bisect_left(bounds, value)] += 1
+        point = self._histograms[name].get(labels) or self.histogram(name, labels)
+        point.buckets[bisect_left(self._metrics[name].bounds, value)] += 1
         point.total += value
+
+    def histogram(self, name: str, labels: Labels) -> Histogram:
+        """The distribution with these labels, to be counted in."""
+        points = self._histograms[name]
+        labels = _bounded(labels, points)
+        if labels not in points:
+            points[labels] = Histogram([0] * (len(self._metrics[name].bounds) + 1))
+        return points[labels]
 
     def set(self, name: str, found: Mapping[Labels, float]) -> None:
         """Put what was found in place of all that a gauge had."""

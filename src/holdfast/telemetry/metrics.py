@@ -6,6 +6,7 @@ What a simulated run says happened did not: of it only commits, events, question
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -17,7 +18,7 @@ from holdfast.core.models import Usage
 from holdfast.core.state import ENDED
 from holdfast.runner.observing import Committed
 from holdfast.telemetry import names
-from holdfast.telemetry.counts import Counts
+from holdfast.telemetry.counts import Counts, Histogram
 from holdfast.telemetry.plain import Plain
 from holdfast.telemetry.spans import cost_usd, decision, settlement
 
@@ -38,25 +39,50 @@ class Shape(msgspec.Struct, frozen=True, gc=False):
     ending: tuple[int, ...]
 
 
+class Tally(msgspec.Struct):
+    """Plain commits of an agent with a call of a tool that are not added to the numbers yet; their times are."""
+
+    seconds: Histogram
+    commits: int = 0
+
+
 class Counting:
     """Counts what happened in commits. For one thread, which holds the lock of the counts."""
 
     def __init__(self, counts: Counts):
         self._counts = counts
         self._shapes: dict[tuple[type, ...], Shape] = {}
+        self._plains: dict[tuple[str, str, tuple[type, ...]], Tally] = {}
 
     def plain(self, commit: Plain, begun_at: float | None) -> None:
-        """Count a plain commit. begun_at: when its call was intended."""
-        counts, agent, tool = self._counts, commit.agent, commit.tool
-        shape = self._shapes.get(commit.kinds) or self._shape(commit.kinds)
-        by_kind = counts.numbers(names.EVENTS)
-        for kind in shape.kinds:
-            by_kind[kind] = by_kind.get(kind, 0) + 1
-        counts.add(names.COMMITS, (agent,))
-        counts.add(names.STEPS_ENDED, (agent, "done"))
-        counts.add(names.ATTEMPTS, (tool, "ok", ""))
-        if begun_at is not None:
-            counts.observe(names.EXECUTE_TOOL_DURATION, (tool, "", agent), commit.at - begun_at)
+        """Count a plain commit; `settle` makes numbers of it. begun_at: when its call was intended."""
+        if begun_at is None:
+            self._add(commit.agent, commit.tool, commit.kinds, 1)
+            return
+        key = (commit.agent, commit.tool, commit.kinds)
+        tally = self._plains.get(key) or self._tally(key)
+        tally.commits += 1
+        seconds = commit.at - begun_at
+        tally.seconds.buckets[bisect_left(names.OPERATION_BOUNDS, seconds)] += 1
+        tally.seconds.total += seconds
+
+    def _tally(self, key: tuple[str, str, tuple[type, ...]]) -> Tally:
+        agent, tool, _ = key
+        self._plains[key] = Tally(self._counts.histogram(names.EXECUTE_TOOL_DURATION, (tool, "", agent)))
+        return self._plains[key]
+
+    def settle(self) -> None:
+        """Add to the numbers what was tallied of plain commits."""
+        for (agent, tool, kinds), tally in self._plains.items():
+            self._add(agent, tool, kinds, tally.commits)
+        self._plains.clear()
+
+    def _add(self, agent: str, tool: str, kinds: tuple[type, ...], commits: int) -> None:
+        for kind in kinds:
+            self._counts.add(names.EVENTS, _TAGS[kind], commits)
+        self._counts.add(names.COMMITS, (agent,), commits)
+        self._counts.add(names.STEPS_ENDED, (agent, "done"), commits)
+        self._counts.add(names.ATTEMPTS, (tool, "ok", ""), commits)
 
     def commit(self, commit: Committed, begun: Mapping[int, float]) -> None:
         """Count one commit. begun: see `Intents.of`."""

@@ -31,7 +31,8 @@ from holdfast.telemetry.spans import Spans
 _log = logging.getLogger("holdfast")
 
 QUEUE_MAX = 20_000
-# The thread is woken when so many commits wait, and looks by itself so often.
+# The thread is woken when so many commits wait, and looks by itself so often; it does so many at once.
+CROWD = 512
 STRETCH = 128
 LOOK_SECONDS = 0.1
 CLOSE_SECONDS = 5.0
@@ -82,7 +83,7 @@ class Telemetry:
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="holdfast-telemetry", daemon=True)
             self._thread.start()
-        elif waiting == STRETCH:
+        elif waiting == CROWD:
             self._news.set()
 
     def series(self) -> list[Series]:
@@ -147,6 +148,7 @@ class Telemetry:
                         self._whole(commit, spans)
                 except Exception:  # noqa: BLE001 — the border: one commit that is wrong must not end the counting.
                     _log.exception("telemetry: a commit of %s could not be told", getattr(commit, "run_id", "no run"))
+            self._counting.settle()
         if self._lines is not None:
             self._write(self._lines, whole)
         if spans:

@@ -1,4 +1,4 @@
-"""The commit that nearly all are: a call that succeeded and whose step is done, and the calls that are made next.
+"""The commit that nearly all are: a call that succeeded, so that its step is done, and the calls that are made next.
 
 Of such a commit nothing is needed but what `Plain` has. That is taken on the event loop, while the states are at hand, for it
 costs less than to keep them for a thread that has to fetch them back. All other commits are kept whole. What is counted of a
@@ -10,10 +10,12 @@ from __future__ import annotations
 import msgspec
 
 from holdfast.core import events as e
-from holdfast.core.state import ENDED, StepState, contract_of
+from holdfast.core.state import StepState
 from holdfast.runner.observing import Committed
 
 _encode = msgspec.json.encode
+# The kinds of events of a plain commit, by how many there are.
+_KINDS = {count + 1: (e.CallSucceeded,) + (e.CallIntended,) * count for count in range(8)}
 
 
 class Plain(msgspec.Struct, frozen=True, gc=False):
@@ -55,20 +57,22 @@ def plain(commit: Committed) -> Plain | None:
     ):
         return None
     intended = []
+    kinds = _KINDS.get(len(events))
+    if kinds is None:
+        return None
     for event in events[1:]:
         if type(event) is not e.CallIntended:
             return None
         intended.append((event.step, event.attempt))
     steps = before.steps
-    step, now = steps.get(first.step), after.steps.get(first.step)
-    if step is None or now is None or step.phase in ENDED or now.phase != "done":
+    step = steps.get(first.step)
+    if step is None:
         return None
-    contract = contract_of(before, step)
-    reads = []
-    for name in step.reads:
-        other = steps.get(name)
-        if other is not None and other.attempt:
-            reads.append((name, other.attempt))
+    contract = step.contract or before.contracts.get(step.tool)
+    reads: tuple[tuple[str, int], ...] = ()
+    if step.reads:
+        others = ((name, steps.get(name)) for name in step.reads)
+        reads = tuple((name, other.attempt) for name, other in others if other is not None and other.attempt)
     sent_at, is_guess = sent(commit, step)
     return Plain(
         commit.run_id,
@@ -76,7 +80,7 @@ def plain(commit: Committed) -> Plain | None:
         commit.worker,
         after.thread,
         commit.at,
-        (e.CallSucceeded,) + (e.CallIntended,) * len(intended),
+        kinds,
         first.step,
         first.attempt,
         step.tool,
@@ -84,7 +88,7 @@ def plain(commit: Committed) -> Plain | None:
         contract.safety if contract is not None else "",
         len(_encode(step.args)),
         first.cut.bytes if first.cut is not None else len(_encode(first.value)),
-        tuple(reads),
+        reads,
         tuple(intended),
         sent_at,
         is_guess,

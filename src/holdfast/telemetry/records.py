@@ -79,7 +79,7 @@ class Span(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 def nanoseconds(seconds: float) -> int:
     """A time as OpenTelemetry counts it, to the microsecond: a float of that size has nothing finer."""
-    return round(seconds * 1e6) * 1000
+    return int(seconds * 1e6 + 0.5) * 1000
 
 
 def whole(span: Span) -> Attributes:

@@ -14,14 +14,16 @@ from collections.abc import Iterable, Mapping
 
 from holdfast.telemetry import names
 from holdfast.telemetry.counts import Series
-from holdfast.telemetry.records import INTERNAL, Attempt, Attributes, Shared, Span, Value, nanoseconds
+from holdfast.telemetry.records import INTERNAL, Attempt, Attributes, Kind, Shared, Span, Value, nanoseconds
 
 # Encoded attributes that are kept because they come again; most are names of tools and outcomes.
 KEPT_MAX = 4096
 TEXT_CHARACTERS_MAX = 16_000
 # Metric.data: how the sums add up since the process began (AGGREGATION_TEMPORALITY_CUMULATIVE).
 _CUMULATIVE = 2
-_TIMES = struct.Struct("<BQBQ")
+_TIMES = struct.Struct("<BQBQ").pack
+# Numbers that have one byte.
+_ONE = [bytes([number]) for number in range(256)]
 _FIXED = struct.Struct("<Q")
 _DOUBLE = struct.Struct("<d")
 # Span.flags and Link.flags: sampled (0x01); that it is known whether the other span is remote (0x100), and that it is (0x200).
@@ -87,52 +89,57 @@ class Encoder:
     """Encodes spans, one by one. For one thread."""
 
     def __init__(self) -> None:
-        self._kept: dict[tuple[str, str], bytes] = {}
+        self._heads: dict[tuple[str, Kind], bytes] = {}
+        self._whys: dict[str, bytes] = {}
         self._numbers: dict[tuple[int, int, int], bytes] = {}
 
     def span(self, span: Span) -> bytes:
         """One span as a field of ScopeSpans (spans 2): ids 1, 2, 4, name 5, kind 6, times 7, 8, attributes 9, links 13, status
         15, flags 16."""
-        kept = self._kept
-        head = kept.get(("", span.name)) or self._keep(("", span.name), text(5, span.name))
-        ended_at = span.ended_at if span.ended_at > span.begun_at else span.begun_at
+        head = self._heads.get((span.name, span.kind)) or self._head(span)
+        begun_at, ended_at = span.begun_at, span.ended_at
         parts = [
             b"\x0a\x10", span.trace_id, b"\x12\x08", span.span_id, b"\x22\x08" if span.parent_id else b"", span.parent_id, head,
-            b"\x30\x01" if span.kind == INTERNAL else b"\x30\x03",
-            _TIMES.pack(0x39, nanoseconds(span.begun_at), 0x41, nanoseconds(ended_at)),
-            _FLAGS,
+            _TIMES(0x39, nanoseconds(begun_at), 0x41, nanoseconds(ended_at if ended_at > begun_at else begun_at)), _FLAGS,
         ]  # fmt: skip
         for shared in span.shared:
             parts.append(shared.encoded or self._shared(shared))
         if span.attempt is not None:
-            parts.append(self._attempt(span.attempt))
+            parts += self._attempt(span.attempt)
         if span.attributes:
             parts.append(attributes(9, span.attributes))
         for link in span.links:
-            why = self._kept.get((names.LINK, link.why)) or self._keep(
-                (names.LINK, link.why), attributes(4, {names.LINK: link.why})
-            )
+            why = self._whys.get(link.why) or self._whys.setdefault(link.why, attributes(4, {names.LINK: link.why}))
             # trace_id 1, span_id 2, attributes 4, flags 6.
             parts.append(part(13, b"\x0a\x10" + link.trace_id + b"\x12\x08" + link.span_id + why + _FLAGS_OF_LINK))
         if span.failed:
             parts.append(part(15, (text(2, span.message) if span.message else b"") + b"\x18\x02"))
         body = b"".join(parts)
-        return b"\x12" + varint(len(body)) + body
+        size = len(body)
+        return (b"\x12" + _ONE[size & 0x7F | 0x80] + _ONE[size >> 7] if 0x80 <= size < 0x4000 else b"\x12" + varint(size)) + body
+
+    def _head(self, span: Span) -> bytes:
+        if len(self._heads) >= KEPT_MAX:
+            self._heads.clear()
+        head = text(5, span.name) + (b"\x30\x01" if span.kind == INTERNAL else b"\x30\x03")
+        self._heads[span.name, span.kind] = head
+        return head
 
     def _shared(self, shared: Shared) -> bytes:
         shared.encoded = attributes(9, shared.attributes)
         return shared.encoded
 
-    def _attempt(self, attempt: Attempt) -> bytes:
-        """As `attributes` would have it. Sizes and numbers come again and are kept; steps and keys do not."""
+    def _attempt(self, attempt: Attempt) -> tuple[bytes, ...]:
+        """As `attributes` would have it, in parts. Sizes and numbers come again and are kept; steps and keys do not."""
         step, key = attempt.step.encode("utf-8", "replace"), attempt.key.encode("utf-8", "replace")
-        if len(step) > _SHORT or len(key) > _SHORT:
-            return attributes(9, attempt.attributes())
+        steps, keys = len(step), len(key)
+        if steps > _SHORT or keys > _SHORT:
+            return (attributes(9, attempt.attributes()),)
         numbers = (attempt.number, attempt.arguments_bytes, attempt.result_bytes)
         rest = self._numbers.get(numbers) or self._encoded(numbers, attempt)
-        return b"J%c%b\x12%c\x0a%c%bJ%c%b\x12%c\x0a%c%b%b" % (
-            len(step) + _STEP_MORE, _STEP, len(step) + 2, len(step), step,
-            len(key) + _CALL_MORE, _CALL, len(key) + 2, len(key), key, rest,
+        return (
+            b"J", _ONE[steps + _STEP_MORE], _STEP, b"\x12", _ONE[steps + 2], b"\x0a", _ONE[steps], step,
+            b"J", _ONE[keys + _CALL_MORE], _CALL, b"\x12", _ONE[keys + 2], b"\x0a", _ONE[keys], key, rest,
         )  # fmt: skip
 
     def _encoded(self, numbers: tuple[int, int, int], attempt: Attempt) -> bytes:
@@ -141,12 +148,6 @@ class Encoder:
         of_numbers: Attributes = {name: value for name, value in attempt.attributes().items() if isinstance(value, int)}
         self._numbers[numbers] = attributes(9, of_numbers)
         return self._numbers[numbers]
-
-    def _keep(self, key: tuple[str, str], encoded: bytes) -> bytes:
-        if len(self._kept) >= KEPT_MAX:
-            self._kept.clear()
-        self._kept[key] = encoded
-        return encoded
 
 
 def traces(about: bytes, version: str, spans: Iterable[bytes]) -> bytes:
