@@ -68,7 +68,7 @@ class Switch:
 @contextmanager
 def telemetry_of(kind: str, address: str, folder: Path) -> Iterator[Telemetry]:
     """Telemetry of one kind, or with all of them."""
-    environment = {"OTEL_EXPORTER_OTLP_ENDPOINT": address, "OTEL_METRIC_EXPORT_INTERVAL": "1000"}
+    environment = {"OTEL_EXPORTER_OTLP_ENDPOINT": address, "OTEL_METRIC_EXPORT_INTERVAL": "10000"}
     if kind == "metrics":
         environment["OTEL_TRACES_EXPORTER"] = "none"
     logs = kind in ("logs", "all")
