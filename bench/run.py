@@ -1,6 +1,6 @@
 """Speed and size, each printed beside the floor that was measured in the same run.
 
-python -m bench.run [one] [crowd] [growth] [parked] [resume] [imports] [owed] [promises] [turns] [people] [replay]      (default: all)
+python -m bench.run [one] [crowd] [growth] [parked] [resume] [imports] [owed] [promises] [turns] [people] [replay] [why]      (default: all)
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from bench import floor, people, promises, replaying, thinking
+from bench import floor, looking_back, people, promises, replaying, thinking
 from bench import owed as owed_bench
 from bench.crowds import PAYLOAD, chain, cpu
 from holdfast import Agent, Holdfast, Plan, Step, tool
@@ -204,7 +204,7 @@ def best_cpu(arguments: list[str]) -> float:
 BENCHES: dict[str, Callable[[Path], Awaitable[None]]] = {
     "one": one, "crowd": crowd, "growth": growth, "parked": parked, "resume": resume, "imports": imports,
     "owed": owed, "promises": promises.measure, "turns": thinking.turns, "people": people.measure,
-    "replay": replaying.measure,
+    "replay": replaying.measure, "why": looking_back.measure,
 }  # fmt: skip
 
 
