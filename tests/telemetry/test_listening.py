@@ -14,7 +14,7 @@ from holdfast import UsageError
 from holdfast.telemetry import Listener, names
 from holdfast.telemetry.counts import Counts
 from holdfast.telemetry.instruments import ALL
-from holdfast.telemetry.listening import CLIENTS_MAX, address, is_loopback
+from holdfast.telemetry.listening import CLIENT_SECONDS, CLIENTS_MAX, address, is_loopback
 
 
 @pytest.fixture
@@ -66,15 +66,22 @@ def test_it_serves_nothing_else(listener: Listener, method: str, path: str, stat
     assert ask(listener, method, path)[0] == status
 
 
-def test_clients_that_never_ask_do_not_stand_in_the_way(listener: Listener, monkeypatch: pytest.MonkeyPatch) -> None:
-    """There are so many places, and who is slow loses theirs."""
+def test_clients_that_never_ask_lose_their_place(listener: Listener, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever is slow is hung up on."""
     monkeypatch.setattr("holdfast.telemetry.listening._Handler.timeout", 0.05)
-    idle = [socket.create_connection(("127.0.0.1", listener.server_port)) for _ in range(3 * CLIENTS_MAX)]
-    for one in idle:
-        one.settimeout(10)
-        assert one.recv(1) == b"", "it hung up"
-        one.close()
+    with socket.create_connection(("127.0.0.1", listener.server_port), timeout=10) as idle:
+        assert idle.recv(1) == b""
     assert ask(listener, "GET", "/healthz")[0] == 200
+
+
+def test_those_for_whom_there_is_no_place_are_hung_up_on_at_once(listener: Listener) -> None:
+    """Nobody waits behind those who are slow, and no threads gather."""
+    here = ("127.0.0.1", listener.server_port)
+    idle = [socket.create_connection(here, timeout=CLIENT_SECONDS / 2) for _ in range(CLIENTS_MAX)]
+    late = [socket.create_connection(here, timeout=CLIENT_SECONDS / 2) for _ in range(3)]
+    assert [one.recv(1) for one in late] == [b""] * 3
+    for one in (*idle, *late):
+        one.close()
 
 
 def test_it_ends_at_once_while_somebody_is_connected(counts: Counts) -> None:

@@ -6,6 +6,7 @@ import itertools
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from holdfast import Agent, Conflict, Holdfast, Plan, Step, Transient, Unknown, tool
@@ -109,6 +110,20 @@ async def test_tokens_and_money_are_counted_by_model(tmp_path: Path) -> None:
     assert {labels[3] for labels in numbers[names.TOKEN_USAGE]} == {"input", "output"}
     assert sum(numbers[names.OPERATION_DURATION].values()) == 2
     assert abs(sum(numbers[names.COST].values()) - float(spent.cost_usd)) < 1e-9
+
+
+async def test_a_request_that_a_crash_took_is_counted_without_what_nobody_knows(tmp_path: Path) -> None:
+    """It is charged with all that was reserved; that is a bound, and no tokens that were used."""
+    found = Heard()
+    async with Holdfast(tmp_path / "s.db", observers=[found]) as app:
+        await app.run(Agent("clerk", model=ScriptedModel(["Done."], name="m")), "Look", id="r")
+    asked, answered = found.commits[0], found.commits[1]
+    [was] = [event for event in answered.events if isinstance(event, e.ModelAnswered)]
+    lost = e.ModelCallLost(turn=was.turn, model=was.model, usage=was.usage)
+    found.commits = [asked, msgspec.structs.replace(answered, events=(lost,))]
+    numbers = counted(found)
+    assert numbers[names.TOKEN_USAGE] == numbers[names.COST] == {}
+    assert [labels[3] for labels in numbers[names.OPERATION_DURATION]] == ["crashed"]
 
 
 async def test_a_simulated_run_counts_as_nothing_done(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from holdfast.telemetry.logs import write_to
 from holdfast.telemetry.observer import STRETCH
 from holdfast.telemetry.records import Span
 from tests.gate import until
-from tests.telemetry.kit import heard, receiving
+from tests.telemetry.kit import heard, plain, receiving
 
 STEPS = 5
 
@@ -34,7 +34,14 @@ def work(n: int) -> str:
     return "canary-7f3a"
 
 
-AGENT = Agent("clerk", tools=[work], plan=Plan(steps=tuple(Step(id=f"s{n}", tool="work", args={"n": n}) for n in range(STEPS))))
+# The first two at once, then one after the other: some of their commits are plain.
+AGENT = Agent(
+    "clerk",
+    tools=[work],
+    plan=Plan(
+        steps=tuple(Step(id=f"s{n}", tool="work", args={"n": n}, after=(f"s{n - 1}",) if n > 1 else ()) for n in range(STEPS))
+    ),
+)
 
 
 def numbers(telemetry: Telemetry) -> dict[str, dict[tuple[str, ...], float]]:
@@ -88,7 +95,7 @@ async def test_content_is_in_no_byte_that_leaves_unless_it_was_asked_for(tmp_pat
     for content in (False, True):
         with receiving() as receiver:
             log = (tmp_path / f"log-{content}").open("w")
-            end = write_to(log, form="text", level="debug")
+            end = write_to(log, form="text", level="info" if content else "debug")
             settings = {**receiver.environment, "HOLDFAST_TELEMETRY_CONTENT": str(content)}
             with from_settings(settings, version="1") as telemetry:
                 async with Holdfast(tmp_path / f"{content}.db", observers=[telemetry]) as app:
@@ -98,6 +105,8 @@ async def test_content_is_in_no_byte_that_leaves_unless_it_was_asked_for(tmp_pat
             said = b"".join(body for _, _, body in receiver.bodies) + (tmp_path / f"log-{content}").read_bytes()
             said += str(telemetry.series()).encode()
         assert (b"canary" in said) is content and len(receiver.spans()) == STEPS + 2
+        results = [span for span in receiver.spans() if names.TOOL_CALL_RESULT in plain(span.attributes)]
+        assert len(results) == (STEPS if content else 0)
 
 
 async def test_a_run_ends_as_without_where_nobody_takes_its_spans(tmp_path: Path) -> None:

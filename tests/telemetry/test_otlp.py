@@ -162,6 +162,7 @@ def test_a_connection_that_was_closed_meanwhile_is_made_anew() -> None:
     answers: list[bytes] = []
 
     def serve(server: socket.socket) -> None:
+        server.settimeout(10)
         for _ in range(2):
             connection, _ = server.accept()
             with connection:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 
 from holdfast import Agent, Call, Deferred, Holdfast, Plan, Step, Transient, tool
+from holdfast.forking import Where, fork
 from holdfast.telemetry.counts import Counts
 from holdfast.telemetry.instruments import ALL
 from holdfast.telemetry.intents import Intents
@@ -104,3 +106,23 @@ async def test_an_attempt_whose_intent_was_not_heard_has_the_time_that_the_state
     assert len(found.commits) == 1
     short, long = told(found, short=True), told(found, short=False)
     assert short[:2] == long[:2] and short[2] == 1
+
+
+async def test_the_call_of_a_fork_is_told_as_what_it_is(tmp_path: Path) -> None:
+    """A simulated call is not one that was made."""
+
+    @tool(safety="read")
+    def look() -> str:
+        """Look."""
+        return "x"
+
+    steps = (Step(id="a", tool="look"), Step(id="b", tool="look", after=("a",)), Step(id="c", tool="look", after=("b",)))
+    agent = Agent("clerk", tools=[look], plan=Plan(steps=steps))
+    found = Heard()
+    async with Holdfast(tmp_path / "s.db") as app:
+        await app.run(agent, id="r")
+    async with Holdfast(tmp_path / "s.db", observers=[found]) as app:
+        await fork(app.journal, "r", agent, id="f", clock_now=time.time(), by="ann", where=Where(entry=2), mode="simulate")
+        await app.run(agent, id="f", patience_seconds=5)
+    short, long = told(found, short=True), told(found, short=False)
+    assert short[:2] == long[:2] and not any("execute_tool" in str(span) for span in short[0])
